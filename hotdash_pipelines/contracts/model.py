@@ -1,0 +1,190 @@
+"""The typed form of a contract file.
+
+Belongs here: reading and validating `contracts/<source>/<stream>.yaml`.
+Does not belong here: Arrow (arrow.py), parsing of pages (parse.py), SQL types (warehouse.ddl).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+
+CONTRACTS_DIR = Path(__file__).parent
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Pii = Literal["none", "name", "email", "phone", "address", "free_text", "identifier"]
+Semantics = Literal["updated", "event_date", "snapshot"]
+Encoding = Literal["plain", "text", "gid", "epoch_s", "epoch_s_zero_is_null", "epoch_float_s", "yyyymmdd"]
+
+_SCALAR_TYPES = ("string", "int64", "int32", "bool", "float64", "timestamp", "date", "list<string>")
+_DECIMAL = re.compile(r"^decimal\((\d{1,2}),(\d{1,2})\)$")
+
+
+class ContractError(ValueError):
+    """A contract file is wrong. The message names the file and the entry."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Field(_Strict):
+    """One column: where it stands in the record and what it is.
+
+    `path` is relative to the record (`shopMoney.amount`, `dimensionValues[0].value`), or to the whole response when
+    `scope` is `page`. `encoding` says how the JSON value spells the type.
+    """
+
+    name: Name
+    type: str
+    path: str
+    description: str
+    nullable: bool = True
+    encoding: Encoding = "plain"
+    scope: Literal["record", "page"] = "record"
+    enum: tuple[str, ...] = ()
+    pii: Pii = "none"
+
+    @model_validator(mode="after")
+    def _known_type(self) -> "Field":
+        if self.type not in _SCALAR_TYPES and not _DECIMAL.match(self.type):
+            raise ValueError(f"field {self.name}: unknown type {self.type!r}; known: {', '.join(_SCALAR_TYPES)}, decimal(p,s)")
+        return self
+
+    @property
+    def decimal(self) -> tuple[int, int] | None:
+        """Precision and scale of a decimal column, None for any other type."""
+        found = _DECIMAL.match(self.type)
+        return (int(found[1]), int(found[2])) if found else None
+
+
+class Table(_Strict):
+    """One raw table: the records of the stream, or a list nested in them (`children`).
+
+    A child inherits the parent's key columns, and its rows are replaced with their parent.
+    """
+
+    name: Name
+    description: str
+    records: str
+    records_optional: bool = False
+    key: tuple[Name, ...]
+    inherits: tuple[Name, ...] = ()
+    fields: tuple[Field, ...]
+    ignore: tuple[str, ...] = ()
+    children: tuple["Table", ...] = ()
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Inherited key columns first, then the table's own fields, in file order."""
+        return (*self.inherits, *(field.name for field in self.fields))
+
+    def walk(self) -> Iterator["Table"]:
+        """This table, then every nested one, parents before children."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+class Contract(_Strict):
+    """One stream of one source: its tables, key, cursor and the way a partition owns its rows.
+
+    `semantics`: `updated` (rows whose cursor lies in the window), `event_date` (all rows of one date, restated as a
+    whole) or `snapshot` (the full listing as it stands when fetched; keys that are missing from it were deleted).
+    """
+
+    source: Name
+    stream: Name
+    version: int
+    owner: str
+    semantics: Semantics
+    cursor: Name | None = None
+    late_after_hours: int = 30
+    refetch_days: int = 3
+    quarantine_tolerance: float = 0.0
+    table: Table
+    digest: str
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Contract":
+        columns = set(self.table.column_names)
+        if self.semantics != "snapshot" and self.cursor not in columns:
+            raise ValueError(f"cursor {self.cursor!r} is not a field of {self.table.name}")
+        for table in self.table.walk():
+            missing = [name for name in table.key if name not in table.column_names]
+            if missing:
+                raise ValueError(f"key of {table.name} names unknown fields {missing}")
+            nullable = [field.name for field in table.fields if field.name in table.key and field.nullable]
+            if nullable:
+                raise ValueError(f"key fields of {table.name} must be nullable: false: {nullable}")
+            if len(set(table.column_names)) != len(table.column_names):
+                raise ValueError(f"{table.name} names a field twice")
+        return self
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The main table, then its children."""
+        return tuple(self.table.walk())
+
+    def parent_of(self, name: str) -> Table | None:
+        """The table that holds `name` as a child, None for the main table."""
+        return next((table for table in self.tables if any(child.name == name for child in table.children)), None)
+
+    def field_of(self, table: Table, column: str) -> Field:
+        """The field behind a column of `table`, looked up in its parents where it is inherited."""
+        own = next((field for field in table.fields if field.name == column), None)
+        if own is not None:
+            return own
+        parent = self.parent_of(table.name)
+        if parent is None:
+            raise KeyError(column)
+        return self.field_of(parent, column)
+
+
+def _table_from(raw: dict[str, object], inherited: tuple[str, ...]) -> dict[str, object]:
+    fields = raw.pop("fields", {})
+    children = raw.pop("children", {})
+    if not isinstance(fields, dict) or not isinstance(children, dict):
+        raise TypeError("fields and children must be mappings from a name to its definition")
+    key = raw.get("key", [])
+    table = dict(raw)
+    table["inherits"] = inherited
+    table["fields"] = [{"name": name, **(body or {})} for name, body in fields.items()]
+    child_inherits = tuple(dict.fromkeys((*inherited, *(key if isinstance(key, list) else []))))
+    table["children"] = [_table_from({"name": name, **body}, child_inherits) for name, body in children.items()]
+    return table
+
+
+@cache
+def load_contract(path: Path) -> Contract:
+    """Read one contract file. Raises ContractError naming the file and what is wrong with it."""
+    content = path.read_bytes()
+    try:
+        raw = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+        table = _table_from(
+            {
+                "name": raw["stream"],
+                **{k: raw.pop(k) for k in ("description", "records", "records_optional", "key", "fields", "ignore", "children") if k in raw},
+            },
+            (),
+        )
+        contract = Contract.model_validate({**raw, "table": table, "digest": hashlib.sha256(content).hexdigest()[:16]})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ContractError(f"{path.parent.name}/{path.name}: {where}: {first['msg']}") from error
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise ContractError(f"{path.parent.name}/{path.name}: {type(error).__name__}: {error}") from error
+    if (contract.source, contract.stream) != (path.parent.name, path.stem):
+        raise ContractError(f"{path.parent.name}/{path.name}: file name and source/stream disagree")
+    return contract
+
+
+def load_contracts(directory: Path = CONTRACTS_DIR) -> tuple[Contract, ...]:
+    """Every contract below `directory`, ordered by source and stream."""
+    return tuple(load_contract(path) for path in sorted(directory.glob("*/*.yaml")))
