@@ -1,0 +1,466 @@
+"""The store: which orders, customers and products exist, found by day, by id and by time of change.
+
+Belongs here: the façade every API face reads, and the days' skeletons. Does not belong here: baskets (`shop_orders`),
+what happens to an order (`shop_timeline`), or any wire format.
+
+Days are made one by one, when first asked for, from a generator seeded with (seed, day); so the world does not depend
+on the order of access, and only the days needed are made. It does not depend on the clock either: the clock decides
+what is visible, which is up to `orders_updated_between`, `customers` and the API faces.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.seeded import rng
+from hotdash_pipelines.demo.world.shop_catalog import Product, Variant, make_products
+from hotdash_pipelines.demo.world.shop_orders import Basket, Line, fill_basket
+from hotdash_pipelines.demo.world.shop_people import Customer, Visit, make_customer, make_visits
+from hotdash_pipelines.demo.world.shop_timeline import DAY, MAX_AGE_DAYS, Event, OrderState, draft_events, fold
+
+__all__ = ["Customer", "CustomerFacts", "Line", "Order", "Product", "Shop", "Variant", "Visit"]
+
+OPENED_ON = date(2024, 1, 1)
+ORDER_ID_BASE = 5_000_000_000_000
+CUSTOMER_ID_BASE = 7_000_000_000_000
+# Room for a million orders a day: an id tells its day, so nothing has to be searched.
+IDS_A_DAY = 1_000_000
+# A customer orders again within this many days of the first order, or never.
+LOYAL_DAYS = 90
+# So many orders keep their baskets in memory; an older one is made again when asked for.
+KEPT_BASKETS = 60_000
+GIANT_ORDER_LINES = 300
+
+_WEEKDAY = (1.0, 0.94, 0.95, 0.98, 1.08, 1.1, 0.95)
+# Share of a day's orders by local hour, as a table to draw from evenly.
+_HOURS = tuple(hour for hour, weight in enumerate((2, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 6, 6, 6, 6, 6, 7, 8, 8, 7, 5, 3))
+               for _ in range(weight))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFacts:
+    """What a customer has done up to an instant: orders not cancelled, what they are worth in cents, last change."""
+
+    orders: int
+    spent_cents: int
+    updated_ts: int
+
+
+class Order:
+    """One order: a light skeleton; basket and events are made when first read, and may be made again later."""
+
+    __slots__ = ("_details", "_shop", "created_ts", "customer_id", "day", "id", "index", "is_test", "mutations", "visit")
+
+    def __init__(
+        self, shop: Shop, day: date, index: int, order_id: int, created_ts: int, customer_id: int | None, visit: Visit,
+        is_test: bool,
+    ) -> None:  # fmt: skip
+        self._shop = shop
+        self._details: tuple[Basket, tuple[Event, ...]] | None = None
+        self.day = day
+        self.index = index
+        self.id = order_id
+        self.created_ts = created_ts
+        self.customer_id = customer_id
+        self.visit = visit
+        self.is_test = is_test
+        # What the control plane changed: (epoch seconds, field -> value), oldest first.
+        self.mutations: list[tuple[int, Mapping[str, Any]]] = []
+
+    @property
+    def name(self) -> str:
+        """The number buyers see, `#1001` for the store's first order."""
+        return f"#{1001 + self._shop.orders_before(self.day) + self.index}"
+
+    @property
+    def created_at(self) -> datetime:
+        """When the order was created."""
+        return datetime.fromtimestamp(self.created_ts, UTC)
+
+    @property
+    def processed_ts(self) -> int:
+        """Epoch seconds of the sale; for one order in fifty, entered late, some time before its creation."""
+        return self.created_ts - (self.id % 7 + 1) * 600 if self.id % 50 == 7 else self.created_ts
+
+    @property
+    def processed_at(self) -> datetime:
+        """When the sale took place."""
+        return datetime.fromtimestamp(self.processed_ts, UTC)
+
+    @property
+    def customer(self) -> Customer | None:
+        """Who ordered; None for a guest."""
+        return None if self.customer_id is None else self._shop.customer(self.customer_id)
+
+    @property
+    def basket(self) -> Basket:
+        """Lines and money as placed."""
+        return (self._details or self._shop._detail(self))[0]
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Everything that ever happens to the order, oldest first, regardless of the clock."""
+        return (self._details or self._shop._detail(self))[1]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines as placed."""
+        return self.basket.lines
+
+    @property
+    def total(self) -> Decimal:
+        """The total as placed, in the shop's currency, tax and shipping included."""
+        return Decimal(self.basket.total.shop).scaleb(-2)
+
+    def state(self, now_ts: int) -> OrderState:
+        """The order as it stood at `now_ts` (epoch seconds)."""
+        return fold(self.basket, self.events, now_ts)
+
+    def updated_ts(self, now_ts: int) -> int:
+        """The last change at or before `now_ts`, both in epoch seconds."""
+        last = self.created_ts
+        for event in self.events:
+            if event.ts > now_ts:
+                break
+            last = event.ts
+        return max(last, *(ts for ts, _ in self.mutations if ts <= now_ts)) if self.mutations else last
+
+
+class Shop:
+    """One store of `scale` times 10,000 orders a day, the same for the same seed.
+
+    Instants are epoch seconds where a name ends in `_ts`, aware datetimes otherwise. Safe to use from several threads.
+    """
+
+    currency = "USD"
+
+    def __init__(
+        self, seed: int, scale: float, clock: VirtualClock, time_zone: str = "America/New_York"
+    ) -> None:
+        if not 0 < scale <= 50:
+            raise ValueError("scale must lie above 0 and be at most 50")
+        self.seed = seed
+        self.scale = scale
+        self.clock = clock
+        self.time_zone = time_zone
+        self.zone = ZoneInfo(time_zone)
+        self.opened_ts = self.day_start_ts(OPENED_ON)
+        self.products: tuple[Product, ...] = make_products(
+            max(20, int(400 * scale)), self.opened_ts, rng(seed, "products")
+        )
+        self.products_by_id = {product.id: product for product in self.products}
+        self._visits = make_visits([product.handle for product in self.products], rng(seed, "visits"))
+        self._lock = threading.RLock()
+        self._days: dict[date, tuple[Order, ...]] = {}
+        self._counts: dict[date, tuple[int, int]] = {}
+        self._before: list[int] = [0]
+        self._newcomers: dict[date, list[int]] = {}
+        self._by_customer: dict[int, list[Order]] = {}
+        self._linked: set[date] = set()
+        self._with_details: deque[Order] = deque()
+        self._indexed: set[date] = set()
+        self._changes: dict[int, list[tuple[int, int, Order]]] = {}
+        self._unsorted: set[int] = set()
+        self._customers: dict[int, Customer] = {}
+        self.mutated_customers: dict[int, list[tuple[int, Mapping[str, Any]]]] = {}
+
+    # The calendar of the store.
+
+    @lru_cache(maxsize=4096)  # noqa: B019 - a shop lives as long as its process
+    def day_start_ts(self, day: date) -> int:
+        """Epoch seconds of 00:00 store time on `day`."""
+        return int(datetime.combine(day, time(), self.zone).timestamp())
+
+    def day_of(self, ts: int) -> date:
+        """The business day, in the store's zone, of an instant in epoch seconds."""
+        return datetime.fromtimestamp(ts, self.zone).date()
+
+    def now_ts(self) -> int:
+        """The clock's instant in whole epoch seconds."""
+        return int(self.clock.now().timestamp())
+
+    # Orders.
+
+    def orders_created_on(self, day: date) -> Sequence[Order]:
+        """The orders of a business day, oldest first, ids ascending; regardless of the clock."""
+        found = self._days.get(day)
+        if found is None:
+            with self._lock:
+                found = self._days.get(day) or self._make_day(day)
+                self._days[day] = found
+        return found
+
+    def order(self, order_id: int) -> Order | None:
+        """The order with this id, or None."""
+        offset = order_id - ORDER_ID_BASE
+        if not 0 <= offset < 30_000 * IDS_A_DAY:
+            return None
+        orders = self.orders_created_on(OPENED_ON + timedelta(days=offset // IDS_A_DAY))
+        index = offset % IDS_A_DAY - 1
+        return orders[index] if 0 <= index < len(orders) else None
+
+    def orders_before(self, day: date) -> int:
+        """How many orders the store had seen before `day`."""
+        number = max(0, (day - OPENED_ON).days)
+        with self._lock:
+            while len(self._before) <= number:
+                passed = OPENED_ON + timedelta(days=len(self._before) - 1)
+                self._before.append(self._before[-1] + self._day_counts(passed)[0])
+        return self._before[number]
+
+    def orders_updated_between(self, start: datetime, end: datetime) -> list[Order]:
+        """Orders whose last change up to now lies in `[start, end)`, sorted by (last change, id)."""
+        return [entry[2] for entry in self.changes_between(int(start.timestamp()), int(end.timestamp()))]
+
+    def changes_between(self, start_ts: int, end_ts: int) -> list[tuple[int, int, Order]]:
+        """`(updated_ts, id, order)` for every order last changed in `[start_ts, end_ts)` as of now, sorted."""
+        now = self.now_ts()
+        start_ts = max(start_ts, self.opened_ts)
+        end_ts = min(end_ts, now + 1)
+        found: list[tuple[int, int, Order]] = []
+        with self._lock:
+            for number in range(start_ts // DAY, (end_ts - 1) // DAY + 1):
+                bucket = self._bucket(number)
+                first = bisect_left(bucket, (start_ts,))
+                last = bisect_left(bucket, (end_ts,))
+                found += [entry for entry in bucket[first:last] if entry[2].updated_ts(now) == entry[0]]
+        return found
+
+    def mutate_order(self, order_id: int, changes: Mapping[str, Any]) -> int:
+        """Overlay fields of an order from now on; moves its `updated_ts` to now, which is returned.
+
+        Raises KeyError if there is no such order yet.
+        """
+        now = self.now_ts()
+        order = self.order(order_id)
+        if order is None or order.created_ts > now:
+            raise KeyError(order_id)
+        with self._lock:
+            order.mutations.append((now, dict(changes)))
+            self._bucket(now // DAY)
+            self._file_change(now, order)
+        return now
+
+    # Customers.
+
+    def customer(self, customer_id: int) -> Customer | None:
+        """The customer with this id, or None; regardless of the clock."""
+        known = self._customers.get(customer_id)
+        if known is None:
+            day, index = self._customer_key(customer_id)
+            created = self._newcomer_times(day)
+            if not 0 <= index < len(created):
+                return None
+            known = make_customer(customer_id, created[index], rng(self.seed, "customer", customer_id))
+            self._customers[customer_id] = known
+        return known
+
+    def customers_created_on(self, day: date) -> list[Customer]:
+        """The customers of a business day, oldest first; regardless of the clock."""
+        base = CUSTOMER_ID_BASE + (day - OPENED_ON).days * IDS_A_DAY + 1
+        made = (self.customer(base + index) for index in range(len(self._newcomer_times(day))))
+        return [customer for customer in made if customer is not None]
+
+    @property
+    def customers(self) -> list[Customer]:
+        """Everyone who is a customer by now, oldest first. Long: it makes every day since the opening."""
+        now = self.now_ts()
+        days = (self.day_of(now) - OPENED_ON).days
+        found = [c for n in range(days + 1) for c in self.customers_created_on(OPENED_ON + timedelta(days=n))]
+        return [customer for customer in found if customer.created_at.timestamp() <= now]
+
+    def orders_of(self, customer_id: int) -> list[Order]:
+        """Every order the customer ever places, oldest first; regardless of the clock."""
+        day, _ = self._customer_key(customer_id)
+        self._link(day + timedelta(days=n) for n in range(LOYAL_DAYS + 1))
+        return self._by_customer.get(customer_id, [])
+
+    def customer_facts(self, customer: Customer, now_ts: int) -> CustomerFacts:
+        """Number of orders, spend in the shop's currency and last change, all as of `now_ts`.
+
+        A customer changes when they order, and when an order of theirs is edited, refunded or cancelled.
+        """
+        count = spent = 0
+        updated = int(customer.created_at.timestamp())
+        for order in self.orders_of(customer.id):
+            if order.created_ts > now_ts:
+                break
+            state = order.state(now_ts)
+            if not order.is_test:
+                count += 1
+                spent += state.received.shop - state.refunded.shop
+            for event in order.events:
+                if event.ts <= now_ts and event.kind in ("create", "edit", "refund", "cancel"):
+                    updated = max(updated, event.ts)
+        for ts, _ in self.mutated_customers.get(customer.id, ()):
+            updated = max(updated, ts if ts <= now_ts else 0)
+        return CustomerFacts(count, spent, updated)
+
+    def customers_updated_between(self, start_ts: int, end_ts: int) -> list[tuple[int, int, Customer]]:
+        """`(updated_ts, id, customer)` for every customer last changed in `[start_ts, end_ts)` as of now, sorted."""
+        now = self.now_ts()
+        start_ts, end_ts = max(start_ts, self.opened_ts), min(end_ts, now + 1)
+        touched = {mutated for mutated, changes in self.mutated_customers.items() if changes}
+        with self._lock:
+            for number in range(start_ts // DAY, (end_ts - 1) // DAY + 1):
+                bucket = self._bucket(number)
+                chosen = bucket[bisect_left(bucket, (start_ts,)) : bisect_left(bucket, (end_ts,))]
+                touched.update(entry[2].customer_id for entry in chosen if entry[2].customer_id is not None)
+        found = []
+        for customer_id in touched:
+            customer = self.customer(customer_id)
+            if customer is not None:
+                updated = self.customer_facts(customer, now).updated_ts
+                if start_ts <= updated < end_ts:
+                    found.append((updated, customer_id, customer))
+        return sorted(found, key=lambda entry: entry[:2])
+
+    def mutate_customer(self, customer_id: int, changes: Mapping[str, Any]) -> int:
+        """Overlay fields of a customer from now on; moves their `updated_ts` to now, which is returned.
+
+        Raises KeyError if there is no such customer yet.
+        """
+        now = self.now_ts()
+        customer = self.customer(customer_id)
+        if customer is None or customer.created_at.timestamp() > now:
+            raise KeyError(customer_id)
+        self.mutated_customers.setdefault(customer_id, []).append((now, dict(changes)))
+        return now
+
+    # How a day is made.
+
+    def _day_counts(self, day: date) -> tuple[int, int]:
+        """How many orders and how many new customers a day has."""
+        counts = self._counts.get(day)
+        if counts is None:
+            if day < OPENED_ON:
+                counts = (0, 0)
+            else:
+                noise = 0.92 + 0.16 * rng(self.seed, "count", day).random()
+                orders = max(1, round(10_000 * self.scale * _WEEKDAY[day.weekday()] * noise))
+                counts = (orders, max(1, round(orders * 0.55)))
+            self._counts[day] = counts
+        return counts
+
+    def _make_day(self, day: date) -> tuple[Order, ...]:
+        count, newcomers = self._day_counts(day)
+        number = (day - OPENED_ON).days
+        start, end = self.day_start_ts(day), self.day_start_ts(day + timedelta(days=1))
+        r = rng(self.seed, "orders", day).random
+        length = end - start
+        times = sorted(start + int((_HOURS[int(r() * len(_HOURS))] + r()) * length / 24) for _ in range(count))
+        if times and number % 3 == 0:
+            times[0], times[-1] = start, end - 1
+        base = ORDER_ID_BASE + number * IDS_A_DAY + 1
+        customer_base = CUSTOMER_ID_BASE + number * IDS_A_DAY + 1
+        new_left, seats_left, visits = newcomers, count, self._visits
+        orders = []
+        first_orders: list[int] = []
+        for index, created in enumerate(times):
+            customer_id: int | None
+            if r() * seats_left < new_left:
+                customer_id = customer_base + newcomers - new_left
+                new_left -= 1
+                first_orders.append(created - 60)
+            else:
+                customer_id = self._returning(day, r) if r() < 0.82 else None
+            seats_left -= 1
+            visit = visits[int(r() * len(visits))]
+            orders.append(Order(self, day, index, base + index, created, customer_id, visit, r() < 0.006))
+        # Rounding may leave seats unfilled on the smallest scales: those people sign up without an order.
+        first_orders += [end - 1] * new_left
+        self._newcomers[day] = first_orders
+        return tuple(orders)
+
+    def _returning(self, day: date, r) -> int | None:  # noqa: ANN001
+        back = 1 + int(r() ** 2 * (LOYAL_DAYS - 1))
+        first_day = day - timedelta(days=back)
+        newcomers = self._day_counts(first_day)[1]
+        if not newcomers:
+            return None
+        return CUSTOMER_ID_BASE + (first_day - OPENED_ON).days * IDS_A_DAY + 1 + int(r() * newcomers)
+
+    def _newcomer_times(self, day: date) -> list[int]:
+        self.orders_created_on(day)
+        return self._newcomers[day]
+
+    def _customer_key(self, customer_id: int) -> tuple[date, int]:
+        number, index = divmod(customer_id - CUSTOMER_ID_BASE - 1, IDS_A_DAY)
+        if not 0 <= number < 30_000:
+            return OPENED_ON, -1
+        return OPENED_ON + timedelta(days=number), index
+
+    def _detail(self, order: Order) -> tuple[Basket, tuple[Event, ...]]:
+        """Make basket and events of an order, from a seed of its own."""
+        random_ = rng(self.seed, "order", order.id)
+        number = (order.day - OPENED_ON).days
+        customer = order.customer
+        giant = number % 7 == 3 and order.index == min(4, self._day_counts(order.day)[0] - 1)
+        basket = fill_basket(
+            order.id,
+            order.created_ts,
+            customer.place if customer is not None else None,
+            self.products,
+            random_,
+            line_count=GIANT_ORDER_LINES if giant else None,
+        )
+        batch = self.day_start_ts(order.day + timedelta(days=1)) + 4 * 3_600 + 900
+        events = draft_events(order.created_ts, basket, batch, random_)
+        order._details = (basket, events)
+        with self._lock:
+            self._with_details.append(order)
+            if len(self._with_details) > KEPT_BASKETS:
+                self._with_details.popleft()._details = None
+        return basket, events
+
+    # Indexes.
+
+    def _bucket(self, number: int) -> list[tuple[int, int, Order]]:
+        """Everything that happens to any order on one UTC day, as (ts, id, order), sorted."""
+        last = datetime.fromtimestamp(number * DAY, UTC).date() + timedelta(days=1)
+        for back in range(MAX_AGE_DAYS + 2):
+            self._index_day(last - timedelta(days=back))
+        bucket = self._changes.setdefault(number, [])
+        if number in self._unsorted:
+            bucket.sort(key=lambda entry: entry[:2])
+            self._unsorted.discard(number)
+        return bucket
+
+    def _index_day(self, day: date) -> None:
+        if day in self._indexed:
+            return
+        self._indexed.add(day)
+        for order in self.orders_created_on(day):
+            for ts in {event.ts for event in order.events}:
+                self._file_change(ts, order)
+
+    def _file_change(self, ts: int, order: Order) -> None:
+        self._changes.setdefault(ts // DAY, []).append((ts, order.id, order))
+        self._unsorted.add(ts // DAY)
+
+    def _link(self, days: Iterable[date]) -> None:
+        """File the orders of these days under their customers, each list oldest first."""
+        missing = [day for day in days if day not in self._linked]
+        if not missing:
+            return
+        with self._lock:
+            for day in missing:
+                if day in self._linked:
+                    continue
+                self._linked.add(day)
+                for order in self.orders_created_on(day):
+                    if order.customer_id is not None:
+                        filed = self._by_customer.setdefault(order.customer_id, [])
+                        filed.append(order)
+                        if len(filed) > 1 and filed[-2].id > order.id:
+                            filed.sort(key=lambda one: one.id)

@@ -1,0 +1,184 @@
+"""What one order contains: its lines and its money, made from the order's own seed.
+
+Belongs here: the order as placed. Does not belong here: what happens to it later (`shop_timeline`), and how an API
+shows it. Amounts are whole cents in pairs `(shop, presentment)`; each currency is a ledger of its own in which these
+identities hold exactly (`taxesIncluded` is false):
+
+- line: `original - sum(discount allocations) = net`
+- order: `sum(net) = subtotal`; `subtotal + tax + shipping = total`; `sum(line tax) = tax`
+- order: `sum(allocations over lines) = total discounts`
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hotdash_pipelines.demo.world.shop_catalog import Product, Variant
+from hotdash_pipelines.demo.world.shop_people import Place
+
+LINE_ID_BASE = 1_000
+GIFT_CARD_CENTS = (2_500, 5_000, 10_000)
+CODES = (("WELCOME10", 10), ("AUTUMN15", 15), ("VIP20", 20), ("REPLACEMENT", 100))
+AUTOMATIC_DISCOUNT = ("Bundle and save", 5)
+RATES = {"USD": 1.0, "CAD": 1.3625, "EUR": 0.9215, "GBP": 0.7885}
+
+
+class Money(NamedTuple):
+    """An amount in whole cents, in the shop's currency and in the buyer's."""
+
+    shop: int
+    presentment: int
+
+    def plus(self, other: Money) -> Money:
+        """The sum, currency by currency."""
+        return Money(self.shop + other.shop, self.presentment + other.presentment)
+
+    def minus(self, other: Money) -> Money:
+        """The difference, currency by currency."""
+        return Money(self.shop - other.shop, self.presentment - other.presentment)
+
+    def share(self, part: int, whole: int) -> Money:
+        """`part` of `whole` of the amount, rounded down; shares of 0..whole grow to exactly the amount."""
+        return Money(self.shop * part // whole, self.presentment * part // whole)
+
+
+ZERO = Money(0, 0)
+
+
+class Line(NamedTuple):
+    """One order line as placed. `variant` and `product` are None for gift cards and custom items."""
+
+    id: int
+    product: Product | None
+    variant: Variant | None
+    sku: str | None
+    title: str
+    quantity: int
+    unit: Money
+    original: Money
+    automatic_discount: Money
+    code_discount: Money
+    net: Money
+    tax: Money
+    taxable: bool
+    requires_shipping: bool
+    is_gift_card: bool
+
+
+@dataclass(slots=True)
+class Basket:
+    """The content and the money of one order as placed. Read-only by convention."""
+
+    lines: tuple[Line, ...]
+    currency: str
+    discount_code: str | None
+    source_name: str
+    subtotal: Money
+    discounts: Money
+    tax: Money
+    shipping: Money
+    total: Money
+    tax_bps: int
+
+
+class _Item(NamedTuple):
+    variant: Variant | None
+    product: Product | None
+    title: str
+    cents: int
+    quantity: int
+    is_gift_card: bool
+    automatic: bool
+
+
+def fill_basket(
+    order_id: int,
+    created_ts: int,
+    place: Place | None,
+    catalogue: Sequence[Product],
+    random_: random.Random,
+    *,
+    line_count: int | None = None,
+) -> Basket:
+    """What is in the order `order_id`, placed at `created_ts`; `line_count` overrides the usual one to six lines."""
+    r = random_.random
+    source = "web" if (u := r()) < 0.93 else ("pos" if u < 0.97 else "shopify_draft_order")
+    currency = place.currency if place is not None and source == "web" else "USD"
+    tax_bps = place.tax_bps if place is not None else 888
+    count = line_count or 1 + int(r() ** 2.2 * 5.2)
+    items = [_pick_item(created_ts, catalogue, r) for _ in range(count)]
+    code, percent = None, 0
+    if r() < 0.2:
+        code, percent = CODES[int(r() * 3)] if r() < 0.985 else CODES[3]
+    shop = _ledger(items, 1.0, percent, tax_bps)
+    other = shop if currency == "USD" else _ledger(items, RATES[currency], percent, tax_bps)
+    lines = tuple(
+        Line(
+            order_id * LINE_ID_BASE + number,
+            item.product,
+            item.variant,
+            item.variant.sku if item.variant is not None else None,
+            item.title,
+            item.quantity,
+            *(Money(ours, theirs) for ours, theirs in zip(shop[number], other[number], strict=True)),
+            taxable=item.variant.taxable if item.variant is not None else not item.is_gift_card,
+            requires_shipping=item.variant.requires_shipping if item.variant is not None else not item.is_gift_card,
+            is_gift_card=item.is_gift_card,
+        )
+        for number, item in enumerate(items)
+    )
+    subtotal, discounts, tax = ZERO, ZERO, ZERO
+    for line in lines:
+        subtotal = subtotal.plus(line.net)
+        discounts = discounts.plus(line.automatic_discount).plus(line.code_discount)
+        tax = tax.plus(line.tax)
+    shipping = ZERO
+    if source == "web" and subtotal.shop < 7_500 and any(line.requires_shipping for line in lines):
+        cents = 595 if place is None or place.country_code == "US" else 1495
+        shipping = Money(cents, round(cents * RATES[currency]))
+    total = subtotal.plus(tax).plus(shipping)
+    return Basket(lines, currency, code, source, subtotal, discounts, tax, shipping, total, tax_bps)
+
+
+def _pick_item(created_ts: int, catalogue: Sequence[Product], r) -> _Item:  # noqa: ANN001
+    u = r()
+    if u < 0.012:
+        return _Item(None, None, "Gift Card", GIFT_CARD_CENTS[int(r() * 3)], 1, True, False)
+    if u < 0.025:
+        return _Item(None, None, "Custom engraving", 500 + int(r() * 30) * 50, 1 + int(r() * 2), False, False)
+    # Squaring the draw makes a few products sell most.
+    product = catalogue[int(r() ** 2 * len(catalogue))]
+    if not product.exists(created_ts):
+        product = catalogue[0]
+    variant = product.variants[int(r() * len(product.variants))]
+    quantity = 1 if (q := r()) < 0.78 else (2 if q < 0.93 else 3 + int(r() * 4))
+    cents = variant.price_cents(product.revision(created_ts))
+    return _Item(variant, product, product.title, cents, quantity, False, quantity >= 3)
+
+
+def _ledger(items: list[_Item], rate: float, percent: int, tax_bps: int) -> list[tuple[int, ...]]:
+    """A tuple (unit, original, automatic discount, code discount, net, tax) a line, in cents of one currency."""
+    rows = []
+    for item in items:
+        unit = item.cents if rate == 1.0 else round(item.cents * rate)
+        original = unit * item.quantity
+        automatic = original * AUTOMATIC_DISCOUNT[1] // 100 if item.automatic else 0
+        rows.append((unit, original, automatic, 0 if item.is_gift_card else original - automatic))
+    # A code takes a part of the whole order; what rounding leaves over goes to the first lines that can bear it.
+    code_total = sum(row[3] for row in rows) * percent // 100
+    codes = [row[3] * percent // 100 for row in rows]
+    left = code_total - sum(codes)
+    for index, row in enumerate(rows):
+        if left and codes[index] < row[3]:
+            codes[index] += 1
+            left -= 1
+    ledger = []
+    for item, (unit, original, automatic, _), code in zip(items, rows, codes, strict=True):
+        net = original - automatic - code
+        taxed = item.variant.taxable if item.variant is not None else not item.is_gift_card
+        tax = (net * tax_bps + 5_000) // 10_000 if taxed else 0
+        ledger.append((unit, original, automatic, code, net, tax))
+    return ledger
