@@ -67,14 +67,24 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HOTDASH_", extra="ignore", frozen=True)
 
     home: Path = Field(default=PROJECT_ROOT / ".hotdash", description="Folder for everything this machine keeps.")
-    environment: Literal["demo", "dev", "prod"] = Field(default="dev", description="Shown in alerts; guards dangerous verbs.")
-    project_key: str | None = Field(default=None, description="Slug that marks every row; derived from the shop's domain when unset.")
-    store_timezone: str = Field(default="America/New_York", description="The store's zone: business dates and the nightly schedule.")
+    environment: Literal["demo", "dev", "prod"] = Field(
+        default="dev", description="Shown in alerts; guards dangerous verbs."
+    )
+    project_key: str | None = Field(
+        default=None, description="Slug that marks every row; derived from the shop's domain when unset."
+    )
+    store_timezone: str = Field(
+        default="America/New_York", description="The store's zone: business dates and the nightly schedule."
+    )
     store_currency: str = Field(default="USD", description="The shop's currency (ISO 4217).")
     first_partition: str = Field(default="2025-01-01", description="First business day that partitions exist for.")
 
-    database_url: SecretStr | None = Field(default=None, description="Postgres 15-18 to use; unset: the embedded server.")
-    dagster_database_url: SecretStr | None = Field(default=None, description="Database for Dagster's own tables; unset: database `dagster` on the same server.")
+    database_url: SecretStr | None = Field(
+        default=None, description="Postgres 15-18 to use; unset: the embedded server."
+    )
+    dagster_database_url: SecretStr | None = Field(
+        default=None, description="Database for Dagster's own tables; unset: database `dagster` on the same server."
+    )
     lake_url: str | None = Field(default=None, description="`s3://bucket/prefix` or a folder; unset: `<home>/lake`.")
     s3_endpoint_url: str | None = Field(default=None, description="S3-compatible endpoint other than AWS.")
     raw_pages_days: int = Field(default=30, description="How long raw responses are kept beside the Parquet files.")
@@ -84,7 +94,9 @@ class Settings(BaseSettings):
     shopify_api_version: str = Field(default="2026-10", description="Admin API version.")
     shopify_client_id: str | None = Field(default=None, description="Client id of the app (client-credentials grant).")
     shopify_client_secret: SecretStr | None = Field(default=None, description="Client secret of the app.")
-    shopify_access_token: SecretStr | None = Field(default=None, description="Static Admin token (`shpat_...`) of an older app.")
+    shopify_access_token: SecretStr | None = Field(
+        default=None, description="Static Admin token (`shpat_...`) of an older app."
+    )
     chatwoot_base_url: str | None = Field(default=None, description="Address of the Chatwoot server.")
     chatwoot_account_id: int | None = Field(default=None, description="Chatwoot account.")
     chatwoot_api_token: SecretStr | None = Field(default=None, description="Access token of an administrator.")
@@ -94,14 +106,29 @@ class Settings(BaseSettings):
     ga4_credentials_json: SecretStr | None = Field(default=None, description="The same key as text.")
     slack_webhook_url: SecretStr | None = Field(default=None, description="Incoming webhook for alerts.")
 
-    executor: Literal["in_process", "multiprocess"] = Field(default="in_process", description="How steps run: see docs/performance.md.")
+    executor: Literal["in_process", "multiprocess"] = Field(
+        default="in_process", description="How steps run: see docs/performance.md."
+    )
     demo_seed: int = Field(default=7, description="Seed of the stand-in store's world.")
-    demo_scale: float = Field(default=0.1, gt=0, le=10, description="Size of that world; 0.1 is about 1,000 orders a day.")
+    demo_scale: float = Field(
+        default=0.1, gt=0, le=10, description="Size of that world; 0.1 is about 1,000 orders a day."
+    )
     demo_port: int = Field(default=0, ge=0, le=65535, description="Port of the stand-in store; 0 takes a free one.")
     webserver_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens. It has no login.")
-    webserver_port: int = Field(default=3000, ge=1, le=65535, validation_alias=AliasChoices("HOTDASH_WEBSERVER_PORT", "HOTDASH_PORT"), description="Port of the Dagster UI.")
-    runbook_base_url: str = Field(default="https://github.com/hotdash/pipelines/blob/main/docs", description="Where links from the UI to the docs lead.")
-    pipeline_sources: Annotated[tuple[str, ...], NoDecode] = Field(default=SOURCES, description="Sources to ingest, comma-separated.")
+    webserver_port: int = Field(
+        default=3000,
+        ge=1,
+        le=65535,
+        validation_alias=AliasChoices("HOTDASH_WEBSERVER_PORT", "HOTDASH_PORT"),
+        description="Port of the Dagster UI.",
+    )
+    runbook_base_url: str = Field(
+        default="https://github.com/hotdash/pipelines/blob/main/docs",
+        description="Where links from the UI to the docs lead.",
+    )
+    pipeline_sources: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=SOURCES, description="Sources to ingest, comma-separated."
+    )
 
     @field_validator("store_timezone")
     @classmethod
@@ -109,7 +136,9 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(value)
         except (KeyError, ValueError) as error:
-            raise ValueError(f"HOTDASH_STORE_TIMEZONE: {value!r} is no IANA time zone, such as Europe/Berlin") from error
+            raise ValueError(
+                f"HOTDASH_STORE_TIMEZONE: {value!r} is no IANA time zone, such as Europe/Berlin"
+            ) from error
         return value
 
     @field_validator("pipeline_sources", mode="before")
@@ -138,7 +167,15 @@ class Settings(BaseSettings):
     @property
     def uses_demo(self) -> bool:
         """True while no credential of any source is set."""
-        return not any((self.shopify_shop, self.shopify_base_url, self.chatwoot_base_url, self.chatwoot_api_token, self.ga4_property_id))
+        return not any(
+            (
+                self.shopify_shop,
+                self.shopify_base_url,
+                self.chatwoot_base_url,
+                self.chatwoot_api_token,
+                self.ga4_property_id,
+            )
+        )
 
     @property
     def project(self) -> str:
@@ -149,7 +186,7 @@ class Settings(BaseSettings):
         return re.sub(r"[^a-z0-9]+", "-", domain.lower().removesuffix(".myshopify.com")).strip("-")
 
     def endpoints(self) -> Endpoints:
-        """How each source is reached. Reads the stand-in's file in demo mode; raises SettingsError when it is absent."""
+        """How each source is reached. Demo mode reads the stand-in's file: SettingsError when absent."""
         if self.uses_demo:
             return self._demo_endpoints()
         return Endpoints(
@@ -172,11 +209,18 @@ class Settings(BaseSettings):
         return Endpoints(
             is_demo=True,
             shopify=ShopifyEndpoint(
-                base_url=url, api_version=self.shopify_api_version, client_id=found["client_id"], client_secret=found["client_secret"]
+                base_url=url,
+                api_version=self.shopify_api_version,
+                client_id=found["client_id"],
+                client_secret=found["client_secret"],
             ),
-            chatwoot=ChatwootEndpoint(base_url=url, account_id=found["chatwoot_account_id"], api_token=found["chatwoot_token"]),
+            chatwoot=ChatwootEndpoint(
+                base_url=url, account_id=found["chatwoot_account_id"], api_token=found["chatwoot_token"]
+            ),
             ga4=Ga4Endpoint(
-                base_url=url, property_id=str(found["ga4_property_id"]), service_account=SecretStr(json.dumps(found["ga4_service_account"]))
+                base_url=url,
+                property_id=str(found["ga4_property_id"]),
+                service_account=SecretStr(json.dumps(found["ga4_service_account"])),
             ),
             slack_webhook_url=self.slack_webhook_url or found["slack_webhook_url"],
         )
@@ -185,7 +229,10 @@ class Settings(BaseSettings):
         if not (self.shopify_shop or self.shopify_base_url):
             return None
         if not (self.shopify_access_token or (self.shopify_client_id and self.shopify_client_secret)):
-            raise SettingsError("Shopify: set HOTDASH_SHOPIFY_CLIENT_ID and HOTDASH_SHOPIFY_CLIENT_SECRET, or HOTDASH_SHOPIFY_ACCESS_TOKEN")
+            raise SettingsError(
+                "Shopify: set HOTDASH_SHOPIFY_CLIENT_ID and HOTDASH_SHOPIFY_CLIENT_SECRET, "
+                "or HOTDASH_SHOPIFY_ACCESS_TOKEN"
+            )
         return ShopifyEndpoint(
             base_url=self.shopify_base_url or f"https://{self.shopify_shop}",
             api_version=self.shopify_api_version,
@@ -199,8 +246,13 @@ class Settings(BaseSettings):
         if not any(given):
             return None
         if not (self.chatwoot_base_url and self.chatwoot_account_id and self.chatwoot_api_token):
-            raise SettingsError("Chatwoot: set HOTDASH_CHATWOOT_BASE_URL, HOTDASH_CHATWOOT_ACCOUNT_ID and HOTDASH_CHATWOOT_API_TOKEN together")
-        return ChatwootEndpoint(base_url=self.chatwoot_base_url, account_id=self.chatwoot_account_id, api_token=self.chatwoot_api_token)
+            raise SettingsError(
+                "Chatwoot: set HOTDASH_CHATWOOT_BASE_URL, HOTDASH_CHATWOOT_ACCOUNT_ID "
+                "and HOTDASH_CHATWOOT_API_TOKEN together"
+            )
+        return ChatwootEndpoint(
+            base_url=self.chatwoot_base_url, account_id=self.chatwoot_account_id, api_token=self.chatwoot_api_token
+        )
 
     def _ga4(self) -> Ga4Endpoint | None:
         if not self.ga4_property_id:
@@ -213,7 +265,9 @@ class Settings(BaseSettings):
             except OSError as error:
                 raise SettingsError(f"HOTDASH_GA4_CREDENTIALS_FILE cannot be read: {error.strerror}") from error
         else:
-            raise SettingsError("GA4: set HOTDASH_GA4_CREDENTIALS_FILE or HOTDASH_GA4_CREDENTIALS_JSON beside HOTDASH_GA4_PROPERTY_ID")
+            raise SettingsError(
+                "GA4: set HOTDASH_GA4_CREDENTIALS_FILE or HOTDASH_GA4_CREDENTIALS_JSON beside HOTDASH_GA4_PROPERTY_ID"
+            )
         return Ga4Endpoint(base_url=self.ga4_base_url, property_id=self.ga4_property_id, service_account=key)
 
 

@@ -53,7 +53,9 @@ class Field(_Strict):
     @model_validator(mode="after")
     def _known_type(self) -> "Field":
         if self.type not in _SCALAR_TYPES and not _DECIMAL.match(self.type):
-            raise ValueError(f"field {self.name}: unknown type {self.type!r}; known: {', '.join(_SCALAR_TYPES)}, decimal(p,s)")
+            raise ValueError(
+                f"field {self.name}: unknown type {self.type!r}; known: {', '.join(_SCALAR_TYPES)}, decimal(p,s)"
+            )
         return self
 
     @property
@@ -169,7 +171,11 @@ def load_contract(path: Path) -> Contract:
         table = _table_from(
             {
                 "name": raw["stream"],
-                **{k: raw.pop(k) for k in ("description", "records", "records_optional", "key", "fields", "ignore", "children") if k in raw},
+                **{
+                    k: raw.pop(k)
+                    for k in ("description", "records", "records_optional", "key", "fields", "ignore", "children")
+                    if k in raw
+                },
             },
             (),
         )

@@ -150,7 +150,9 @@ class _Level:
     inherited: dict[str, "pa.Array"]
 
 
-def _flatten(contract: Contract, table: Table, level: _Level, tables: dict[str, "pa.Table"], enums: dict[str, int]) -> None:
+def _flatten(
+    contract: Contract, table: Table, level: _Level, tables: dict[str, "pa.Table"], enums: dict[str, int]
+) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -167,7 +169,9 @@ def _flatten(contract: Contract, table: Table, level: _Level, tables: dict[str, 
         holder = level.pages.take(page_of) if column.scope == "page" else records
         columns[column.name] = _cast(table, column, _follow(holder, column.path))
         if column.enum:
-            outside = pc.sum(pc.invert(pc.is_in(columns[column.name], value_set=pa.array(column.enum), skip_nulls=False)))
+            outside = pc.sum(
+                pc.invert(pc.is_in(columns[column.name], value_set=pa.array(column.enum), skip_nulls=False))
+            )
             nulls = columns[column.name].null_count
             count = (outside.as_py() or 0) - nulls
             if count > 0:
@@ -225,7 +229,9 @@ def _cast(table: Table, column: Field, values: "pa.Array") -> "pa.Array":
             case _:
                 return _decimal(values, target) if column.decimal else values.cast(target)
     except pa.ArrowException as error:
-        raise ContractBreach(f"{table.name}.{column.name}: a value is not a {column.type} ({json_type(column)} sent)") from error
+        raise ContractBreach(
+            f"{table.name}.{column.name}: a value is not a {column.type} ({json_type(column)} sent)"
+        ) from error
 
 
 def _gid(values: "pa.Array") -> "pa.Array":
@@ -273,7 +279,9 @@ def _inside(schema: "pa.Schema", path: str) -> "pa.DataType | None":
     return kind.value_type if pa.types.is_list(kind) else kind
 
 
-def _compare(seen: "pa.DataType", known: "pa.DataType", prefix: str, ignored: set[str], unknown: dict[str, str]) -> None:
+def _compare(
+    seen: "pa.DataType", known: "pa.DataType", prefix: str, ignored: set[str], unknown: dict[str, str]
+) -> None:
     import pyarrow as pa
 
     while pa.types.is_list(seen) and pa.types.is_list(known):

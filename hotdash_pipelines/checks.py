@@ -1,0 +1,100 @@
+"""Dagster's check results as findings, so that every verdict is kept in `ops.check_results`.
+
+Belongs here: the translation between the two, for checks that Dagster or dbt evaluated and for suites.
+Does not belong here: running checks (quality, dbt), definitions (defs).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from hotdash_pipelines.quality.results import Finding, store_findings
+from hotdash_pipelines.quality.suites import Suite
+from hotdash_pipelines.settings import get_settings
+
+_SEVERITY = {
+    "critical": dg.AssetCheckSeverity.ERROR,
+    "warning": dg.AssetCheckSeverity.WARN,
+    "info": dg.AssetCheckSeverity.WARN,
+}
+
+
+def suite_specs(suite: Suite) -> list[dg.AssetCheckSpec]:
+    """One check a expectation, on the suite's asset."""
+    docs = get_settings().runbook_base_url
+    return [
+        dg.AssetCheckSpec(
+            expectation.check,
+            asset=dg.AssetKey(suite.asset.split("/")),
+            description=expectation.description,
+            blocking=expectation.blocking,
+            metadata={
+                "dimension": expectation.dimension,
+                "expectation": expectation.type,
+                "runbook": dg.MetadataValue.url(f"{docs}/{expectation.runbook.removeprefix('docs/')}"),
+            },
+        )
+        for expectation in suite.expectations
+    ]
+
+
+def result_of(finding: Finding) -> dg.AssetCheckResult:
+    """A finding as Dagster shows it: counts and a sentence, never a value of the data."""
+    metadata: dict[str, Any] = {"dimension": finding.dimension}
+    if finding.element_count is not None:
+        metadata["rows_checked"] = finding.element_count
+    if finding.unexpected_count is not None:
+        metadata["rows_broken"] = finding.unexpected_count
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey(finding.asset.split("/")),
+        check_name=finding.check,
+        passed=finding.passed,
+        severity=_SEVERITY[finding.severity],
+        description=finding.message,
+        metadata=metadata,
+    )
+
+
+def finding_of(
+    result: dg.AssetCheckResult | dg.AssetCheckEvaluation, spec: dg.AssetCheckSpec | None, kind: str
+) -> Finding:
+    """A check that Dagster or dbt evaluated, as a finding. `kind` names what evaluated it.
+
+    The dimension comes from the check's metadata: `dimension` in the spec, else what the kind of dbt test implies.
+    """
+    if result.asset_key is None or result.check_name is None:
+        raise ValueError("a check result without asset and name cannot be kept")
+    declared: Mapping[str, Any] = spec.metadata if spec else {}
+    is_error = result.severity == dg.AssetCheckSeverity.ERROR
+    broken = result.metadata.get("dagster_dbt/failed_row_count")
+    return Finding(
+        asset="/".join(result.asset_key.path),
+        check=result.check_name,
+        dimension=declared.get("dimension") or _dimension_of(result.check_name),
+        severity="critical" if is_error else "warning",
+        blocking=bool(spec and spec.blocking),
+        passed=bool(result.passed),
+        type=kind,
+        message="passed" if result.passed else "failed",
+        unexpected_count=int(broken.value) if broken is not None and isinstance(broken.value, int) else None,
+    )
+
+
+def _dimension_of(check: str) -> Any:
+    for word, dimension in (
+        ("unique", "uniqueness"),
+        ("not_null", "completeness"),
+        ("accepted", "validity"),
+        ("range", "accuracy"),
+    ):
+        if word in check:
+            return dimension
+    return "consistency"
+
+
+def keep(url: str, findings: Sequence[Finding], project_key: str, run_id: str, now: datetime) -> None:
+    """Store the findings of one step."""
+    if findings:
+        store_findings(url, findings, project_key, run_id, now)

@@ -1,0 +1,48 @@
+"""The `hotdash` command.
+
+Belongs here: the verbs, one file a group, each a thin voice over the rooms. Exit codes everywhere: 0 done, 1 something
+failed or was found, 2 wrong usage, 3 refused for safety.
+Does not belong here: logic. Verbs import what they need when they run, so `hotdash --help` answers at once.
+"""
+
+import sys
+
+import typer
+
+from hotdash_pipelines.cli import contracts, db, demo, doctor, up
+
+app = typer.Typer(
+    name="hotdash",
+    help="The data platform behind HotDash. `hotdash up` runs everything; `hotdash doctor` says what is missing.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(up.up)
+app.command("doctor")(doctor.doctor)
+app.command("dbt", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(db.dbt)
+app.add_typer(db.app, name="db")
+app.add_typer(demo.app, name="demo")
+app.add_typer(contracts.app, name="contracts")
+
+
+def main() -> None:
+    """Run the command; an expected failure is one line on standard error, never a traceback."""
+    from pydantic import ValidationError
+
+    from hotdash_pipelines.cli.errors import expected_errors
+
+    try:
+        app()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = "HOTDASH_" + ".".join(str(part) for part in first["loc"]).upper().removeprefix("HOTDASH_")
+        print(f"hotdash: {variable}: {first['msg']}", file=sys.stderr)
+        sys.exit(2)
+    except expected_errors() as error:
+        print(f"hotdash: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""`hotdash contracts`: what the sources promised, and what is generated from it.
+
+Belongs here: listing contracts and writing the dbt sources. Does not belong here: the contracts themselves.
+"""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The contracts of the ingested streams.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_contracts() -> None:
+    """One line a stream: tables, key, cursor and how late it may be."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hotdash_pipelines.contracts import load_contracts
+
+    table = Table("stream", "version", "semantics", "tables", "key", "cursor", "late after")
+    for contract in load_contracts():
+        names = ", ".join(entry.name for entry in contract.tables)
+        table.add_row(
+            f"{contract.source}/{contract.stream}",
+            str(contract.version),
+            contract.semantics,
+            names,
+            ", ".join(contract.table.key),
+            contract.cursor or "",
+            f"{contract.late_after_hours} h",
+        )
+    Console().print(table)
+
+
+@app.command("dbt-sources")
+def dbt_sources(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a file is out of date.")] = False,
+) -> None:
+    """Write dbt's source files from the contracts."""
+    from hotdash_pipelines.contracts import load_contracts
+    from hotdash_pipelines.contracts.dbt_sources import render_sources
+    from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR
+
+    stale = []
+    for relative, text in render_sources(load_contracts()).items():
+        path = DBT_PROJECT_DIR / relative
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(str(relative))
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    if check and stale:
+        typer.echo(f"out of date: {', '.join(stale)}; run `hotdash contracts dbt-sources`", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"written: {', '.join(stale)}" if stale else "up to date")

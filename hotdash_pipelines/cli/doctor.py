@@ -1,0 +1,212 @@
+"""`hotdash doctor`: what this machine, the warehouse and each credential need.
+
+Belongs here: one line a finding, with what to do. Does not belong here: mending anything.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from hotdash_pipelines.settings import SOURCES, Settings
+
+_SMALLEST_DISK_GIB = 2
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One thing looked at. `advice` says what to do when it is not fine; `is_fatal` decides the exit code."""
+
+    subject: str
+    is_fine: bool
+    finding: str
+    advice: str = ""
+    is_fatal: bool = True
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of lines.")] = False,
+) -> None:
+    """Check Python, packages, disk, ports, the warehouse and each credential by its cheapest call.
+
+    Exits 1 when something must be mended. Starts nothing.
+    """
+    import json
+    from dataclasses import asdict
+
+    from hotdash_pipelines.settings import get_settings
+
+    diagnoses = list(examine(get_settings()))
+    if as_json:
+        print(json.dumps([asdict(entry) for entry in diagnoses], indent=2))
+    else:
+        _show(diagnoses)
+    if any(not entry.is_fine and entry.is_fatal for entry in diagnoses):
+        raise typer.Exit(1)
+
+
+def _show(diagnoses: list[Diagnosis]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for entry in diagnoses:
+        mark = "[green]ok[/]  " if entry.is_fine else "[red]mend[/]" if entry.is_fatal else "[yellow]note[/]"
+        console.print(f"{mark} [bold]{entry.subject:12}[/] {entry.finding}", highlight=False)
+        if entry.advice and not entry.is_fine:
+            console.print(f"                  {entry.advice}", highlight=False, style="dim")
+
+
+def examine(settings: Settings) -> Iterator[Diagnosis]:
+    """Every diagnosis, cheapest first."""
+    yield _python()
+    yield from _packages()
+    yield _disk(settings)
+    yield _port(settings)
+    yield _warehouse(settings)
+    yield _lake(settings)
+    for source in SOURCES:
+        yield _source(settings, source)
+    yield _slack(settings)
+
+
+def _python() -> Diagnosis:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return Diagnosis("python", (3, 11) <= sys.version_info[:2] <= (3, 13), found, "use Python 3.11, 3.12 or 3.13")
+
+
+def _packages() -> Iterator[Diagnosis]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.version import Version
+
+    # The pairs that break each other silently: see docs/decisions.md.
+    for name, below in (("sqlalchemy", "2.1"), ("dbt-core", "1.12"), ("great-expectations", "2")):
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            yield Diagnosis(name, False, "not installed", "run `make setup`")
+            continue
+        yield Diagnosis(
+            name, Version(found) < Version(below), found, f"needs a version below {below}: run `make setup`"
+        )
+
+
+def _disk(settings: Settings) -> Diagnosis:
+    place = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free / 2**30
+    return Diagnosis(
+        "disk",
+        free >= _SMALLEST_DISK_GIB,
+        f"{free:.1f} GiB free in {place}",
+        f"free at least {_SMALLEST_DISK_GIB} GiB or set HOTDASH_HOME",
+    )
+
+
+def _port(settings: Settings) -> Diagnosis:
+    from hotdash_pipelines.local.children import port_is_free
+
+    free = port_is_free(settings.webserver_host, settings.webserver_port)
+    where = f"{settings.webserver_host}:{settings.webserver_port}"
+    return Diagnosis(
+        "port",
+        free,
+        f"{where} is {'free' if free else 'taken'}",
+        "set HOTDASH_WEBSERVER_PORT, unless it is HotDash's own UI",
+        is_fatal=False,
+    )
+
+
+def _warehouse(settings: Settings) -> Diagnosis:
+    from hotdash_pipelines.resources import warehouse_url
+    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+    from hotdash_pipelines.warehouse.migrate import current
+    from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
+
+    if not settings.database_url and not EmbeddedPostgres(settings.home).status().running:
+        return Diagnosis("warehouse", True, "embedded server, not running; `hotdash up` starts it")
+    try:
+        with connect(warehouse_url(settings)) as conn:
+            server = conn.info.server_version // 10000
+        revision = current(warehouse_url(settings))
+    except WarehouseError as error:
+        return Diagnosis(
+            "warehouse",
+            False,
+            str(error),
+            "check HOTDASH_DATABASE_URL and that the server accepts connections from here",
+        )
+    return Diagnosis(
+        "warehouse",
+        15 <= server <= 18,
+        f"Postgres {server}, schema {revision or 'not yet migrated'}",
+        "use Postgres 15 to 18",
+    )
+
+
+def _lake(settings: Settings) -> Diagnosis:
+    from hotdash_pipelines.lake.store import open_store
+
+    try:
+        store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
+        store.list("")
+    except (OSError, ValueError) as error:
+        return Diagnosis("lake", False, f"{settings.lake}: {error}", "check HOTDASH_LAKE_URL and the AWS_* variables")
+    return Diagnosis("lake", True, settings.lake)
+
+
+_CREDENTIALS = {
+    "shopify": (
+        "set HOTDASH_SHOPIFY_SHOP with HOTDASH_SHOPIFY_CLIENT_ID and HOTDASH_SHOPIFY_CLIENT_SECRET, "
+        "or with HOTDASH_SHOPIFY_ACCESS_TOKEN"
+    ),
+    "chatwoot": (
+        "set HOTDASH_CHATWOOT_BASE_URL, HOTDASH_CHATWOOT_ACCOUNT_ID and HOTDASH_CHATWOOT_API_TOKEN (an administrator's)"
+    ),
+    "ga4": "set HOTDASH_GA4_PROPERTY_ID and HOTDASH_GA4_CREDENTIALS_FILE",
+}
+
+
+def _source(settings: Settings, source: str) -> Diagnosis:
+    from hotdash_pipelines.settings import SettingsError
+    from hotdash_pipelines.sources import SourceError
+
+    if source not in settings.pipeline_sources:
+        return Diagnosis(source, True, "left out by HOTDASH_PIPELINE_SOURCES")
+    if settings.uses_demo and not settings.demo_endpoint_file.exists():
+        return Diagnosis(
+            source, False, "no credentials; `hotdash up` uses the stand-in store", _CREDENTIALS[source], is_fatal=False
+        )
+    try:
+        return Diagnosis(source, True, _ping(settings, source))
+    except SettingsError as error:
+        return Diagnosis(source, False, str(error), _CREDENTIALS[source])
+    except SourceError as error:
+        note = " (stand-in store, not running)" if settings.uses_demo else ""
+        return Diagnosis(source, False, f"{error}{note}", _CREDENTIALS[source], is_fatal=not settings.uses_demo)
+
+
+def _ping(settings: Settings, source: str) -> str:
+    from hotdash_pipelines.resources import open_client
+
+    client = open_client(settings.endpoints(), source)
+    ping: Callable[[], str] = client.ping
+    try:
+        return ping()
+    finally:
+        client.close()
+
+
+def _slack(settings: Settings) -> Diagnosis:
+    if settings.slack_webhook_url:
+        return Diagnosis("slack", True, "webhook set (not called: a webhook has no call without a message)")
+    where = "the stand-in's channel" if settings.uses_demo else "nowhere: alerts stay in ops.alert_outbox"
+    return Diagnosis(
+        "slack",
+        settings.uses_demo,
+        f"no webhook; alerts go to {where}",
+        "set HOTDASH_SLACK_WEBHOOK_URL",
+        is_fatal=False,
+    )

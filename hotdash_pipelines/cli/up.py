@@ -1,0 +1,168 @@
+"""`hotdash up`: the whole pipeline on this machine.
+
+Belongs here: the order of the start, what is printed, and the exit code.
+Does not belong here: the instance, the processes and the run (hotdash_pipelines.local).
+"""
+
+import json
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hotdash_pipelines.local.children import Children
+    from hotdash_pipelines.local.first_load import Outcome
+    from hotdash_pipelines.settings import Settings
+
+
+def up(
+    days: Annotated[int, typer.Option(help="How many past days to have in the warehouse.", min=1, max=90)] = 14,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the Dagster UI afterwards, or end.")] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
+    ] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Serve the UI without buttons that change anything.")
+    ] = False,
+) -> None:
+    """Start Postgres and the stand-in store as needed, load what is missing, and serve the Dagster UI.
+
+    Running it again only fetches what is new. Ctrl-C stops everything it started.
+    """
+    from rich.console import Console
+
+    from hotdash_pipelines.local.children import Terminated, raise_on_sigterm
+    from hotdash_pipelines.settings import get_settings
+
+    raise_on_sigterm()
+    console = Console(stderr=True)
+    try:
+        outcome = _run(get_settings(), console, days, serve, read_only, as_json)
+    except Terminated:
+        console.print("stopped by SIGTERM; run `hotdash up` again, it continues where this ended")
+        raise typer.Exit(143) from None
+    except KeyboardInterrupt:
+        console.print("stopped")
+        raise typer.Exit(130) from None
+    raise typer.Exit(0 if outcome.success and not outcome.failed else 1)
+
+
+def _run(settings: "Settings", console: "Console", days: int, serve: bool, read_only: bool, as_json: bool) -> "Outcome":
+    from hotdash_pipelines.local.children import ChildError, Children, port_is_free
+    from hotdash_pipelines.local.lock import home_lock
+
+    began = time.monotonic()
+    if serve and not port_is_free(settings.webserver_host, settings.webserver_port):
+        raise ChildError(
+            f"port {settings.webserver_port} on {settings.webserver_host} is taken: "
+            "stop what uses it or set HOTDASH_WEBSERVER_PORT"
+        )
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(home_lock(settings.home))
+        children = stack.enter_context(Children(settings.home / "logs"))
+        outcome = _load(settings, console, children, stack, days)
+        seconds = time.monotonic() - began
+        if as_json:
+            print(json.dumps(_as_json(outcome, seconds)), file=sys.stdout, flush=True)
+        _summary(console, outcome, seconds)
+        if serve:
+            _serve(settings, console, children, read_only)
+    return outcome
+
+
+def _as_json(outcome: "Outcome", seconds: float) -> dict[str, Any]:
+    checks = {"passed": outcome.passed, "failed": outcome.failed, "warned": outcome.warned}
+    return {"assets": outcome.assets, "checks": checks, "seconds": round(seconds, 1)}
+
+
+def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "Outcome":
+    from datetime import UTC, datetime
+
+    from hotdash_pipelines.contracts import load_contracts
+    from hotdash_pipelines.dbt_manifest import prepare_manifest
+    from hotdash_pipelines.lake.store import open_store
+    from hotdash_pipelines.local import warehouse as local_warehouse
+    from hotdash_pipelines.local.first_load import due_range, run_nightly
+    from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance, prepare_instance
+    from hotdash_pipelines.resources import dbt_environment
+
+    stand_in = local_warehouse.start_stand_in(settings, children) if settings.uses_demo else None
+    with console.status("starting Postgres"):
+        url = stack.enter_context(local_warehouse.started(settings))
+        applied = local_warehouse.prepare(url)
+        prepare_instance(settings, url)
+    console.print(
+        f"warehouse   {local_warehouse.describe(url)}" + (f", {len(applied)} migrations applied" if applied else "")
+    )
+    with console.status("reading the dbt project"):
+        prepare_manifest(environment=dbt_environment(url))
+        instance = open_instance()
+        stack.callback(instance.dispose)
+    for run_id in end_orphaned_runs(instance):
+        console.print(f"ended       run {run_id[:8]}, whose process had been killed")
+    if stand_in:
+        address = local_warehouse.wait_for_stand_in(settings, children, stand_in)
+        console.print(f"source      stand-in store at {address} (no credentials are set)")
+    else:
+        console.print(f"source      {', '.join(settings.pipeline_sources)}")
+    contracts = [contract for contract in load_contracts() if contract.source in settings.pipeline_sources]
+    store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
+    first, last = due_range(
+        settings, contracts, store, local_warehouse.loaded_windows(url, settings.project), days, datetime.now(UTC)
+    )
+    console.print(f"partitions  {first} to {last}\n")
+    with _progress(console) as show:
+        outcome = run_nightly(instance, first, last, show)
+    if not outcome.success:
+        local_warehouse.alert_failure(settings, url, outcome)
+    return outcome
+
+
+def _progress(console: "Console") -> Any:
+    from hotdash_pipelines.cli.progress import live_steps
+
+    return live_steps(console)
+
+
+def _summary(console: "Console", outcome: "Outcome", seconds: float) -> None:
+    from rich.table import Table
+
+    table = Table("asset", "rows", box=None, header_style="bold", pad_edge=False)
+    table.columns[1].justify = "right"
+    for key in sorted(outcome.assets, key=_layer):
+        table.add_row(key, f"{outcome.assets[key]:,}")
+    console.print(table)
+    verdict = "[green]all green[/]" if outcome.success and not outcome.failed else "[red]failed[/]"
+    console.print(
+        f"\n{verdict}: {len(outcome.assets)} assets, {outcome.passed} checks passed, "
+        f"{outcome.warned} warned, {outcome.failed} failed, {seconds:.0f} s"
+    )
+    for line in [*outcome.errors, *outcome.failed_checks]:
+        console.print(
+            f"  [red]{line}[/]" if "(warning)" not in line else f"  [yellow]{line}[/]", highlight=False, markup=True
+        )
+
+
+def _layer(key: str) -> tuple[int, str]:
+    order = ("lake_", "raw_", "staging", "intermediate", "marts_", "metrics")
+    return next((rank for rank, prefix in enumerate(order) if key.startswith(prefix)), len(order)), key
+
+
+def _serve(settings: "Settings", console: "Console", children: "Children", read_only: bool) -> None:
+    from hotdash_pipelines.local.serve import start_dagster
+
+    with console.status("starting the Dagster UI"):
+        url = start_dagster(settings, children, read_only=read_only)
+    console.print(f"\nDagster UI  [bold]{url}[/]   (Ctrl-C stops everything; logs in {children.logs})", soft_wrap=True)
+    ended = children.watch()
+    from hotdash_pipelines.local.children import ChildError
+
+    raise ChildError(
+        f"{ended.name} ended with exit code {ended.process.returncode}; see {ended.log}:\n{ended.last_lines()}"
+    )

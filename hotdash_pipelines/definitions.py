@@ -1,0 +1,14 @@
+"""The front door: the one place where settings, resources and the definitions under `defs/` meet."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from hotdash_pipelines.resources import build_resources
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Everything the code location serves. Loading it touches no network and no database."""
+    found = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return dg.Definitions.merge(found, dg.Definitions(resources=build_resources()))

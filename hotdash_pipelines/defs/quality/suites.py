@@ -1,0 +1,43 @@
+"""The expectation suites as asset checks: one check an expectation, one step a suite.
+
+Belongs here: one multi-asset check for each file in expectations/. Does not belong here: running a suite (quality).
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from hotdash_pipelines import keys
+from hotdash_pipelines.checks import keep, result_of, suite_specs
+from hotdash_pipelines.failures import one_line_errors
+from hotdash_pipelines.quality.run import run_suite
+from hotdash_pipelines.quality.suites import Suite, load_suites
+from hotdash_pipelines.resources import ClockResource, ProjectResource, WarehouseResource
+
+
+def suite_checks(suite: Suite) -> dg.AssetChecksDefinition:
+    """The checks of one table, run together in one pass over it."""
+
+    @dg.multi_asset_check(
+        name=f"expectations_{suite.schema}__{suite.table}",
+        specs=suite_specs(suite),
+        can_subset=True,
+        pool=keys.WAREHOUSE_POOL,
+    )
+    def checks(
+        context: dg.AssetCheckExecutionContext,
+        clock: ClockResource,
+        warehouse: WarehouseResource,
+        project: ProjectResource,
+    ) -> Iterator[dg.AssetCheckResult]:
+        selected = {key.name for key in context.selected_asset_check_keys}
+        with one_line_errors(context.op_execution_context):
+            findings = run_suite(suite, warehouse.url(), selected, project.key(), now=clock.now())
+            keep(warehouse.url(), findings, project.key(), context.run_id, clock.now())
+        for finding in findings:
+            yield result_of(finding)
+
+    return checks
+
+
+suite_definitions = [suite_checks(suite) for suite in load_suites()]

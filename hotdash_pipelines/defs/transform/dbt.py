@@ -1,0 +1,143 @@
+"""dbt's models as assets and its tests as asset checks: staging -> marts -> metrics in one dbt run.
+
+Belongs here: how dbt's project looks in Dagster. Does not belong here: SQL (dbt_project/).
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
+
+from hotdash_pipelines import keys
+from hotdash_pipelines.checks import finding_of, keep
+from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, prepare_manifest
+from hotdash_pipelines.metadata import column_schema
+from hotdash_pipelines.resources import ClockResource, ProjectResource, WarehouseDbt, WarehouseResource
+from hotdash_pipelines.settings import get_settings
+
+# The night starts at 04:00; anything older than a night and two hours is late.
+LATE_AFTER = timedelta(hours=26)
+
+
+class WarehouseTranslator(DagsterDbtTranslator):
+    """Group, owner, columns and freshness of a model, each answered by one small method."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """The folder directly below models/; sources keep their own."""
+        if dbt_resource_props["resource_type"] == "source":
+            return None
+        folder = dbt_resource_props["fqn"][1]
+        return folder if folder in keys.TRANSFORM_GROUPS else "staging"
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """`meta.owner` of the model, else the data team."""
+        if dbt_resource_props["resource_type"] == "source":
+            return []
+        meta = {**dbt_resource_props.get("meta", {}), **dbt_resource_props.get("config", {}).get("meta", {})}
+        return [str(meta.get("owner", keys.TEAM_DATA))]
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """What the model's YAML says, without the SQL."""
+        return dbt_resource_props.get("description", "")
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """dagster-dbt's metadata, with columns from the YAML and a link to the documentation."""
+        metadata = dict(super().get_metadata(dbt_resource_props))
+        columns = dbt_resource_props.get("columns", {}).values()
+        metadata["dagster/column_schema"] = column_schema(
+            (
+                column["name"],
+                column.get("data_type") or "",
+                column.get("description", ""),
+                not _is_required(column),
+                _tags(column),
+            )
+            for column in columns
+        )
+        metadata["runbook"] = dg.MetadataValue.url(f"{get_settings().runbook_base_url}/runbooks/run-failed.md")
+        return metadata
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """The spec with a freshness policy; sources belong to the loader's own assets."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if unique_id.startswith("source.") or spec.freshness_policy is not None:
+            return spec
+        spec = spec.replace_attributes(freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE_AFTER))
+        self._resolved_specs[(id(manifest), unique_id, id(project))] = spec
+        return spec
+
+
+def _is_required(column: Mapping[str, Any]) -> bool:
+    return any(constraint.get("type") == "not_null" for constraint in column.get("constraints", []))
+
+
+def _tags(column: Mapping[str, Any]) -> dict[str, str]:
+    meta = {**column.get("meta", {}), **column.get("config", {}).get("meta", {})}
+    return {"pii": str(meta["pii"])} if meta.get("pii") else {}
+
+
+class _Rows:
+    """Row counts of freshly built models, on one connection that opens when it is first needed."""
+
+    def __init__(self, warehouse: WarehouseResource, manifest: Mapping[str, Any]) -> None:
+        self._warehouse, self._manifest = warehouse, manifest
+
+    @cached_property
+    def _connection(self) -> Any:
+        from hotdash_pipelines.warehouse.postgres import connect
+
+        return connect(self._warehouse.url(), autocommit=True)
+
+    def count(self, unique_id: str) -> int:
+        """Rows of the model's table or view."""
+        from psycopg import sql
+
+        node = self._manifest["nodes"][unique_id]
+        query = sql.SQL("select count(*) from {}").format(sql.Identifier(node["schema"], node["alias"]))
+        return self._connection.execute(query).fetchone()[0]
+
+    def close(self) -> None:
+        if "_connection" in self.__dict__:
+            self._connection.close()
+
+
+@dbt_assets(
+    manifest=prepare_manifest(),
+    dagster_dbt_translator=WarehouseTranslator(
+        settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)
+    ),
+    project=DbtProject(project_dir=DBT_PROJECT_DIR, profiles_dir=DBT_PROJECT_DIR),
+    name="dbt_models",
+    pool=keys.WAREHOUSE_POOL,
+)
+def dbt_models(
+    context: dg.AssetExecutionContext,
+    dbt: WarehouseDbt,
+    warehouse: WarehouseResource,
+    project: ProjectResource,
+    clock: ClockResource,
+) -> Iterator[Any]:
+    """Build every selected model and run its tests; unit tests run in `make test`, not every night."""
+    from hotdash_pipelines.warehouse.projects import upsert_project
+
+    with warehouse.connection() as conn:
+        upsert_project(conn, project.describe(), clock.now())
+    invocation = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context)
+    specs = {spec.key: spec for spec in context.assets_def.check_specs}
+    rows = _Rows(warehouse, invocation.manifest)
+    findings = []
+    try:
+        for event in invocation.stream():
+            if isinstance(event, dg.Output):
+                unique_id = event.metadata["unique_id"].value
+                yield event.with_metadata({**event.metadata, "dagster/row_count": rows.count(str(unique_id))})
+                continue
+            if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
+                findings.append(finding_of(event, specs.get(event.asset_check_key), "dbt"))
+            yield event
+    finally:
+        rows.close()
+        keep(warehouse.url(), findings, project.key(), context.run_id, clock.now())

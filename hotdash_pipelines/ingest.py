@@ -1,0 +1,125 @@
+"""One window of one stream, from the source into the lake and from the lake into the raw tables.
+
+Belongs here: the order of the steps (fetch, parse, quarantine, write; read, load) in plain Python, so that Dagster, the
+benchmarks and the tests run the very same path.
+Does not belong here: how a source is read (sources), files (lake), SQL (warehouse), Dagster (defs).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts.parse import parse_pages
+from hotdash_pipelines.contracts.window import Window
+from hotdash_pipelines.lake import partition as lake
+from hotdash_pipelines.lake.store import Store
+from hotdash_pipelines.sources import FetchFunction, PermanentSourceError, SourceError
+from hotdash_pipelines.warehouse.load import LoadResult, load_partition
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class BadData(PermanentSourceError):
+    """The source broke its contract; the pages are in quarantine and the window was not written."""
+
+
+class NotYetOver(PermanentSourceError):
+    """The window has not ended, so its rows would not be complete."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What the lake holds for a window after an ingest; `manifest` is None where a listing has none for a past day."""
+
+    key: str
+    manifest: lake.Manifest | None
+    was_fetched: bool
+
+    @property
+    def rows(self) -> int:
+        """Rows of the stream's main table."""
+        return self.manifest.rows[self.manifest.stream] if self.manifest else 0
+
+
+def ingest_window(
+    contract: Contract, client: object, fetch: FetchFunction, store: Store, project: str, window: Window, now: datetime
+) -> Ingested:
+    """Fetch a window, hold it against its contract and commit it to the lake.
+
+    Raises SourceError (transient or permanent) in one line that names stream and partition. Pages that break the
+    contract are copied to the quarantine first; the window is refused when their share exceeds the contract's
+    `quarantine_tolerance`, and then the lake keeps what it had.
+    """
+    name = f"{contract.source}/{contract.stream} {window.key}"
+    if window.end > now:
+        raise NotYetOver(
+            f"{name}: the day is not over in the store's zone; materialise it after {window.end:%Y-%m-%d %H:%M} UTC"
+        )
+    fetched = fetch(client, contract, window)
+    parsed = parse_pages(contract, fetched.pages)
+    if parsed.bad_pages:
+        bad = [(fetched.pages[page.index], page.reason) for page in parsed.bad_pages]
+        kept = lake.quarantine(store, contract, project, window, bad, now)
+        if len(bad) > contract.quarantine_tolerance * len(fetched.pages):
+            raise BadData(
+                f"{name}: {len(bad)} of {len(fetched.pages)} pages break the contract ({bad[0][1]}); kept at {kept[0]}; mend "
+                f"contracts/{contract.source}/{contract.stream}.yaml or the source, then materialise the partition again"
+            )
+    manifest = lake.write_partition(
+        store,
+        contract,
+        project,
+        window,
+        parsed.tables,
+        fetched.pages,
+        fetched_at=now,
+        api_version=fetched.api_version,
+        requests=fetched.requests,
+        cost=fetched.cost,
+        expected_rows=fetched.expected_rows,
+        unknown_fields=parsed.unknown_fields,
+        unknown_enum_values=parsed.unknown_enum_values,
+        quarantined=len(parsed.bad_pages),
+        notes=fetched.notes,
+    )
+    return Ingested(window.key, manifest, was_fetched=True)
+
+
+def is_due(contract: Contract, window: Window, newest: Window, held: lake.Manifest | None) -> bool:
+    """Whether a routine run fetches this window: it is missing, was written by another contract, or may still change.
+
+    `newest` is the last complete day. A window may change for `refetch_days` days; a listing (`snapshot`) shows only
+    the present, so only the newest window can be fetched.
+    """
+    if contract.semantics == "snapshot":
+        return window.key == newest.key
+    if held is None or held.contract_digest != contract.digest:
+        return True
+    return (newest.day - window.day).days < contract.refetch_days
+
+
+def load_window(
+    contract: Contract, store: Store, database_url: str, project: str, key: str, now: datetime
+) -> LoadResult | None:
+    """Load a window of the lake into the raw tables; None when a listing has no file for that day.
+
+    Raises SourceError when the lake has no partition where there should be one.
+    """
+    manifest = lake.read_manifest(store, contract, project, key)
+    if manifest is None:
+        if contract.semantics == "snapshot":
+            return None
+        raise PermanentSourceError(
+            f"{contract.source}/{contract.stream} {key}: the lake has no partition; "
+            f"materialise lake_{contract.source}/{contract.stream} first"
+        )
+
+    def read(table: str) -> "pa.Table":
+        return lake.read_table(store, contract, manifest, table)
+
+    return load_partition(database_url, contract, project, manifest, read, now)
+
+
+__all__ = ["BadData", "Ingested", "NotYetOver", "SourceError", "ingest_window", "is_due", "load_window"]

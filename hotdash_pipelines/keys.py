@@ -1,0 +1,54 @@
+"""Asset keys, groups, owners, kinds and pools: the only place they are spelled.
+
+Belongs here: names. Does not belong here: what the assets do.
+"""
+
+import dagster as dg
+
+# What the groups are called in the UI; sources name their own.
+TRANSFORM_GROUPS = ("staging", "marts", "metrics")
+
+TEAM_DATA = "team:data"
+TEAM_SUPPORT = "team:support"
+TEAM_MARKETING = "team:marketing"
+
+WAREHOUSE_POOL = "warehouse"
+POOLS = {"shopify_api": 1, "chatwoot_api": 1, "ga4_api": 1, WAREHOUSE_POOL: 4}
+
+NIGHTLY_JOB = "nightly_job"
+# A run with this tag set to `due` skips windows that the lake already has and that are past their re-fetch days.
+REFETCH_TAG = "hotdash/refetch"
+REFETCH_DUE = "due"
+
+
+def lake_key(source: str, stream: str) -> dg.AssetKey:
+    """Key of a stream's Parquet files: `lake_shopify/orders`."""
+    return dg.AssetKey([f"lake_{source}", stream])
+
+
+def raw_key(source: str, table: str) -> dg.AssetKey:
+    """Key of a raw table: `raw_shopify/orders`. It equals Postgres schema and table, and the dbt source's key."""
+    return dg.AssetKey([f"raw_{source}", table])
+
+
+def api_pool(source: str) -> str:
+    """The concurrency pool that keeps one reader at a time on a source's API."""
+    return f"{source}_api"
+
+
+def lake_kinds(source: str) -> set[str]:
+    """Badges of a lake asset in the UI."""
+    return {"python", "parquet", source if source == "shopify" else "api"}
+
+
+RAW_KINDS = {"postgres", "python"}
+DBT_KINDS = {"dbt", "postgres"}
+
+
+def range_tags(first: str, last: str, *, refetch: str) -> dict[str, str]:
+    """Run tags for one run over the partitions `first`..`last`, both included."""
+    return {
+        "dagster/asset_partition_range_start": first,
+        "dagster/asset_partition_range_end": last,
+        REFETCH_TAG: refetch,
+    }

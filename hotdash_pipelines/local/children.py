@@ -1,0 +1,138 @@
+"""Child processes of `hotdash up`: started in their own process groups, logged to files, all stopped at the end.
+
+Belongs here: starting, watching and stopping processes. Does not belong here: which ones (cli.up).
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+
+class ChildError(RuntimeError):
+    """A child did not start or died. The message names it and its log."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised like Ctrl-C so that every `finally` runs."""
+
+
+def raise_on_sigterm() -> None:
+    """Make SIGTERM unwind the stack instead of ending the process on the spot."""
+
+    def _raise(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, _raise)
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port on loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Child:
+    """One running process and the file it logs to."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def last_lines(self, count: int = 5) -> str:
+        """The end of its log, for an error message."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+@dataclass
+class Children:
+    """The children of one `hotdash up`. Leaving the context stops them in reverse order."""
+
+    logs: Path
+    running: list[Child] = field(default_factory=list)
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Child:
+        """Start a process in its own group, its output in `<logs>/<name>.log`."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / f"{name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603 - our own commands
+                command,
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        child = Child(name, process, log)
+        self.running.append(child)
+        return child
+
+    def wait_until(self, child: Child, is_ready: Callable[[], bool], seconds: float) -> None:
+        """Wait until `is_ready`; ChildError when the child dies first or the time is over."""
+        deadline = time.monotonic() + seconds
+        while not is_ready():
+            if child.process.poll() is not None:
+                raise ChildError(
+                    f"{child.name} ended with exit code {child.process.returncode}; "
+                    f"see {child.log}:\n{child.last_lines()}"
+                )
+            if time.monotonic() > deadline:
+                raise ChildError(f"{child.name} was not ready after {seconds:.0f} s; see {child.log}")
+            time.sleep(0.05)
+
+    def watch(self) -> Child:
+        """Block until a child ends; return it."""
+        while True:
+            for child in self.running:
+                if child.process.poll() is not None:
+                    return child
+            time.sleep(0.5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self, grace_s: float = 10.0) -> None:
+        """SIGTERM to every group, SIGKILL to what is left after `grace_s`."""
+        for child in reversed(self.running):
+            _signal_group(child.process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + grace_s
+        for child in reversed(self.running):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            # Also after a clean end: a code server leaves grandchildren behind in its group.
+            _signal_group(child.process.pid, signal.SIGKILL)
+            child.process.wait()
+        self.running.clear()
+
+
+def _signal_group(pid: int, number: int) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return

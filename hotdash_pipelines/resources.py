@@ -1,0 +1,202 @@
+"""What assets and sensors are handed: typed shells that return plain objects of the rooms below.
+
+Belongs here: ConfigurableResources and nothing else. A resource holds no secret in its config (the UI shows config): it
+asks the settings when it is used.
+Does not belong here: domain code, asset keys.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+from packaging import version
+
+from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, dbt_executable
+from hotdash_pipelines.settings import Endpoints, Settings, SettingsError, get_settings
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from hotdash_pipelines.lake.store import Store
+    from hotdash_pipelines.warehouse.projects import Project
+
+
+class ClockResource(dg.ConfigurableResource):
+    """The time. `fixed_at` (ISO 8601 with an offset) pins it, which tests and replays use."""
+
+    fixed_at: str | None = None
+
+    def now(self) -> datetime:
+        """The present instant in UTC."""
+        return datetime.fromisoformat(self.fixed_at).astimezone(UTC) if self.fixed_at else datetime.now(UTC)
+
+
+class SourcesResource(dg.ConfigurableResource):
+    """Signed-in clients of the three APIs, or of the stand-in store while no credentials are set."""
+
+    @contextmanager
+    def client(self, source: str) -> Iterator[Any]:
+        """A client of `shopify`, `chatwoot` or `ga4`; closed afterwards. SettingsError when it is not configured."""
+        opened = open_client(get_settings().endpoints(), source)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def open_client(endpoints: Endpoints, source: str) -> Any:
+    """The client of one source. Raises SettingsError naming the variables to set."""
+    if source == "shopify" and endpoints.shopify:
+        from hotdash_pipelines.sources.shopify import ShopifyClient
+
+        shop = endpoints.shopify
+        return ShopifyClient(
+            shop.base_url,
+            shop.api_version,
+            client_id=shop.client_id,
+            client_secret=shop.client_secret.get_secret_value() if shop.client_secret else None,
+            access_token=shop.access_token.get_secret_value() if shop.access_token else None,
+        )
+    if source == "chatwoot" and endpoints.chatwoot:
+        from hotdash_pipelines.sources.chatwoot import ChatwootClient
+
+        chat = endpoints.chatwoot
+        return ChatwootClient(chat.base_url, chat.account_id, chat.api_token.get_secret_value())
+    if source == "ga4" and endpoints.ga4:
+        from hotdash_pipelines.sources.ga4 import Ga4Client
+
+        return Ga4Client(
+            endpoints.ga4.base_url, endpoints.ga4.property_id, endpoints.ga4.service_account.get_secret_value()
+        )
+    raise SettingsError(
+        f"{source} is not configured: `hotdash doctor` names the variables, HOTDASH_PIPELINE_SOURCES leaves it out"
+    )
+
+
+class LakeResource(dg.ConfigurableResource):
+    """The Parquet lake: a folder, or a bucket by HOTDASH_LAKE_URL."""
+
+    def store(self) -> "Store":
+        """The store behind the lake."""
+        from hotdash_pipelines.lake.store import open_store
+
+        settings = get_settings()
+        return open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
+
+
+class WarehouseResource(dg.ConfigurableResource):
+    """The Postgres warehouse: the embedded server, or HOTDASH_DATABASE_URL."""
+
+    def url(self) -> str:
+        """The connection URL, password included: never log it."""
+        return warehouse_url(get_settings())
+
+    @contextmanager
+    def connection(self) -> "Iterator[psycopg.Connection[Any]]":
+        """A connection in one transaction that commits at the end."""
+        from hotdash_pipelines.warehouse.postgres import connect
+
+        with connect(self.url()) as opened:
+            yield opened
+
+
+def warehouse_url(settings: Settings) -> str:
+    """The warehouse's URL; starts the embedded server when no other is set."""
+    from hotdash_pipelines.warehouse.postgres import database_url
+
+    given = settings.database_url.get_secret_value() if settings.database_url else None
+    return database_url(given, settings.home)
+
+
+class ProjectResource(dg.ConfigurableResource):
+    """Which store the rows belong to."""
+
+    def key(self) -> str:
+        """The slug that marks every row."""
+        return get_settings().project
+
+    def describe(self) -> "Project":
+        """The store as `ops.projects` keeps it."""
+        from hotdash_pipelines.warehouse.projects import Project
+
+        settings = get_settings()
+        endpoints = settings.endpoints()
+        return Project(
+            project_key=settings.project,
+            shop_domain=settings.shopify_shop or (f"{settings.project}.myshopify.com" if endpoints.is_demo else None),
+            currency_code=settings.store_currency,
+            iana_timezone=settings.store_timezone,
+            chatwoot_account_id=endpoints.chatwoot.account_id if endpoints.chatwoot else None,
+            ga4_property_id=endpoints.ga4.property_id if endpoints.ga4 else None,
+            is_demo=endpoints.is_demo,
+        )
+
+
+class SlackResource(dg.ConfigurableResource):
+    """Where alerts go."""
+
+    def webhook_url(self) -> str | None:
+        """The incoming webhook, None when no channel is configured (alerts then stay visible in the outbox)."""
+        try:
+            secret = get_settings().endpoints().slack_webhook_url
+        except SettingsError:
+            return None
+        return secret.get_secret_value() if secret else None
+
+
+class WarehouseDbt(DbtCliResource):
+    """dbt against the warehouse.
+
+    The version is read from the installed package: dagster-dbt would run `dbt --version`, which costs 1.4 s and asks
+    the package index twice.
+    """
+
+    @cached_property
+    def _cli_version(self) -> version.Version:
+        from importlib.metadata import version as installed
+
+        return version.parse(installed("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args: Any) -> None:
+        """No adapter in this process: it would import dbt (0.5 s) to count rows, which the asset does itself."""
+
+    def cli(self, args: Any, **options: Any) -> Any:
+        """`DbtCliResource.cli` with the warehouse's address in the environment, where profiles.yml reads it."""
+        os.environ.update(dbt_environment(warehouse_url(get_settings())))
+        return super().cli(args, **options)
+
+
+def dbt_environment(database_url: str) -> Mapping[str, str]:
+    """The variables that dbt_project/profiles.yml reads. dbt keeps values named DBT_ENV_SECRET_* out of its logs."""
+    from hotdash_pipelines.warehouse.postgres import libpq_env
+
+    libpq = libpq_env(database_url)
+    return {
+        "HOTDASH_PG_HOST": libpq.get("PGHOST", "127.0.0.1"),
+        "HOTDASH_PG_PORT": libpq.get("PGPORT", "5432"),
+        "HOTDASH_PG_USER": libpq.get("PGUSER", ""),
+        "DBT_ENV_SECRET_PG_PASSWORD": libpq.get("PGPASSWORD", ""),
+        "HOTDASH_PG_DATABASE": libpq.get("PGDATABASE", ""),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def build_resources() -> dict[str, Any]:
+    """Every resource by the name that definitions ask for. Reads nothing and connects to nothing."""
+    return {
+        "clock": ClockResource(),
+        "sources": SourcesResource(),
+        "lake": LakeResource(),
+        "warehouse": WarehouseResource(),
+        "project": ProjectResource(),
+        "slack": SlackResource(),
+        "dbt": WarehouseDbt(
+            project_dir=str(DBT_PROJECT_DIR), profiles_dir=str(DBT_PROJECT_DIR), dbt_executable=dbt_executable()
+        ),
+    }
