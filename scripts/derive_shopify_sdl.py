@@ -24,8 +24,8 @@ DIGEST = TARGET.with_suffix(".digest.json")
 KEEP: dict[str, str] = {
     "QueryRoot": "customer customers customersCount order orders ordersCount product products productsCount "
     "productVariant productVariants productVariantsCount shop",
-    "Order": "attribution billingAddress cancelReason cancelledAt closed closedAt confirmationNumber confirmed createdAt "
-    "currencyCode currentShippingPriceSet currentSubtotalLineItemsQuantity currentSubtotalPriceSet "
+    "Order": "attribution billingAddress cancelReason cancelledAt closed closedAt confirmationNumber confirmed "
+    "createdAt currencyCode currentShippingPriceSet currentSubtotalLineItemsQuantity currentSubtotalPriceSet "
     "currentTotalDiscountsSet currentTotalPriceSet currentTotalTaxSet customer customerJourneySummary customerLocale "
     "discountApplications discountCode discountCodes displayFinancialStatus displayFulfillmentStatus edited email "
     "fullyPaid id legacyResourceId lineItems name netPaymentSet note number originalTotalPriceSet "
@@ -58,8 +58,8 @@ KEEP: dict[str, str] = {
     "UTMParameters": "campaign content medium source term",
     "MailingAddress": "address1 address2 city company country countryCodeV2 firstName id lastName name phone province "
     "provinceCode zip",
-    "Customer": "amountSpent createdAt defaultAddress defaultEmailAddress defaultPhoneNumber displayName email firstName "
-    "id lastName legacyResourceId locale note numberOfOrders phone state tags taxExempt updatedAt verifiedEmail",
+    "Customer": "amountSpent createdAt defaultAddress defaultEmailAddress defaultPhoneNumber displayName email "
+    "firstName id lastName legacyResourceId locale note numberOfOrders phone state tags taxExempt updatedAt verifiedEmail",
     "CustomerEmailAddress": "emailAddress marketingOptInLevel marketingState marketingUpdatedAt validFormat",
     "CustomerPhoneNumber": "marketingState phoneNumber",
     "Product": "createdAt description handle hasOnlyDefaultVariant id isGiftCard legacyResourceId productType "
@@ -106,7 +106,9 @@ def derive(types: dict[str, dict[str, Any]]) -> str:
 def digests(sdl: str) -> dict[str, str]:
     """SHA-256 of each definition of the SDL, by its first line's name."""
     blocks = [block for block in sdl.strip().split("\n\n") if not block.startswith("schema")]
-    return {block.split("{")[0].split("=")[0].split()[1]: hashlib.sha256(block.encode()).hexdigest() for block in blocks}
+    return {
+        block.split("{")[0].split("=")[0].split()[1]: hashlib.sha256(block.encode()).hexdigest() for block in blocks
+    }
 
 
 def _print_type(entry: dict[str, Any], wanted: dict[str, str]) -> tuple[str, list[str]]:
@@ -137,7 +139,9 @@ def _print_type(entry: dict[str, Any], wanted: dict[str, str]) -> tuple[str, lis
         arguments = [arg for arg in field["args"] if _is_leaf(arg["type"])]
         needed += [_named(arg["type"]) for arg in arguments]
         shown = ", ".join(_print_argument(arg) for arg in arguments)
-        lines.append(f"  {field['name']}{f'({shown})' if shown else ''}: {_reference(field['type'])}{_deprecation(field)}")
+        lines.append(
+            f"  {field['name']}{f'({shown})' if shown else ''}: {_reference(field['type'])}{_deprecation(field)}"
+        )
     interfaces = sorted(i["name"] for i in entry.get("interfaces") or [] if i["name"] in wanted)
     implements = f" implements {' & '.join(interfaces)}" if interfaces else ""
     word = "type" if kind == "OBJECT" else "interface"

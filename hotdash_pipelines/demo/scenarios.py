@@ -61,9 +61,7 @@ class Scenarios:
         self._lock = threading.Lock()
         self._due: list[Scenario] = []
 
-    def add(
-        self, name: str, source: str, match: str | None = None, times: int = 1, **args: Any
-    ) -> Scenario:
+    def add(self, name: str, source: str, match: str | None = None, times: int = 1, **args: Any) -> Scenario:
         """Have the next `times` matching operations of `source` fail in the way `name` says.
 
         Raises ValueError for an unknown name or source, or `times` below 1.

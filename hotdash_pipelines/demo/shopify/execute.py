@@ -129,9 +129,7 @@ class Compiler:
         named = self.schema.get_type(condition)
         return isinstance(named, GraphQLInterfaceType | GraphQLUnionType) and self.schema.is_sub_type(named, type_)
 
-    def _object(
-        self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode], path: list[str]
-    ) -> tuple[Any, float]:
+    def _object(self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode], path: list[str]) -> tuple[Any, float]:
         """(a call that turns a source into a dict, the cost of the selection's fields)."""
         collected: dict[str, list[FieldNode]] = {}
         self._collect(type_, sets, collected)

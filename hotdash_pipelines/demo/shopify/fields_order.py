@@ -222,7 +222,11 @@ def _outstanding(view: OrderView) -> Money:
 
 def _landing_page(visit: VisitView) -> str:
     seen = visit.view.order.visit
-    query = "" if seen.medium in ("(none)", "organic", "referral") else f"?utm_source={seen.source}&utm_medium={seen.medium}"
+    query = (
+        ""
+        if seen.medium in ("(none)", "organic", "referral")
+        else f"?utm_source={seen.source}&utm_medium={seen.medium}"
+    )
     query += f"&utm_campaign={seen.campaign}" if query and seen.campaign else ""
     return f"https://hotdash-demo.example.com{seen.landing_page}{query}"
 
@@ -250,7 +254,7 @@ _SHARED_DISCOUNT = {
     "allocationMethod": lambda d: "ACROSS" if d.is_code else "EACH",
     "index": lambda d: d.index,
     "targetSelection": lambda d: "ALL" if d.is_code else "EXPLICIT",
-    "targetType": lambda d: "LINE_ITEM",
+    "targetType": lambda _d: "LINE_ITEM",
     "value": lambda d: _percent(d),
 }
 
@@ -263,7 +267,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "closed": lambda v: v.state.closed_ts is not None,
         "closedAt": lambda v: None if v.state.closed_ts is None else instant_text(v.state.closed_ts),
         "confirmationNumber": lambda v: f"HD{v.order.id % 10**9:09d}",
-        "confirmed": lambda v: True,
+        "confirmed": lambda _v: True,
         "createdAt": lambda v: instant_text(v.order.created_ts),
         "currencyCode": lambda v: v.shop.currency,
         "currentShippingPriceSet": lambda v: v.bag(v.state.shipping),
@@ -288,7 +292,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "lineItems": lambda v, a, _r: page_of_list(v.lines(), a, ("lines", v.order.id)),
         "name": lambda v: v.order.name,
         "netPaymentSet": lambda v: v.bag(v.state.received.minus(v.state.refunded)),
-        "note": lambda v: None,
+        "note": lambda _v: None,
         "number": lambda v: int(v.order.name[1:]),
         "originalTotalPriceSet": lambda v: v.bag(v.basket.total),
         "paymentGatewayNames": lambda v: ["bogus" if v.order.is_test else "shopify_payments"],
@@ -306,14 +310,16 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "subtotalPriceSet": lambda v: v.bag(v.basket.subtotal),
         "tags": lambda v: sorted(set(v.state.tags)),
         "taxLines": lambda v: _taxes(v, v.basket.tax),
-        "taxesIncluded": lambda v: False,
+        "taxesIncluded": lambda _v: False,
         "test": lambda v: v.order.is_test,
         "totalDiscountsSet": lambda v: v.bag(v.basket.discounts),
         "totalOutstandingSet": lambda v: v.bag(_outstanding(v)),
         "totalPriceSet": lambda v: v.bag(v.basket.total),
         "totalReceivedSet": lambda v: v.bag(v.state.received),
         "totalRefundedSet": lambda v: v.bag(v.state.refunded),
-        "totalRefundedShippingSet": lambda v: v.bag(v.basket.shipping.minus(v.state.shipping) if v.state.refunds else ZERO),
+        "totalRefundedShippingSet": lambda v: v.bag(
+            v.basket.shipping.minus(v.state.shipping) if v.state.refunds else ZERO
+        ),
         "totalShippingPriceSet": lambda v: v.bag(v.basket.shipping),
         "totalTaxSet": lambda v: v.bag(v.basket.tax),
         "transactions": lambda v, a, _r: _first(_transactions(v), a),
@@ -322,7 +328,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
     },
     "LineItem": {
         "currentQuantity": lambda x: x.left(),
-        "customAttributes": lambda x: [],
+        "customAttributes": lambda _x: [],
         "discountAllocations": _allocations,
         "discountedTotalSet": _discounted,
         "discountedUnitPriceAfterAllDiscountsSet": lambda x: _unit(x, x.line.net),
@@ -349,19 +355,19 @@ RESOLVERS: dict[str, dict[str, Any]] = {
     },
     "Attribute": {"key": lambda x: x[0], "value": lambda x: x[1]},
     "TaxLine": {
-        "channelLiable": lambda t: False,
+        "channelLiable": lambda _t: False,
         "priceSet": lambda t: t.view.bag(t.money),
         "rate": lambda t: t.view.basket.tax_bps / 10_000,
         "ratePercentage": lambda t: t.view.basket.tax_bps / 100,
-        "source": lambda t: "Shopify",
-        "title": lambda t: "Sales tax",
+        "source": lambda _t: "Shopify",
+        "title": lambda _t: "Sales tax",
     },
     "DiscountAllocation": {
         "allocatedAmountSet": lambda x: x.application.view.bag(x.money),
         "discountApplication": lambda x: x.application,
     },
     "DiscountCodeApplication": {**_SHARED_DISCOUNT, "code": lambda d: d.view.basket.discount_code},
-    "AutomaticDiscountApplication": {**_SHARED_DISCOUNT, "title": lambda d: AUTOMATIC_DISCOUNT[0]},
+    "AutomaticDiscountApplication": {**_SHARED_DISCOUNT, "title": lambda _d: AUTOMATIC_DISCOUNT[0]},
     "PricingPercentageValue": {"percentage": lambda value: value},
     "Refund": {
         "createdAt": lambda x: instant_text(x.refund.ts),
@@ -399,7 +405,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
     "OrderAdjustment": {
         "amountSet": lambda x: x.view.bag(x.refund.discrepancy),
         "id": lambda x: gid("OrderAdjustment", x.number()),
-        "reason": lambda x: "REFUND_DISCREPANCY",
+        "reason": lambda _x: "REFUND_DISCREPANCY",
         "taxAmountSet": lambda x: x.view.bag(ZERO),
     },
     "OrderTransaction": {
@@ -413,42 +419,42 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "test": lambda t: t.view.order.is_test,
     },
     "ShippingLine": {
-        "carrierIdentifier": lambda v: None,
-        "code": lambda v: "standard",
+        "carrierIdentifier": lambda _v: None,
+        "code": lambda _v: "standard",
         "discountedPriceSet": lambda v: v.bag(v.basket.shipping),
         "id": lambda v: gid("ShippingLine", v.order.id),
-        "isRemoved": lambda v: False,
+        "isRemoved": lambda _v: False,
         "originalPriceSet": lambda v: v.bag(v.basket.shipping),
-        "source": lambda v: "shopify",
-        "taxLines": lambda v: [],
-        "title": lambda v: "Standard",
+        "source": lambda _v: "shopify",
+        "taxLines": lambda _v: [],
+        "title": lambda _v: "Standard",
     },
     "OrderAttribution": {
         "displayName": lambda v: "Online Store" if v.basket.source_name == "web" else "Point of Sale",
         "handle": lambda v: v.basket.source_name,
     },
     "CustomerJourneySummary": {
-        "customerOrderIndex": lambda v: None,
+        "customerOrderIndex": lambda _v: None,
         "daysToConversion": lambda v: v.order.id % 4,
         "firstVisit": lambda v: VisitView(v, 86_400 * (v.order.id % 4) + 1_800),
         "lastVisit": lambda v: VisitView(v, 900),
-        "ready": lambda v: True,
+        "ready": lambda _v: True,
     },
     "CustomerVisit": {
         "id": lambda x: gid("CustomerVisit", x.view.order.id * 10 + (1 if x.lead > 900 else 2)),
         "landingPage": _landing_page,
         "occurredAt": lambda x: instant_text(x.view.order.created_ts - x.lead),
-        "referrerUrl": lambda x: None,
+        "referrerUrl": lambda _x: None,
         "source": lambda x: _SOURCE_NAMES.get(x.view.order.visit.source, x.view.order.visit.source),
         "sourceType": lambda x: "SEO" if x.view.order.visit.medium == "organic" else None,
         "utmParameters": _utm,
     },
     "UTMParameters": {
         "campaign": lambda u: u.campaign,
-        "content": lambda u: None,
+        "content": lambda _u: None,
         "medium": lambda u: u.medium,
         "source": lambda u: u.source,
-        "term": lambda u: None,
+        "term": lambda _u: None,
     },
 }
 

@@ -66,22 +66,22 @@ def _offset_text(shop: Shop) -> str:
 
 
 _SHOP: dict[str, Any] = {
-    "contactEmail": lambda shop: "owner@example.com",
+    "contactEmail": lambda _shop: "owner@example.com",
     "createdAt": lambda shop: instant_text(shop.opened_ts),
     "currencyCode": lambda shop: shop.currency,
-    "email": lambda shop: "owner@example.com",
-    "enabledPresentmentCurrencies": lambda shop: ["USD", "CAD", "EUR", "GBP"],
+    "email": lambda _shop: "owner@example.com",
+    "enabledPresentmentCurrencies": lambda _shop: ["USD", "CAD", "EUR", "GBP"],
     "ianaTimezone": lambda shop: shop.time_zone,
-    "id": lambda shop: "gid://shopify/Shop/1",
-    "myshopifyDomain": lambda shop: SHOP_DOMAIN,
-    "name": lambda shop: "HotDash Demo",
+    "id": lambda _shop: "gid://shopify/Shop/1",
+    "myshopifyDomain": lambda _shop: SHOP_DOMAIN,
+    "name": lambda _shop: "HotDash Demo",
     "plan": lambda shop: shop,
-    "taxesIncluded": lambda shop: False,
+    "taxesIncluded": lambda _shop: False,
     "timezoneAbbreviation": lambda shop: shop.clock.now().astimezone(shop.zone).tzname(),
     "timezoneOffset": _offset_text,
     "timezoneOffsetMinutes": _offset_minutes,
     "updatedAt": lambda shop: instant_text(shop.opened_ts),
-    "url": lambda shop: f"https://{SHOP_DOMAIN}",
+    "url": lambda _shop: f"https://{SHOP_DOMAIN}",
 }
 
 
@@ -92,9 +92,9 @@ def _wire() -> Wiring:
         "QueryRoot": _ROOT,
         "Shop": _SHOP,
         "ShopPlan": {
-            "partnerDevelopment": lambda shop: False,
-            "publicDisplayName": lambda shop: "Shopify Plus",
-            "shopifyPlus": lambda shop: True,
+            "partnerDevelopment": lambda _shop: False,
+            "publicDisplayName": lambda _shop: "Shopify Plus",
+            "shopifyPlus": lambda _shop: True,
         },
         "PageInfo": {
             "endCursor": lambda page: page.cursor(-1),

@@ -78,9 +78,7 @@ class ShopifyApi:
             return _json({"error": "invalid_client", "error_description": "The client credentials are invalid"}, 401)
         token = "shpca_" + secrets.token_hex(16)
         self._tokens[token] = self.world.clock.now() + timedelta(seconds=TOKEN_SECONDS)
-        return _json(
-            {"access_token": token, "scope": ",".join(sorted(self.scopes)), "expires_in": TOKEN_SECONDS}
-        )
+        return _json({"access_token": token, "scope": ",".join(sorted(self.scopes)), "expires_in": TOKEN_SECONDS})
 
     def _is_authorised(self, token: str) -> bool:
         static = self.world.credentials.get("static_token")

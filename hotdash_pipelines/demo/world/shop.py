@@ -44,8 +44,8 @@ GIANT_ORDER_LINES = 300
 _MOVES_CUSTOMER = frozenset({"create", "edit", "refund", "cancel"})
 _WEEKDAY = (1.0, 0.94, 0.95, 0.98, 1.08, 1.1, 0.95)
 # Share of a day's orders by local hour, as a table to draw from evenly.
-_HOURS = tuple(hour for hour, weight in enumerate((2, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 6, 6, 6, 6, 6, 7, 8, 8, 7, 5, 3))
-               for _ in range(weight))  # fmt: skip
+_HOUR_WEIGHTS = (2, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 6, 6, 6, 6, 6, 7, 8, 8, 7, 5, 3)
+_HOURS = tuple(hour for hour, weight in enumerate(_HOUR_WEIGHTS) for _ in range(weight))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,18 @@ class CustomerFacts:
 class Order:
     """One order: a light skeleton; basket and events are made when first read, and may be made again later."""
 
-    __slots__ = ("_details", "_shop", "created_ts", "customer_id", "day", "id", "index", "is_test", "mutations", "visit")
+    __slots__ = (
+        "_details",
+        "_shop",
+        "created_ts",
+        "customer_id",
+        "day",
+        "id",
+        "index",
+        "is_test",
+        "mutations",
+        "visit",
+    )
 
     def __init__(
         self, shop: Shop, day: date, index: int, order_id: int, created_ts: int, customer_id: int | None, visit: Visit,
@@ -147,9 +158,7 @@ class Shop:
 
     currency = "USD"
 
-    def __init__(
-        self, seed: int, scale: float, clock: VirtualClock, time_zone: str = "America/New_York"
-    ) -> None:
+    def __init__(self, seed: int, scale: float, clock: VirtualClock, time_zone: str = "America/New_York") -> None:
         if not 0 < scale <= 50:
             raise ValueError("scale must lie above 0 and be at most 50")
         self.seed = seed
@@ -392,7 +401,7 @@ class Shop:
         self._newcomers[day] = first_orders
         return tuple(orders)
 
-    def _returning(self, day: date, r) -> int | None:  # noqa: ANN001
+    def _returning(self, day: date, r) -> int | None:
         back = 1 + int(r() ** 2 * (LOYAL_DAYS - 1))
         first_day = day - timedelta(days=back)
         newcomers = self._day_counts(first_day)[1]

@@ -14,7 +14,19 @@ PRODUCT_ID_BASE = 8_000_000_000_000
 VARIANT_ID_BASE = 44_000_000_000_000
 INVENTORY_ITEM_ID_BASE = 46_000_000_000_000
 
-_ADJECTIVES = ("Linen", "Merino", "Cedar", "Copper", "Alpine", "Everyday", "Crème", "Nordic", "Desert", "Indigo", "Café")
+_ADJECTIVES = (
+    "Linen",
+    "Merino",
+    "Cedar",
+    "Copper",
+    "Alpine",
+    "Everyday",
+    "Crème",
+    "Nordic",
+    "Desert",
+    "Indigo",
+    "Café",
+)
 _NOUNS = ("Shirt", "Throw", "Candle", "Kettle", "Backpack", "Mug", "Scarf", "Notebook", "Lamp", "Tote", "Apron", "Vase")
 _VENDORS = ("Hearth & Co", "Ålesund Studio", "Field Supply", "Maison Été", "Northwind")
 _SIZES = ("S", "M", "L", "XL")

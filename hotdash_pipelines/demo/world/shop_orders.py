@@ -143,7 +143,7 @@ def fill_basket(
     return Basket(lines, currency, code, source, subtotal, discounts, tax, shipping, total, tax_bps)
 
 
-def _pick_item(created_ts: int, catalogue: Sequence[Product], r) -> _Item:  # noqa: ANN001
+def _pick_item(created_ts: int, catalogue: Sequence[Product], r) -> _Item:
     u = r()
     if u < 0.012:
         return _Item(None, None, "Gift Card", GIFT_CARD_CENTS[int(r() * 3)], 1, True, False)
