@@ -12,7 +12,7 @@ from datetime import datetime
 
 from hotdash_pipelines.quality.suites import Dimension, Severity
 
-PROJECT_KEY = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+PROJECT_KEY = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
 
 class QualityError(RuntimeError):
@@ -37,7 +37,11 @@ class Finding:
     message: str
     element_count: int | None = None
     unexpected_count: int | None = None
+    runbook: str = "docs/runbooks/quality-check-failed.md"
 
+
+# The table knows what a failure does (stop or warn); the finer severity stays in the details.
+_STORED_SEVERITY = {"critical": "error", "warning": "warn", "info": "warn"}
 
 _STORE = """
 insert into ops.check_results
@@ -66,7 +70,8 @@ def store_findings(url: str, findings: Sequence[Finding], project_key: str, run_
     assets, checks = zip(*named, strict=True)
     with connect(url) as connection, connection.cursor() as cursor:
         # Two steps of one run store at the same time; without a lock both could delete before either inserts.
-        cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"check_results:{project_key}:{run_id}",))
+        lock = f"check_results:{project_key}:{run_id}"
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,))
         cursor.execute(
             """
             delete from ops.check_results as kept
@@ -84,16 +89,25 @@ def store_findings(url: str, findings: Sequence[Finding], project_key: str, run_
                     finding.asset,
                     finding.check,
                     finding.dimension,
-                    finding.severity,
+                    _STORED_SEVERITY[finding.severity],
                     finding.blocking,
                     finding.passed,
                     finding.element_count,
                     finding.unexpected_count,
                     run_id,
                     now,
-                    json.dumps({"type": finding.type, "message": finding.message}),
+                    json.dumps(_details(finding)),
                 )
                 for finding in findings
             ],
         )
     return len(findings)
+
+
+def _details(finding: Finding) -> dict[str, str]:
+    return {
+        "type": finding.type,
+        "severity": finding.severity,
+        "message": finding.message,
+        "runbook": finding.runbook,
+    }

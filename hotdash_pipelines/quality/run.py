@@ -74,7 +74,8 @@ def _prove_all_rows_are_visible(suite: Suite, url: str, project_key: str) -> _Vi
         oid = found[0] if found else None
         if oid is None:
             raise QualityError(f"{suite.name} does not exist: materialise {suite.asset} before its checks")
-        hidden, role = connection.execute("select row_security_active(%s::oid), current_user", (oid,)).fetchone() or (True, "")
+        seen = connection.execute("select row_security_active(%s::oid), current_user", (oid,)).fetchone()
+        hidden, role = seen or (True, "")
         if hidden:
             raise QualityError(
                 f"row-level security hides rows of {suite.name} from role {role}, so checks would pass unseen: "
@@ -99,7 +100,7 @@ def _for_gx(expectation: Expectation, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _validate(
-    suite: Suite, url: str, project_key: str, expectations: Sequence[Mapping[str, Any]]
+    suite: Suite, url: str, project_key: str, expectations: Sequence[dict[str, Any]]
 ) -> "dict[str, ExpectationValidationResult]":
     """GX's results by check name. Its own order is another one: what raised comes first."""
     if not expectations:
@@ -107,18 +108,19 @@ def _validate(
     with _one_suite_at_a_time, _quiet_gx():
         import great_expectations as gx
         from great_expectations.core import ExpectationSuite
+        from great_expectations.data_context.types.base import ProgressBarsConfig
 
         from hotdash_pipelines.warehouse.postgres import sqlalchemy_url
 
         # Ephemeral: any other context writes the connection string into a file.
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
-        context.variables.progress_bars = {"globally": False}
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
         source = context.data_sources.add_sql(
             "warehouse",
             # GX takes `$` for a variable of its own.
             connection_string=sqlalchemy_url(url).replace("$", "%24"),
-            kwargs={"connect_args": {"options": _SESSION}},
+            kwargs={"connect_args": {"options": _SESSION}},  # pyright: ignore[reportCallIssue]
         )
         try:
             # The names come from a validated suite and the key matched PROJECT_KEY: neither can carry a quote.
@@ -126,7 +128,8 @@ def _validate(
             batch = source.add_query_asset(suite.name, query=query).add_batch_definition("project").get_batch()
             asked = ExpectationSuite(name=suite.name, expectations=list(expectations))
             if len(asked.expectations) != len(expectations):
-                raise QualityError(f"{suite.name}: Great Expectations took {len(asked.expectations)} of {len(expectations)} entries")
+                taken = len(asked.expectations)
+                raise QualityError(f"{suite.name}: Great Expectations took {taken} of {len(expectations)} entries")
             results = batch.validate(asked, result_format=_RESULT_FORMAT)
         finally:
             # Two engines: one tests the connection, the other runs the queries.
@@ -140,11 +143,12 @@ def _quiet_gx() -> Iterator[None]:
     """GX must not dial out, and its log quotes SQL and the server's errors, which can hold values of the data."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     logger = logging.getLogger("great_expectations")
-    level, logger.level = logger.level, logging.CRITICAL + 1
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.level = level
+        logger.setLevel(level)
 
 
 def _finding(
@@ -175,6 +179,7 @@ def _finding(
         message=message,
         element_count=looked_at,
         unexpected_count=broken,
+        runbook=expectation.runbook,
     )
 
 

@@ -104,7 +104,7 @@ class Suite:
         return tuple(expectation.check for expectation in self.expectations)
 
     def select(self, selected: set[str] | None) -> tuple[Expectation, ...]:
-        """The expectations whose check is in `selected`, all for None. Raises SuiteError for a name it does not have."""
+        """The expectations whose check is in `selected`, all for None. Raises SuiteError for an unknown name."""
         unknown = (selected or set()) - set(self.checks)
         if unknown:
             raise SuiteError(f"{self.name}: no such check: {', '.join(sorted(unknown))}")
@@ -220,11 +220,14 @@ def _query_problems(query: Any) -> Iterator[str]:
 
 def _is_floor(entry: Mapping[str, Any]) -> bool:
     lowest = entry["kwargs"].get("min_value")
-    return entry["type"] == _FLOOR and isinstance(lowest, int) and lowest >= 1 and "row_condition" not in entry["kwargs"]
+    counts_rows = entry["type"] == _FLOOR and "row_condition" not in entry["kwargs"]
+    return counts_rows and isinstance(lowest, int) and lowest >= 1
 
 
 def _is_relative(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == {_HOURS_FROM_NOW} and isinstance(value[_HOURS_FROM_NOW], int | float)
+    if not isinstance(value, dict) or set(value) != {_HOURS_FROM_NOW}:
+        return False
+    return isinstance(value[_HOURS_FROM_NOW], int | float)
 
 
 def _instant(value: Mapping[str, float], now: datetime | None) -> datetime:

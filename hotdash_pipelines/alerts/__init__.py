@@ -1,0 +1,30 @@
+"""Room 7: alerts, from the facts of a failure to a message in Slack that arrives once.
+
+Belongs here: wording (messages.py), the failed checks behind a run (checks.py), the outbox in Postgres (outbox.py), the
+webhook (slack.py). Does not belong here: deciding that something failed, Dagster.
+"""
+
+from hotdash_pipelines.alerts.checks import failed_blocking_checks
+from hotdash_pipelines.alerts.messages import (
+    Alert,
+    FailedCheck,
+    FailedRun,
+    Links,
+    failed_checks_alert,
+    failed_run_alert,
+)
+from hotdash_pipelines.alerts.outbox import Delivery, deliver_pending, enqueue, requeue_dead
+
+__all__ = [
+    "Alert",
+    "Delivery",
+    "FailedCheck",
+    "FailedRun",
+    "Links",
+    "deliver_pending",
+    "enqueue",
+    "failed_blocking_checks",
+    "failed_checks_alert",
+    "failed_run_alert",
+    "requeue_dead",
+]
