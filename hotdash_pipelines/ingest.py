@@ -64,8 +64,9 @@ def ingest_window(
         kept = lake.quarantine(store, contract, project, window, bad, now)
         if len(bad) > contract.quarantine_tolerance * len(fetched.pages):
             raise BadData(
-                f"{name}: {len(bad)} of {len(fetched.pages)} pages break the contract ({bad[0][1]}); kept at {kept[0]}; mend "
-                f"contracts/{contract.source}/{contract.stream}.yaml or the source, then materialise the partition again"
+                f"{name}: {len(bad)} of {len(fetched.pages)} pages break the contract ({bad[0][1]}); "
+                f"kept at {kept[0]}; mend contracts/{contract.source}/{contract.stream}.yaml or the source, "
+                "then materialise the partition again"
             )
     manifest = lake.write_partition(
         store,

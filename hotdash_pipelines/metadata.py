@@ -14,7 +14,7 @@ from hotdash_pipelines.lake.partition import Manifest
 from hotdash_pipelines.settings import get_settings
 
 _LATE = {
-    "updated": "A partition holds the rows whose `{cursor}` lies in that day; the last {days} days are read again nightly.",
+    "updated": "A partition holds the rows whose `{cursor}` is on that day; the last {days} days are read again.",
     "event_date": "A partition holds all rows of that date; the last {days} days are restated, so read again nightly.",
     "snapshot": "A listing shows only the present: the newest partition is fetched, older ones keep what they have.",
 }

@@ -8,7 +8,7 @@ Does not belong here: domain code, asset keys.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
 
 
 class ClockResource(dg.ConfigurableResource):
-    """The time. `fixed_at` (ISO 8601 with an offset) pins it, which tests and replays use."""
-
-    fixed_at: str | None = None
+    """The time, which HOTDASH_FIXED_NOW pins for tests and replays."""
 
     def now(self) -> datetime:
         """The present instant in UTC."""
-        return datetime.fromisoformat(self.fixed_at).astimezone(UTC) if self.fixed_at else datetime.now(UTC)
+        return get_settings().now()
 
 
 class SourcesResource(dg.ConfigurableResource):

@@ -9,12 +9,13 @@ and throw-away credentials in `<home>/demo/endpoint.json`, and `endpoints()` rea
 
 import json
 import re
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
+from pydantic import AliasChoices, AwareDatetime, BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -106,6 +107,9 @@ class Settings(BaseSettings):
     ga4_credentials_json: SecretStr | None = Field(default=None, description="The same key as text.")
     slack_webhook_url: SecretStr | None = Field(default=None, description="Incoming webhook for alerts.")
 
+    fixed_now: AwareDatetime | None = Field(
+        default=None, description="Pins the present (ISO 8601 with an offset), for tests and replays."
+    )
     executor: Literal["in_process", "multiprocess"] = Field(
         default="in_process", description="How steps run: see docs/performance.md."
     )
@@ -121,6 +125,9 @@ class Settings(BaseSettings):
         le=65535,
         validation_alias=AliasChoices("HOTDASH_WEBSERVER_PORT", "HOTDASH_PORT"),
         description="Port of the Dagster UI.",
+    )
+    ui_base_url: str | None = Field(
+        default=None, description="Address of the Dagster UI in alerts, when a proxy stands in front of it."
     )
     runbook_base_url: str = Field(
         default="https://github.com/hotdash/pipelines/blob/main/docs",
@@ -148,6 +155,10 @@ class Settings(BaseSettings):
         if isinstance(names, tuple) and not set(names) <= set(SOURCES):
             raise ValueError(f"HOTDASH_PIPELINE_SOURCES: known are {', '.join(SOURCES)}")
         return names
+
+    def now(self) -> datetime:
+        """The present instant in UTC; the one place where the pipeline looks at the clock."""
+        return self.fixed_now.astimezone(UTC) if self.fixed_now else datetime.now(UTC)
 
     @cached_property
     def zone(self) -> ZoneInfo:

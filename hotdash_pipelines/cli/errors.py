@@ -11,7 +11,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from hotdash_pipelines.local.children import ChildError
     from hotdash_pipelines.settings import SettingsError
     from hotdash_pipelines.sources import SourceError
-    from hotdash_pipelines.warehouse.embedded import EmbeddedError
+    from hotdash_pipelines.warehouse.binaries import EmbeddedPostgresError
     from hotdash_pipelines.warehouse.postgres import WarehouseError
 
-    return (ContractError, ManifestError, ChildError, SettingsError, SourceError, EmbeddedError, WarehouseError)
+    return (ContractError, ManifestError, ChildError, SettingsError, SourceError, EmbeddedPostgresError, WarehouseError)

@@ -82,8 +82,6 @@ def _as_json(outcome: "Outcome", seconds: float) -> dict[str, Any]:
 
 
 def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "Outcome":
-    from datetime import UTC, datetime
-
     from hotdash_pipelines.contracts import load_contracts
     from hotdash_pipelines.dbt_manifest import prepare_manifest
     from hotdash_pipelines.lake.store import open_store
@@ -114,7 +112,7 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     contracts = [contract for contract in load_contracts() if contract.source in settings.pipeline_sources]
     store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
     first, last = due_range(
-        settings, contracts, store, local_warehouse.loaded_windows(url, settings.project), days, datetime.now(UTC)
+        settings, contracts, store, local_warehouse.loaded_windows(url, settings.project), days, settings.now()
     )
     console.print(f"partitions  {first} to {last}\n")
     with _progress(console) as show:

@@ -8,10 +8,14 @@ import sys
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from hotdash_pipelines.contracts import load_contracts
 from hotdash_pipelines.local.children import Child, Children, port_is_free
 from hotdash_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from hotdash_pipelines.local.first_load import Outcome
 
 _STAND_IN_START_S = 60.0
 
@@ -70,7 +74,9 @@ def start_stand_in(settings: Settings, children: Children) -> Child:
         "stand-in-store",
         [
             sys.executable, "-m", "hotdash_pipelines.demo", "--port", str(settings.demo_port),
-            "--seed", str(settings.demo_seed), "--scale", str(settings.demo_scale), "--endpoint-file", str(settings.demo_endpoint_file),
+            "--seed", str(settings.demo_seed), "--scale", str(settings.demo_scale),
+            "--endpoint-file", str(settings.demo_endpoint_file),
+            *(["--now", settings.fixed_now.isoformat()] if settings.fixed_now else []),
         ],
     )  # fmt: skip
 
@@ -87,3 +93,25 @@ def wait_for_stand_in(settings: Settings, children: Children, child: Child) -> s
 
     children.wait_until(child, is_ready, _STAND_IN_START_S)
     return str(json.loads(settings.demo_endpoint_file.read_text())["url"])
+
+
+def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
+    """Tell Slack of a failed first load; the failure sensor would not see it before the daemon runs."""
+    from hotdash_pipelines.alerts import FailedRun
+    from hotdash_pipelines.keys import NIGHTLY_JOB, TEAM_DATA
+    from hotdash_pipelines.notify import deliver, raise_alert
+
+    now = settings.now()
+    webhook = settings.endpoints().slack_webhook_url
+    failed = FailedRun(
+        run_id=outcome.run_id,
+        root_run_id=outcome.run_id,
+        job=NIGHTLY_JOB,
+        environment=settings.environment,
+        owner=TEAM_DATA,
+        failed_at=now,
+        failed_steps=tuple(line.partition(":")[0] for line in outcome.errors),
+        reason=outcome.errors[0].partition(": ")[2] if outcome.errors else "",
+    )
+    raise_alert(settings, url, failed, {}, TEAM_DATA, now)
+    deliver(url, webhook.get_secret_value() if webhook else None, now)

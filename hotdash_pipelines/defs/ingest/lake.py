@@ -89,7 +89,7 @@ def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             "all_fields_and_values_are_known",
             asset=key,
-            description="The source sent no field and no status that its contract does not name; new ones stay in raw pages.",
+            description="The source sent no field and no status that its contract does not name.",
             metadata={"dimension": "validity"},
         ),
     ]

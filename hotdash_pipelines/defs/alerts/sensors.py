@@ -1,0 +1,69 @@
+"""Sensors that tell people.
+
+Belongs here: noticing failed runs, draining the outbox. Does not belong here: wording and delivery (alerts).
+A tick must not break: a failure of the alerting itself is written to the tick's log and tried again by the next tick.
+"""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from hotdash_pipelines import keys
+from hotdash_pipelines.alerts import FailedRun
+from hotdash_pipelines.notify import deliver, raise_alert
+from hotdash_pipelines.resources import SlackResource, WarehouseResource
+from hotdash_pipelines.settings import get_settings
+
+_MAX_STEPS = 200
+
+
+@dg.run_failure_sensor(
+    name="run_failure_sensor",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=15,
+    description="Puts one alert a failed root run into the outbox; failed blocking checks are part of it.",
+)
+def run_failure_sensor(context: dg.RunFailureSensorContext, warehouse: WarehouseResource) -> None:
+    """A retried run alerts once: the key of the alert is the root run's id."""
+    run = context.dagster_run
+    raise_alert(get_settings(), warehouse.url(), _failed_run(context), {}, keys.TEAM_DATA, get_settings().now())
+    context.log.info(f"alert raised for run {run.run_id}")
+
+
+def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
+    run, stats = context.dagster_run, context.instance.get_run_stats(context.dagster_run.run_id)
+    failures = context.get_step_failure_events()[:_MAX_STEPS]
+    reason = _reason(failures[0]) if failures else context.failure_event.message or ""
+    return FailedRun(
+        run_id=run.run_id,
+        root_run_id=run.root_run_id or run.run_id,
+        job=run.job_name,
+        environment=get_settings().environment,
+        owner=keys.TEAM_DATA,
+        failed_at=datetime.fromtimestamp(stats.end_time, UTC) if stats.end_time else get_settings().now(),
+        started_at=datetime.fromtimestamp(stats.start_time, UTC) if stats.start_time else None,
+        failed_steps=tuple(str(event.step_key) for event in failures),
+        reason=reason,
+    )
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    return data.error.message if data.error else ""
+
+
+@dg.sensor(
+    name="alert_delivery_sensor",
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sends what waits in ops.alert_outbox to Slack, with back-off; nothing is lost while Slack is away.",
+)
+def alert_delivery_sensor(
+    context: dg.SensorEvaluationContext, warehouse: WarehouseResource, slack: SlackResource
+) -> dg.SkipReason:
+    """Each message is committed by itself, so a crash repeats at most one."""
+    outcome = deliver(warehouse.url(), slack.webhook_url(), get_settings().now())
+    context.log.info(f"sent {outcome.sent}, failed {outcome.failed}, waiting {outcome.waiting}")
+    return dg.SkipReason(f"sent {outcome.sent}, waiting {outcome.waiting}, undeliverable {outcome.undeliverable}")
