@@ -1,0 +1,45 @@
+"""What can go wrong with a source, sorted once: a person must act, or a later try may succeed.
+
+Belongs here: the error types and how they read. Does not belong here: deciding which one it is (http.py, the clients).
+"""
+
+from datetime import datetime
+
+
+class SourceError(Exception):
+    """A source could not be read. One line: where, what failed, what to do; never a secret or a response body.
+
+    `where` is `source/stream key`, filled in by the fetch function's frame.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class PermanentSourceError(SourceError):
+    """Trying again does not help: credentials, permissions, addresses, versions."""
+
+
+class QueryTooCostly(PermanentSourceError):
+    """A single query costs more than the source allows; one for fewer records may pass."""
+
+
+class TransientSourceError(SourceError):
+    """A later try may succeed. `retry_after` is in seconds where the source said how long to wait."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QuotaExhausted(TransientSourceError):
+    """The source's quota is (nearly) used up; `resume_at` is the UTC instant from which reading may go on."""
+
+    def __init__(self, message: str, resume_at: datetime, retry_after: float) -> None:
+        super().__init__(message, retry_after)
+        self.resume_at = resume_at

@@ -1,0 +1,71 @@
+"""Which function reads which stream, and what it hands back.
+
+Belongs here: the `@fetches` mark, the look-up, the result of a fetch. Does not belong here: any source.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts.window import Window
+from hotdash_pipelines.sources.errors import SourceError
+
+Note = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One window of one stream as the source answered it.
+
+    `pages` are JSON response bodies, one object each, their nested lists complete. `expected_rows` is the number of
+    main records by the source's own count, None where it gives none. `cost` is in the source's own unit.
+    """
+
+    pages: list[bytes]
+    requests: int
+    cost: float | None
+    api_version: str
+    expected_rows: int | None
+    notes: dict[str, Note] = field(default_factory=dict)
+
+
+FetchFunction = Callable[[Any, Contract, Window], Fetched]
+
+_FETCHERS: dict[tuple[str, str], FetchFunction] = {}
+
+
+def fetches(source: str, stream: str) -> Callable[[FetchFunction], FetchFunction]:
+    """Mark a function as the reader of a stream. Errors it raises then name stream and window."""
+
+    def mark(function: FetchFunction) -> FetchFunction:
+        @wraps(function)
+        def fetch(client: Any, contract: Contract, window: Window) -> Fetched:
+            try:
+                return function(client, contract, window)
+            except SourceError as error:
+                error.where = f"{source}/{stream} {window.key}"
+                raise
+
+        _FETCHERS[source, stream] = fetch
+        return fetch
+
+    return mark
+
+
+def fetcher(source: str, stream: str) -> FetchFunction:
+    """The reader of a stream. Imports `sources/<source>_streams.py` on first use; LookupError when there is none."""
+    if (source, stream) not in _FETCHERS:
+        module = f"hotdash_pipelines.sources.{source}_streams"
+        if importlib.util.find_spec(module) is not None:
+            importlib.import_module(module)
+    try:
+        return _FETCHERS[source, stream]
+    except KeyError:
+        raise LookupError(
+            f"no fetch function for {source}/{stream}: "
+            f'mark one with @fetches("{source}", "{stream}") in sources/{source}_streams.py'
+        ) from None
