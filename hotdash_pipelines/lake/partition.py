@@ -1,0 +1,305 @@
+"""One partition of the lake: the Parquet files of one window of one stream, its raw pages and its manifest.
+
+Layout: `<source>/<stream>/project=<project>/window=<key>/` with `<table>-<sha12>.parquet`, `pages-<sha12>.jsonl.zst`,
+`manifest.json`. The manifest is written last and is the commit point: files that it does not name do not count, and
+are removed by the next write.
+
+Belongs here: writing, reading, verifying and pruning partitions. Does not belong here: storage (store.py), loading.
+"""
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts.arrow import table_schema
+from hotdash_pipelines.contracts.window import Window
+from hotdash_pipelines.lake.killpoints import reach
+from hotdash_pipelines.lake.manifest import FileEntry, Manifest
+from hotdash_pipelines.lake.store import Store, StoreError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MANIFEST = "manifest.json"
+_PROJECT = re.compile(r"^[a-z0-9][a-z0-9-]*$")
+
+
+class LakeError(RuntimeError):
+    """A partition cannot be read or written. One line: the stream, the partition, what to do."""
+
+
+class LakeCorruption(LakeError):
+    """A partition's files are not what its manifest says."""
+
+
+def folder_of(contract: Contract, project: str, key: str) -> str:
+    """The partition's folder below the lake's root."""
+    date.fromisoformat(key)
+    return f"{_stream_folder(contract, project)}/window={key}"
+
+
+def _stream_folder(contract: Contract, project: str) -> str:
+    if not _PROJECT.match(project):
+        raise LakeError(f"{project!r} is no project key: HOTDASH_PROJECT_KEY takes small letters, digits and hyphens")
+    return f"{contract.source}/{contract.stream}/project={project}"
+
+
+@contextlib.contextmanager
+def _named(contract: Contract, key: str, what_to_do: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise LakeError(f"{contract.source}/{contract.stream} {key}: {error}; {what_to_do}") from error
+
+
+def write_partition(
+    store: Store,
+    contract: Contract,
+    project: str,
+    window: Window,
+    tables: Mapping[str, "pa.Table"],
+    pages: Sequence[bytes],
+    *,
+    fetched_at: datetime,
+    api_version: str,
+    requests: int,
+    cost: float | None,
+    expected_rows: int | None,
+    unknown_fields: Mapping[str, str],
+    unknown_enum_values: Mapping[str, int],
+    quarantined: int,
+    notes: Mapping[str, str | int | float | bool],
+) -> Manifest:
+    """Write or replace a partition; until the manifest is in place, readers see what was there before.
+
+    `tables` holds every table of the contract in the contract's schema. The same input gives byte-identical files.
+    Raises LakeError when the store refuses; then the partition is as it was.
+    """
+    folder = folder_of(contract, project, window.key)
+    files, contents = [], {}
+    for table in contract.tables:
+        content = _parquet(tables[table.name])
+        sha = hashlib.sha256(content).hexdigest()
+        name = f"{table.name}-{sha[:12]}.parquet"
+        files.append(FileEntry(table.name, name, len(content), sha, tables[table.name].num_rows))
+        contents[name] = content
+    pages_name = None
+    if pages:
+        packed = _pack(pages)
+        pages_name = f"pages-{hashlib.sha256(packed).hexdigest()[:12]}.jsonl.zst"
+        contents[pages_name] = packed
+    lowest, highest = _cursor_range(contract, tables[contract.table.name])
+    manifest = Manifest(
+        source=contract.source,
+        stream=contract.stream,
+        project=project,
+        key=window.key,
+        window_start=window.start,
+        window_end=window.end,
+        contract_version=contract.version,
+        contract_digest=contract.digest,
+        api_version=api_version,
+        fetched_at=fetched_at,
+        requests=requests,
+        cost=cost,
+        expected_rows=expected_rows,
+        rows={entry.table: entry.rows for entry in files},
+        cursor_min=lowest,
+        cursor_max=highest,
+        files=tuple(files),
+        pages_file=pages_name,
+        unknown_fields=dict(unknown_fields),
+        unknown_enum_values=dict(unknown_enum_values),
+        quarantined_pages=quarantined,
+        notes=dict(notes),
+    )
+    with (
+        _named(contract, window.key, "the partition is as it was; mend that, then materialise it again"),
+        store.exclusive(_stream_folder(contract, project)),
+    ):
+        for name, content in contents.items():
+            store.write(f"{folder}/{name}", content)
+            reach("lake.part_written")
+        reach("lake.before_manifest")
+        store.write(f"{folder}/{_MANIFEST}", manifest.to_json())
+        reach("lake.after_manifest")
+        _collect(store, folder, {*contents, _MANIFEST})
+    return manifest
+
+
+def _collect(store: Store, folder: str, named: set[str]) -> None:
+    for path in store.list(folder):
+        if path.removeprefix(f"{folder}/") not in named:
+            store.delete(path)
+    store.sweep(folder)
+
+
+def _parquet(table: "pa.Table") -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(table.combine_chunks(), sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def _pack(pages: Sequence[bytes]) -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as packed:
+        for page in pages:
+            # A raw line feed is illegal inside a JSON string, so replacing it only touches white space.
+            packed.write(page.replace(b"\n", b" ") + b"\n")
+    return sink.getvalue().to_pybytes()
+
+
+def _cursor_range(contract: Contract, table: "pa.Table") -> tuple[str | None, str | None]:
+    import pyarrow.compute as pc
+
+    if contract.cursor is None or not table.num_rows:
+        return None, None
+    ends = pc.min_max(table[contract.cursor]).as_py()
+    return tuple(end.isoformat() if end is not None else None for end in (ends["min"], ends["max"]))
+
+
+def read_manifest(store: Store, contract: Contract, project: str, key: str) -> Manifest | None:
+    """The manifest of a partition, None when the partition was never written."""
+    path = f"{folder_of(contract, project, key)}/{_MANIFEST}"
+    try:
+        with _named(contract, key, "mend that, then run again"):
+            return Manifest.from_json(store.read(path))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _corrupt(contract, key, f"{store.uri(path)} is not a manifest ({type(error).__name__})") from error
+
+
+def read_table(store: Store, contract: Contract, manifest: Manifest, table: str) -> "pa.Table":
+    """One table of a partition in the contract's schema, after its size, sha256 and row count were verified.
+
+    A nullable column that the contract gained since is null. Raises LakeCorruption for a damaged or missing file,
+    LakeError when the contract changed in a way that needs a new fetch.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    entry = next((entry for entry in manifest.files if entry.table == table), None)
+    if entry is None:
+        raise LakeError(
+            f"{manifest.name}: the partition was written before the contract had table {table}; materialise it again"
+        )
+    path = f"{folder_of(contract, manifest.project, manifest.key)}/{entry.name}"
+    try:
+        with _named(contract, manifest.key, "mend that, then run again"):
+            content = store.read(path)
+    except FileNotFoundError as error:
+        raise _corrupt(contract, manifest.key, f"{store.uri(path)} is missing") from error
+    if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise _corrupt(contract, manifest.key, f"{store.uri(path)} was changed after it was written (sha256 differs)")
+    try:
+        found = parquet.read_table(pa.BufferReader(content))
+    except pa.ArrowException as error:
+        raise _corrupt(contract, manifest.key, f"{store.uri(path)} is no Parquet file") from error
+    if found.num_rows != entry.rows:
+        raise _corrupt(contract, manifest.key, f"{store.uri(path)} has {found.num_rows} rows, not {entry.rows}")
+    return _conformed(contract, manifest, table, found)
+
+
+def read_pages(store: Store, contract: Contract, manifest: Manifest) -> list[bytes]:
+    """The raw responses of a partition, one JSON document each, to parse them again by a newer contract.
+
+    Raises LakeError when they were pruned, LakeCorruption when they are damaged.
+    """
+    import pyarrow as pa
+
+    if manifest.pages_file is None:
+        raise LakeError(f"{manifest.name}: its raw responses are no longer kept; materialise it from the source")
+    path = f"{folder_of(contract, manifest.project, manifest.key)}/{manifest.pages_file}"
+    try:
+        with _named(contract, manifest.key, "mend that, then run again"):
+            packed = store.read(path)
+    except FileNotFoundError as error:
+        raise _corrupt(contract, manifest.key, f"{store.uri(path)} is missing") from error
+    if f"pages-{hashlib.sha256(packed).hexdigest()[:12]}.jsonl.zst" != manifest.pages_file:
+        raise _corrupt(contract, manifest.key, f"{store.uri(path)} was changed after it was written (sha256 differs)")
+    with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as stream:
+        return stream.read().split(b"\n")[:-1]
+
+
+def partitions(store: Store, contract: Contract, project: str) -> list[str]:
+    """Keys of the partitions that were written, oldest first."""
+    folder = _stream_folder(contract, project)
+    with _named(contract, "(all partitions)", "mend that, then run again"):
+        found = [path.removeprefix(f"{folder}/").split("/") for path in store.list(folder)]
+    return sorted(parts[0].removeprefix("window=") for parts in found if parts[-1] == _MANIFEST and len(parts) == 2)
+
+
+def quarantine(
+    store: Store, contract: Contract, project: str, window: Window, pages: Sequence[tuple[bytes, str]], now: datetime
+) -> list[str]:
+    """Keep pages that break the contract, each with its reason beside it; returns where they are.
+
+    The same page kept twice is one file.
+    """
+    folder = f"quarantine/{folder_of(contract, project, window.key)}"
+    kept = []
+    with _named(contract, window.key, "bad pages could not be kept; mend that, then materialise the partition again"):
+        for page, reason in pages:
+            name = hashlib.sha256(page).hexdigest()[:12]
+            store.write(f"{folder}/{name}.json", page)
+            why = {"reason": reason, "kept_at": now.isoformat(), "contract_version": contract.version}
+            store.write(f"{folder}/{name}.reason.json", json.dumps(why, indent=2, sort_keys=True).encode() + b"\n")
+            kept.append(store.uri(f"{folder}/{name}.json"))
+    return kept
+
+
+def prune_pages(store: Store, contract: Contract, project: str, older_than: datetime) -> list[str]:
+    """Delete the raw responses of partitions fetched before `older_than`; returns their keys. Parquet files stay."""
+    pruned = []
+    for key in partitions(store, contract, project):
+        with (
+            _named(contract, key, "mend that, then run again"),
+            store.exclusive(_stream_folder(contract, project)),
+        ):
+            manifest = read_manifest(store, contract, project, key)
+            if manifest is None or manifest.pages_file is None or manifest.fetched_at >= older_than:
+                continue
+            folder = folder_of(contract, project, key)
+            store.write(f"{folder}/{_MANIFEST}", replace(manifest, pages_file=None).to_json())
+            store.delete(f"{folder}/{manifest.pages_file}")
+            pruned.append(key)
+    return pruned
+
+
+def _conformed(contract: Contract, manifest: Manifest, table: str, found: "pa.Table") -> "pa.Table":
+    """`found` in today's schema of the contract."""
+    import pyarrow as pa
+
+    columns = []
+    schema = table_schema(contract, next(known for known in contract.tables if known.name == table))
+    for field in schema:
+        position = found.schema.get_field_index(field.name)
+        if position < 0 and field.nullable:
+            columns.append(pa.nulls(found.num_rows, field.type))
+        elif position < 0 or found.schema.field(position).type != field.type:
+            was = "missing" if position < 0 else str(found.schema.field(position).type)
+            raise LakeError(
+                f"{manifest.name}: {table}.{field.name} is {was} in the lake and {field.type} in the contract; "
+                "materialise the partition again, or give the changed column a new name"
+            )
+        else:
+            columns.append(found.column(position))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _corrupt(contract: Contract, key: str, what: str) -> LakeCorruption:
+    return LakeCorruption(
+        f"{contract.source}/{contract.stream} {key}: {what}; materialise lake_{contract.source}/{contract.stream} {key} again"
+    )
