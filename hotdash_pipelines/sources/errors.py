@@ -43,3 +43,5 @@ class QuotaExhausted(TransientSourceError):
     def __init__(self, message: str, resume_at: datetime, retry_after: float) -> None:
         super().__init__(message, retry_after)
         self.resume_at = resume_at
+        # Dagster sends errors between processes: what the constructor needs must be in args.
+        self.args = (message, resume_at, retry_after)

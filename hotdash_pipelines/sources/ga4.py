@@ -22,7 +22,7 @@ ROWS_A_PAGE = 100_000
 # Server errors are counted against a quota of ten an hour.
 _SERVER_ATTEMPTS = 3
 _KEPT_BACK = 0.1
-# Quotas of a standard property. Google tells what is left, not what there was; more than this (a 360 property) is believed.
+# Quotas of a standard property. Google tells what is left, not what there was; a larger number seen is believed.
 _QUOTAS = {
     "tokensPerDay": 200_000,
     "tokensPerHour": 40_000,

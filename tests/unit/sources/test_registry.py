@@ -1,0 +1,40 @@
+"""How a stream finds its fetch function."""
+
+import pickle
+from datetime import UTC, datetime
+
+import pytest
+
+from hotdash_pipelines.contracts import load_contracts
+from hotdash_pipelines.sources import Fetched, PermanentSourceError, QuotaExhausted, fetcher, fetches, registry
+
+
+def test_every_contract_has_a_fetch_function():
+    for contract in load_contracts():
+        assert callable(fetcher(contract.source, contract.stream))
+
+
+@pytest.mark.parametrize(("source", "stream"), [("shopify", "toys"), ("nowhere", "orders")])
+def test_a_stream_without_a_fetch_function_says_how_to_add_one(source, stream):
+    with pytest.raises(LookupError, match=rf'@fetches\("{source}", "{stream}"\) in sources/{source}_streams.py'):
+        fetcher(source, stream)
+
+
+def test_a_marked_function_is_found(monkeypatch):
+    monkeypatch.setattr(registry, "_FETCHERS", {})
+    empty = Fetched([], 0, None, "1", 0)
+
+    @fetches("toybox", "toys")
+    def fetch_toys(_client, _contract, _window):
+        return empty
+
+    assert fetcher("toybox", "toys")(None, None, None) is empty
+
+
+def test_errors_read_as_one_line_and_survive_another_process():
+    error = PermanentSourceError("the token is refused")
+    error.where = "shopify/orders 2026-11-18"
+    assert str(error) == "shopify/orders 2026-11-18: the token is refused"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    quota = QuotaExhausted("no more", datetime(2026, 11, 20, tzinfo=UTC), 5.0)
+    assert pickle.loads(pickle.dumps(quota)).resume_at == quota.resume_at
