@@ -1,0 +1,129 @@
+{#
+    A full rebuild of a mart is truncate + append in one transaction, never a swap: `--full-refresh` makes
+    incremental_run() false, and the pre-hook empties the table (models set full_refresh: false so that dbt keeps it).
+#}
+{% macro incremental_run() %}
+    {{ return(is_incremental() and not flags.FULL_REFRESH) }}
+{% endmacro %}
+
+
+{% macro truncate_on_rebuild() %}
+    {%- if execute and flags.FULL_REFRESH and load_cached_relation(this) is not none -%}
+        truncate table {{ this }}
+    {%- endif -%}
+{% endmacro %}
+
+
+{# True for rows loaded since the newest row of this model, less the overlap. #}
+{% macro incremental_window(column='_loaded_at', overlap=none) -%}
+    {{ column }} >= (
+        select coalesce(max(_loaded_at), '-infinity'::timestamptz) - interval '{{ overlap or var("overlap") }}'
+        from {{ this }}
+    )
+{%- endmacro %}
+
+
+{# The columns of the model's contract, in its order, without the id of the run that wrote the row. #}
+{% macro contract_columns() -%}
+    {{ model.columns.keys() | reject('equalto', '_dbt_run_id') | join(', ') }}
+{%- endmacro %}
+
+
+{#
+    The last step of a model that computes all of its rows: only those that differ from the table go on to the merge,
+    so that a rerun writes nothing. Columns and their order are the contract's.
+#}
+{% macro only_changed(cte) -%}
+    {%- set columns = contract_columns() -%}
+    select
+        {{ columns }},
+        '{{ invocation_id }}'::text as _dbt_run_id
+    from (
+        select {{ columns }} from {{ cte }}
+        {%- if incremental_run() %}
+        except
+        select {{ columns }} from {{ this }}
+        {%- endif %}
+    ) as changed
+{%- endmacro %}
+
+
+{#
+    Orders of which any part was loaded since the fact was last built, with the instant of the newest part.
+    Orders that the fact already holds in just that state are left out: the overlap then costs reads, not writes.
+#}
+{% macro touched_orders() -%}
+    {%- set parts = ['orders', 'order_lines', 'refunds', 'refund_lines', 'refund_adjustments'] -%}
+    select
+        parts.project_key,
+        parts.order_id,
+        max(parts._loaded_at) as _loaded_at
+    from (
+        {%- for part in parts %}
+        select project_key, order_id, _loaded_at from {{ ref('stg_shopify__' ~ part) }}
+        {%- if incremental_run() %} where {{ incremental_window() }}{% endif %}
+        {%- if not loop.last %}
+        union all
+        {%- endif %}
+        {%- endfor %}
+    ) as parts
+    group by parts.project_key, parts.order_id
+    {%- if incremental_run() %}
+    having not exists (
+        select 1
+        from {{ this }} as built
+        where built.project_key = parts.project_key
+            and built.order_id = parts.order_id
+            and built._loaded_at = max(parts._loaded_at)
+    )
+    {%- endif %}
+{%- endmacro %}
+
+
+{# Before an increment: rows of re-loaded orders whose order or line is no longer there (or became a test order). #}
+{% macro delete_vanished_lines() %}
+    {%- if incremental_run() -%}
+        delete from {{ this }} as built
+        using {{ ref('stg_shopify__orders') }} as orders
+        where orders.project_key = built.project_key
+            and orders.order_id = built.order_id
+            and {{ incremental_window('orders._loaded_at') }}
+            and (
+                orders.is_test
+                or not exists (
+                    select 1
+                    from {{ ref('stg_shopify__order_lines') }} as lines
+                    where lines.project_key = built.project_key
+                        and lines.order_line_id = built.order_line_id
+                )
+            )
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro delete_test_orders() %}
+    {%- if incremental_run() -%}
+        delete from {{ this }} as built
+        using {{ ref('stg_shopify__orders') }} as orders
+        where orders.project_key = built.project_key
+            and orders.order_id = built.order_id
+            and orders.is_test
+    {%- endif -%}
+{% endmacro %}
+
+
+{# Before an increment: rows whose day (column `day`) is no longer in any of the relations, given as {relation: column}. #}
+{% macro delete_vanished_days(day, relations) %}
+    {%- if incremental_run() -%}
+        delete from {{ this }} as built
+        where
+        {%- for relation, column in relations %}
+            {%- if not loop.first %} and{% endif %} not exists (
+                select 1
+                from {{ relation }} as upstream
+                where upstream.project_key = built.project_key
+                    and upstream.{{ column }} = built.{{ day }}
+            )
+        {%- endfor %}
+    {%- endif -%}
+{% endmacro %}

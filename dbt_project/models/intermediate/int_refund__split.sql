@@ -1,0 +1,72 @@
+with refunds as (
+    select * from {{ ref('stg_shopify__refunds') }}
+),
+
+orders as (
+    select * from {{ ref('int_order__valid') }}
+),
+
+lines as (
+    select
+        project_key,
+        refund_id,
+        sum(returned_amount + returned_tax_amount) as amount
+    from {{ ref('int_refund_line__dated') }}
+    group by project_key, refund_id
+),
+
+adjustments as (
+    select
+        project_key,
+        refund_id,
+        -sum(amount) filter (where reason = 'shipping_refund') as shipping_amount,
+        -sum(tax_amount) filter (where reason = 'shipping_refund') as shipping_tax_amount,
+        -sum(amount + tax_amount) filter (where reason is distinct from 'shipping_refund') as discrepancy_amount
+    from {{ ref('stg_shopify__refund_adjustments') }}
+    group by project_key, refund_id
+),
+
+-- What no line and no adjustment explains is shipping: newer API versions list shipping refunds apart from adjustments.
+explained as (
+    select
+        refunds.project_key,
+        refunds.order_id,
+        refunds.refund_id,
+        refunds.refund_date,
+        refunds.refunded_amount,
+        orders.channel_key,
+        coalesce(adjustments.shipping_amount, 0) as shipping_amount,
+        coalesce(adjustments.shipping_tax_amount, 0) as shipping_tax_amount,
+        coalesce(adjustments.discrepancy_amount, 0) as discrepancy_amount,
+        orders.shipping_amount as order_shipping_amount,
+        refunds.refunded_amount
+        - coalesce(lines.amount, 0)
+        - coalesce(adjustments.shipping_amount + adjustments.shipping_tax_amount, 0)
+        - coalesce(adjustments.discrepancy_amount, 0) as rest_amount
+    from refunds
+    inner join orders
+        on orders.project_key = refunds.project_key
+        and orders.order_id = refunds.order_id
+    left join lines
+        on lines.project_key = refunds.project_key
+        and lines.refund_id = refunds.refund_id
+    left join adjustments
+        on adjustments.project_key = refunds.project_key
+        and adjustments.refund_id = refunds.refund_id
+),
+
+final as (
+    select
+        project_key,
+        order_id,
+        refund_id,
+        refund_date,
+        channel_key,
+        refunded_amount,
+        shipping_amount + case when rest_amount between 0 and order_shipping_amount then rest_amount else 0 end as returned_shipping_amount,
+        shipping_tax_amount as returned_shipping_tax_amount,
+        discrepancy_amount + case when rest_amount between 0 and order_shipping_amount then 0 else rest_amount end as refund_discrepancy_amount
+    from explained
+)
+
+select * from final

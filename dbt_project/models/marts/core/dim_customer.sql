@@ -1,0 +1,118 @@
+{{
+    config(
+        incremental_strategy='merge',
+        unique_key=['project_key', 'customer_key'],
+        indexes=[
+            {'columns': ['project_key', 'customer_key'], 'unique': true},
+            {'columns': ['project_key', 'customer_id']},
+            {'columns': ['project_key', 'person_key']},
+        ],
+    )
+}}
+
+with customers as (
+    select * from {{ ref('stg_shopify__customers') }}
+),
+
+orders as (
+    select * from {{ ref('int_order__valid') }}
+),
+
+buyers as (
+    select distinct on (project_key, customer_key)
+        project_key,
+        customer_key,
+        customer_id,
+        email_hash,
+        business_date as first_order_date,
+        channel_key as acquisition_channel_key
+    from orders
+    where customer_key <> {{ unknown_key() }}
+    order by project_key, customer_key, processed_at, order_id
+),
+
+known as (
+    select
+        customers.project_key,
+        {{ customer_key('customers.project_key', 'customers.customer_id', 'customers.email_hash') }} as customer_key,
+        customers.customer_id,
+        customers.email_hash,
+        customers.name_hash,
+        customers.state,
+        customers.email_marketing_state,
+        customers.tags,
+        customers.city,
+        customers.province_code,
+        customers.country_code,
+        customers.created_at,
+        customers.created_date,
+        customers.is_deleted
+    from customers
+),
+
+members as (
+    select
+        project_key,
+        customer_key,
+        coalesce(known.customer_id, buyers.customer_id) as customer_id,
+        -- Once the account is known, its address counts, even when there is none any more.
+        case when known.customer_id is not null then known.email_hash else buyers.email_hash end as email_hash,
+        known.name_hash,
+        known.state,
+        known.email_marketing_state,
+        known.tags,
+        known.city,
+        known.province_code,
+        known.country_code,
+        known.created_at,
+        known.created_date,
+        coalesce(known.is_deleted, false) as is_deleted,
+        known.customer_id is null and buyers.customer_id is null as is_guest,
+        known.customer_id is null and buyers.customer_id is not null as is_inferred,
+        false as is_unknown,
+        buyers.first_order_date,
+        buyers.acquisition_channel_key
+    from known
+    full join buyers using (project_key, customer_key)
+    union all
+    select
+        project_key,
+        {{ unknown_key() }},
+        null, null, null, null, null, null, null, null, null, null, null,
+        false, false, false, true, null, null
+    from {{ ref('stg_ops__projects') }}
+),
+
+final as (
+    select
+        project_key,
+        customer_key,
+        customer_id,
+        case
+            when email_hash is not null then {{ person_key('project_key', 'email_hash') }}
+            else customer_key
+        end as person_key,
+        email_hash,
+        name_hash,
+        state,
+        email_marketing_state,
+        tags,
+        city,
+        province_code,
+        country_code,
+        created_at,
+        {{ date_key('created_date') }} as created_date_key,
+        {{ date_key('first_order_date') }} as first_order_date_key,
+        first_order_date,
+        coalesce(acquisition_channel_key, {{ unknown_key() }}) as acquisition_channel_key,
+        is_guest,
+        is_inferred,
+        is_unknown,
+        is_deleted,
+        '1900-01-01'::timestamptz as valid_from,
+        '9999-12-31'::timestamptz as valid_to,
+        true as is_current
+    from members
+)
+
+{{ only_changed('final') }}

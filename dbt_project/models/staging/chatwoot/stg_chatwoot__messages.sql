@@ -1,0 +1,39 @@
+with source as (
+    select * from {{ source('raw_chatwoot', 'messages') }}
+),
+
+projects as (
+    select project_key, iana_timezone from {{ ref('stg_ops__projects') }}
+),
+
+renamed as (
+    select
+        project_key,
+        message_id,
+        conversation_id,
+        inbox_id,
+        case message_type when 0 then 'incoming' when 1 then 'outgoing' when 2 then 'activity' when 3 then 'template' else 'unknown' end as message_type,
+        length(content) as content_length,
+        message_type = 2 and content ilike '%marked resolved%' as is_resolution,
+        message_type = 2 and content ilike '%reopened%' as is_reopening,
+        content_type,
+        is_private,
+        lower(status) as status,
+        sender_id,
+        lower(sender_type) as sender_type,
+        created_at,
+        _window,
+        _loaded_at,
+        _deleted_at is not null as is_deleted
+    from source
+),
+
+final as (
+    select
+        renamed.*,
+        {{ business_date('renamed.created_at') }} as created_date
+    from renamed
+    left join projects on projects.project_key = renamed.project_key
+)
+
+select * from final

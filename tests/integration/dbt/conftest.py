@@ -1,0 +1,117 @@
+"""Fixtures of the dbt tests: one parse a session, and dbt run in this process against a test's own database.
+
+Belongs here: running dbt. Does not belong here: raw rows (raw.py) and assertions.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psycopg
+import pytest
+
+from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR
+from hotdash_pipelines.warehouse.postgres import connect, libpq_env
+from tests.integration.dbt.raw import RawShop
+
+_PARSED_DATABASE = "hotdash"
+
+
+class DbtFailed(AssertionError):
+    """dbt ended with failures; the message names the nodes and what each said."""
+
+
+@dataclass
+class Dbt:
+    """dbt on one database. The parsed manifest is shared by all tests and re-addressed to the test's database."""
+
+    manifest: Any
+    url: str
+    folder: Path
+
+    def invoke(self, *arguments: str) -> Any:
+        """Run dbt; return its result whether or not it succeeded."""
+        from dbt.cli.main import dbtRunner
+
+        libpq = libpq_env(self.url)
+        environment = {
+            "HOTDASH_PG_HOST": libpq["PGHOST"],
+            "HOTDASH_PG_PORT": libpq["PGPORT"],
+            "HOTDASH_PG_USER": libpq["PGUSER"],
+            "DBT_ENV_SECRET_PG_PASSWORD": libpq["PGPASSWORD"],
+            "HOTDASH_PG_DATABASE": libpq["PGDATABASE"],
+            "DO_NOT_TRACK": "1",
+        }
+        paths = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", str(self.folder / "target")]
+        with mock.patch.dict(os.environ, environment):
+            return dbtRunner(manifest=readdressed(self.manifest, libpq["PGDATABASE"])).invoke(
+                ["--quiet", "--log-path", str(self.folder / "logs"), *arguments, *paths]
+            )
+
+    def __call__(self, *arguments: str) -> dict[str, str]:
+        """Run dbt; return the status of every node by name. Raises DbtFailed unless all is well."""
+        outcome = self.invoke(*arguments)
+        if not outcome.success:
+            told = [f"{result.node.name}: {result.status}: {result.message}" for result in getattr(outcome.result, "results", ()) if result.status in ("error", "fail")]
+            raise DbtFailed("\n".join(told) or repr(outcome.exception))
+        return {result.node.name: str(result.status) for result in outcome.result.results}
+
+    def run(self, *select: str, full_refresh: bool = False) -> dict[str, str]:
+        """Build models without their tests: all, or those selected."""
+        return self("run", *(("--select", *select) if select else ()), *(("--full-refresh",) if full_refresh else ()))
+
+
+def readdressed(manifest: Any, database: str) -> Any:
+    """A copy of the manifest whose relations lie in `database`."""
+    copied = manifest.deepcopy()
+    for node in (*copied.nodes.values(), *copied.sources.values(), *copied.unit_tests.values()):
+        if getattr(node, "database", None):
+            node.database = database
+        if getattr(node, "relation_name", None):
+            node.relation_name = node.relation_name.replace(f'"{_PARSED_DATABASE}".', f'"{database}".', 1)
+    return copied
+
+
+@pytest.fixture(scope="session")
+def dbt_manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The project, parsed once for all dbt tests of this process, without any environment variable."""
+    from dbt.cli.main import dbtRunner
+
+    folder = tmp_path_factory.mktemp("dbt-parse")
+    with mock.patch.dict(os.environ, {"DO_NOT_TRACK": "1"}):
+        outcome = dbtRunner().invoke(
+            ["--quiet", "--log-path", str(folder), "parse", "--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", str(folder)]
+        )
+    assert outcome.success, outcome.exception
+    return outcome.result
+
+
+@pytest.fixture
+def dbt(dbt_manifest: Any, warehouse_url: str, tmp_path: Path) -> Iterator[Dbt]:
+    """dbt on the test's own, migrated database."""
+    yield Dbt(dbt_manifest, warehouse_url, tmp_path)
+    shutil.rmtree(tmp_path / "target", ignore_errors=True)
+
+
+@pytest.fixture
+def raw(warehouse_url: str) -> Iterator[RawShop]:
+    """The raw tables of the same database, with one project."""
+    with connect(warehouse_url, autocommit=True) as conn:
+        shop = RawShop(conn)
+        shop.prepare()
+        yield shop
+
+
+@pytest.fixture
+def query(raw: RawShop) -> Any:
+    """`query(sql, *parameters)` -> rows as dicts."""
+
+    def run(statement: str, *parameters: object) -> list[dict[str, Any]]:
+        with raw.conn.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+            return cursor.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+
+    return run
