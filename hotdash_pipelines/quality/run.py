@@ -8,6 +8,7 @@ GX takes seconds and hundreds of megabytes to import, so only `run_suite` import
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,13 +106,18 @@ def _validate(
     """GX's results by check name. Its own order is another one: what raised comes first."""
     if not expectations:
         return {}
-    with _one_suite_at_a_time, _quiet_gx():
-        import great_expectations as gx
-        from great_expectations.core import ExpectationSuite
-        from great_expectations.data_context.types.base import ProgressBarsConfig
+    # Read by GX when it is imported; `enable_analytics` below is for a process that imported it before.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+    from great_expectations.core import ExpectationSuite
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.datasource.fluent.interfaces import GxDatasourceWarning
 
-        from hotdash_pipelines.warehouse.postgres import sqlalchemy_url
+    from hotdash_pipelines.warehouse.postgres import sqlalchemy_url
 
+    # It recommends the Postgres data source, which refuses the URL of a Unix socket.
+    warnings.simplefilter("ignore", GxDatasourceWarning)
+    with _one_suite_at_a_time, _silent_gx_log():
         # Ephemeral: any other context writes the connection string into a file.
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
@@ -139,16 +145,16 @@ def _validate(
 
 
 @contextmanager
-def _quiet_gx() -> Iterator[None]:
-    """GX must not dial out, and its log quotes SQL and the server's errors, which can hold values of the data."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+def _silent_gx_log() -> Iterator[None]:
+    """GX logs SQL and the server's errors, and those can quote values of the data."""
+    # Some of its loggers set a level of their own, so the level of the root logger of GX would not silence them.
     logger = logging.getLogger("great_expectations")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    handlers, propagate = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [logging.NullHandler()], False
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.handlers, logger.propagate = handlers, propagate
 
 
 def _finding(

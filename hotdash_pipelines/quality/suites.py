@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ _SCHEMA_FILE = Path(__file__).with_name("suite.schema.json")
 _FLOOR = "expect_table_row_count_to_be_between"
 _ROWS_QUERY = "unexpected_rows_query"
 _HOURS_FROM_NOW = "$hours_from_now"
+_DAYS_FROM_NOW = "$days_from_now"
 _COLUMN_KWARGS = ("column", "column_A", "column_B", "column_list")
 # Constants only in the select list: a query that returns no column cannot carry personal data anywhere.
 _QUERY_OPENINGS = (
@@ -73,7 +74,7 @@ class Expectation:
         return any(_is_relative(value) for value in self.kwargs.values())
 
     def kwargs_at(self, now: datetime | None) -> dict[str, Any]:
-        """The arguments with `{"$hours_from_now": -36}` replaced by that instant.
+        """The arguments: `{"$hours_from_now": -36}` becomes that instant, `{"$days_from_now": -3}` that UTC date.
 
         Raises ValueError when an instant is needed and `now` is None or has no offset.
         """
@@ -203,7 +204,7 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
         yield "a blocking check must be critical"
     for name, value in entry["kwargs"].items():
         if isinstance(value, dict) and not _is_relative(value):
-            yield f'kwargs.{name}: the only object taken is {{"{_HOURS_FROM_NOW}": hours}}'
+            yield f'kwargs.{name}: the only objects taken are {{"{_HOURS_FROM_NOW}": n}} and {{"{_DAYS_FROM_NOW}": n}}'
     query = entry["kwargs"].get(_ROWS_QUERY)
     if query is not None:
         yield from _query_problems(query)
@@ -225,12 +226,15 @@ def _is_floor(entry: Mapping[str, Any]) -> bool:
 
 
 def _is_relative(value: Any) -> bool:
-    if not isinstance(value, dict) or set(value) != {_HOURS_FROM_NOW}:
+    if not isinstance(value, dict) or len(value) != 1:
         return False
-    return isinstance(value[_HOURS_FROM_NOW], int | float)
+    (unit, amount), *_ = value.items()
+    return unit in (_HOURS_FROM_NOW, _DAYS_FROM_NOW) and isinstance(amount, int | float)
 
 
-def _instant(value: Mapping[str, float], now: datetime | None) -> datetime:
+def _instant(value: Mapping[str, float], now: datetime | None) -> datetime | date:
     if now is None or now.tzinfo is None:
         raise ValueError("the suite compares with the present instant: pass now as an aware datetime")
+    if _DAYS_FROM_NOW in value:
+        return now.astimezone(UTC).date() + timedelta(days=value[_DAYS_FROM_NOW])
     return now + timedelta(hours=value[_HOURS_FROM_NOW])
