@@ -138,9 +138,7 @@ class Face:
         """`GET conversations`: open ones unless asked otherwise; `updated_within` switches paging off."""
         status = call.query("status") or "open"
         found = [
-            c
-            for c in self.world.support.conversations()
-            if (status in ("all", c.status)) and call.sees(c.inbox.id)
+            c for c in self.world.support.conversations() if (status in ("all", c.status)) and call.sees(c.inbox.id)
         ]
         if (inbox_id := call.query("inbox_id")) is not None:
             found = [c for c in found if c.inbox.id == _integer(inbox_id)]
@@ -202,12 +200,12 @@ class Face:
         items = [render.inbox(one) for one in self.world.support.inboxes if call.sees(one.id)]
         return Answer({"payload": items}, items)
 
-    def agents(self, call: Call) -> Answer:
+    def agents(self, _call: Call) -> Answer:
         """`GET agents`: a bare array."""
         items = [render.agent(one) for one in self.world.support.agents]
         return Answer(items, items)
 
-    def labels(self, call: Call) -> Answer:
+    def labels(self, _call: Call) -> Answer:
         """`GET labels`."""
         items = [render.label(one) for one in self.world.support.labels]
         return Answer({"payload": items}, items)

@@ -11,21 +11,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from hotdash_pipelines.demo.ga4.request import DateRange, InvalidArgument, ReportRequest
 from hotdash_pipelines.demo.world.traffic import Cell, Numbers, Traffic
 
+
+class Visited(NamedTuple):
+    """A day, as YYYYMMDD, and a cell of it."""
+
+    day: str
+    cell: Cell
+
+
 # name -> value in a report.
-DIMENSIONS: dict[str, Callable[[date, Cell], str]] = {
-    "date": lambda day, cell: day.strftime("%Y%m%d"),
-    "sessionDefaultChannelGroup": lambda day, cell: cell.channel_group,
-    "sessionSource": lambda day, cell: cell.source,
-    "sessionMedium": lambda day, cell: cell.medium,
-    "sessionSourceMedium": lambda day, cell: f"{cell.source} / {cell.medium}",
-    "sessionCampaignName": lambda day, cell: cell.campaign,
-    "landingPage": lambda day, cell: cell.landing_page,
-    "deviceCategory": lambda day, cell: cell.device,
+DIMENSIONS: dict[str, Callable[[Visited], str]] = {
+    "date": lambda visited: visited.day,
+    "sessionDefaultChannelGroup": lambda visited: visited.cell.channel_group,
+    "sessionSource": lambda visited: visited.cell.source,
+    "sessionMedium": lambda visited: visited.cell.medium,
+    "sessionSourceMedium": lambda visited: f"{visited.cell.source} / {visited.cell.medium}",
+    "sessionCampaignName": lambda visited: visited.cell.campaign,
+    "landingPage": lambda visited: visited.cell.landing_page,
+    "deviceCategory": lambda visited: visited.cell.device,
 }
 # name -> (type, number of it in the API's enumeration).
 METRICS: dict[str, tuple[str, int]] = {
@@ -103,9 +111,11 @@ def run(request: ReportRequest, traffic: Traffic, *, row_cap: int = ROW_CAP, min
     for date_range in request.date_ranges:
         prefix = (date_range.name,) if len(request.date_ranges) > 1 else ()
         for day in _days(date_range):
+            date_text = day.strftime("%Y%m%d")
             for cell, numbers in traffic.day(day).items():
-                if request.filter is None or request.filter(lambda name: DIMENSIONS[name](day, cell)):  # noqa: B023
-                    key = (*[reader(day, cell) for reader in readers], *prefix)
+                visited = Visited(date_text, cell)
+                if request.filter is None or request.filter(_reader(visited)):
+                    key = (*[reader(visited) for reader in readers], *prefix)
                     group = rows.get(key)
                     if group is None:
                         group = rows[key] = Group()
@@ -123,6 +133,10 @@ def run(request: ReportRequest, traffic: Traffic, *, row_cap: int = ROW_CAP, min
             key: group for key, group in report.rows.items() if any(group.value(name) for name in request.metrics)
         }
     return report
+
+
+def _reader(visited: Visited) -> Callable[[str], str]:
+    return lambda name: DIMENSIONS[name](visited)
 
 
 def body(

@@ -47,12 +47,13 @@ class Refused(Exception):
 
 
 class Face:
-    """The handlers and what they keep between requests: tokens given out, quota spent."""
+    """The handlers and what they keep between requests: tokens and quota, in `world.extra["ga4"]` for the tests."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.tokens = Tokens(world)
         self.quota = Quota(world.clock)
+        world.extra["ga4"] = self
 
     async def token(self, request: Request) -> Response:
         """`POST /oauth2/token`: an access token for a signed assertion."""

@@ -54,7 +54,7 @@ def render(posts: Sequence[Mapping[str, Any]], channel: str | None) -> str:
     roots += [post for post in shown if post["ts"] not in known and post["thread_ts"] not in known]
     links = "".join(
         f'<a href="?channel={html.escape(name.removeprefix("#"), quote=True)}"'
-        f'{" class=here" if name == here else ""}># {html.escape(name.removeprefix("#"))}</a>'
+        f"{' class=here' if name == here else ''}># {html.escape(name.removeprefix('#'))}</a>"
         for name in channels
     )
     content = "".join(_thread(root, shown) for root in roots) or '<p class="empty">No messages yet.</p>'

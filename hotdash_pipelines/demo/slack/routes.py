@@ -42,13 +42,13 @@ class Face:
         world.extra["slack"] = self.store
 
     async def webhook(self, request: Request) -> Response:
-        """`POST /slack/webhook/{token}`."""
+        """`POST /slack/webhook/{token}` or `/slack/services/{team}/{app}/{token}`."""
         payload = _payload(await request.body(), request.headers.get("content-type", ""))
         scenario = self.world.scenarios.take("slack", "webhook")
         response = await common_fault(scenario) or self._accept(request.path_params["token"], payload, scenario)
         # The path holds the token: it stays out of the log.
         self.world.log.record(
-            at=self.world.clock.now(), source="slack", method="POST", path="/slack/webhook/***", operation="webhook",
+            at=self.world.clock.now(), source="slack", method="POST", path="/slack/***", operation="webhook",
             status=response.status_code, variables={"payload": payload},
         )  # fmt: skip
         return response
@@ -76,9 +76,11 @@ class Face:
         return PlainTextResponse("ok")
 
     async def no_service(self, request: Request) -> Response:
-        """Any other path below the webhooks."""
+        """Any other path below the webhooks; it may hold a mistyped secret, and stays out of the log."""
         await request.body()
-        record(self.world, "slack", request, "webhook", 404)
+        self.world.log.record(
+            at=self.world.clock.now(), source="slack", method="POST", path="/slack/***", operation="webhook", status=404
+        )
         return PlainTextResponse("no_service", 404)
 
     async def post_message(self, request: Request) -> Response:
@@ -111,7 +113,7 @@ class Face:
             return _failed("not_authed")
         if scenario is not None and scenario.name == "expired_token":
             return _failed("token_expired")
-        if token != self.world.credentials.get("slack_bot_token"):
+        if token != bot_token(self.world):
             return _failed("invalid_auth")
         return handler(payload)
 
@@ -157,6 +159,12 @@ class Face:
         return json_response({"messages": self.store.posts(request.query_params.get("channel"))})
 
 
+def bot_token(world: World) -> str:
+    """The token of the Web API: `slack_bot_token` of the credentials, else one made of the webhook's secret."""
+    given = world.credentials.get("slack_bot_token")
+    return str(given or f"xoxb-{str(world.credentials.get('slack_webhook_url') or '').rsplit('/', 1)[-1]}")
+
+
 def routes(world: World) -> list[Route]:
     """The routes of the Slack face, to be mounted at the root."""
     face = Face(world)
@@ -164,7 +172,9 @@ def routes(world: World) -> list[Route]:
         Route("/slack", face.page, methods=["GET"]),
         Route("/slack/messages", face.messages, methods=["GET"]),
         Route("/slack/webhook/{token}", face.webhook, methods=["POST"]),
+        Route("/slack/services/{team}/{app}/{token}", face.webhook, methods=["POST"]),
         Route("/slack/webhook/{rest:path}", face.no_service, methods=["POST"]),
+        Route("/slack/services/{rest:path}", face.no_service, methods=["POST"]),
         Route("/slack/api/chat.postMessage", face.post_message, methods=["POST"]),
         Route("/slack/api/chat.update", face.update, methods=["POST"]),
     ]

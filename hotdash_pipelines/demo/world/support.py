@@ -272,4 +272,3 @@ def _additional_attributes(inbox: Inbox, at: float, topic: str, random_: random.
     if inbox.channel_type == "Channel::Email":
         return {"source": "email", "mail_subject": topic.replace("-", " ").capitalize(), "in_reply_to": None}
     return {}
-

@@ -88,6 +88,8 @@ class Script:
             at = self._greet(at)
         elif inbox.channel_type == "Channel::Api" and r() < 0.35:
             at = self._do(at, "status", "pending")
+            if r() < 0.15:
+                return self._within_span()
             waited = 5 * MINUTE + r() ** 3 * 10 * HOUR
             at = self._note(at + waited, "Conversation was marked open by Automation System", "status", "open")
         if r() < 0.07:
@@ -182,19 +184,18 @@ class Script:
 
     def _sentence(self, sentences: tuple[str, ...]) -> str:
         """A sentence nobody has said in this conversation yet, if chance finds one in three tries."""
-        for _ in range(3):
-            text = fill(sentences, self.texts, self.random)
+        text = fill(sentences, self.texts, self.random)
+        for _ in range(2):
             if text not in self.said:
                 break
+            text = fill(sentences, self.texts, self.random)
         self.said.add(text)
         return text
 
     def _resolve(self, at: float, agent: Agent) -> float:
         return self._note(at, f"Conversation was marked resolved by {agent.name}", "status", "resolved")
 
-    def _say(
-        self, at: float, kind: int, text: str, sender: Contact | Agent | None, *, private: bool = False
-    ) -> float:
+    def _say(self, at: float, kind: int, text: str, sender: Contact | Agent | None, *, private: bool = False) -> float:
         at = self.slots.next(at)
         source = f"<{self.slots.number(at)}@mail.example.com>" if self._is_mail and kind == INCOMING else None
         message = Message(self.slots.number(at), at, kind, text, sender, private=private, source_id=source)
