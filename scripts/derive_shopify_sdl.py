@@ -59,7 +59,8 @@ KEEP: dict[str, str] = {
     "MailingAddress": "address1 address2 city company country countryCodeV2 firstName id lastName name phone province "
     "provinceCode zip",
     "Customer": "amountSpent createdAt defaultAddress defaultEmailAddress defaultPhoneNumber displayName email "
-    "firstName id lastName legacyResourceId locale note numberOfOrders phone state tags taxExempt updatedAt verifiedEmail",
+    "firstName id lastName legacyResourceId locale note numberOfOrders phone state tags taxExempt updatedAt "
+    "verifiedEmail",
     "CustomerEmailAddress": "emailAddress marketingOptInLevel marketingState marketingUpdatedAt validFormat",
     "CustomerPhoneNumber": "marketingState phoneNumber",
     "Product": "createdAt description handle hasOnlyDefaultVariant id isGiftCard legacyResourceId productType "

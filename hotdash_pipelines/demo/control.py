@@ -130,7 +130,7 @@ class Control:
         return JSONResponse([])
 
     async def entity(self, request: Request) -> Response:
-        """`{"kind": "order" | "customer", "id", "changes": {field: value}}`: overlay GraphQL fields, moving updatedAt."""
+        """`{"kind": order | customer, "id", "changes": {field: value}}`: overlay GraphQL fields, moving updatedAt."""
         body = await _object(request)
         changes = body.get("changes")
         if not isinstance(changes, dict) or not isinstance(body.get("id"), int):

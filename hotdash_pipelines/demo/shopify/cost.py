@@ -54,7 +54,7 @@ class Bucket:
     """A leaky bucket that refills with virtual time.
 
     On a frozen clock time never refills it, and a client that waits in real time would wait in vain: there a refused
-    query fills the bucket, as if the client's wait had passed, and the retry is served.
+    query fills the bucket at once, and the status answered says so, so that the wait a client computes is none.
     """
 
     def __init__(self, plan: Plan, clock: VirtualClock) -> None:
@@ -76,10 +76,9 @@ class Bucket:
             granted = cost <= self._available
             if granted:
                 self._available -= cost
-            status = self._status()
-            if not granted and self._clock.is_frozen:
+            elif self._clock.is_frozen:
                 self._available = self.plan.maximum_available
-            return granted, status
+            return granted, self._status()
 
     def refund(self, cost: float) -> dict[str, float]:
         """Give `cost` points back, and tell the throttle status after it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hotdash_pipelines.demo.shopify import fields_catalog, fields_order, listing
+from hotdash_pipelines.demo.shopify import fields_catalog, fields_line, fields_order, fields_refund, listing
 from hotdash_pipelines.demo.shopify.execute import Wiring
 from hotdash_pipelines.demo.shopify.schema import schema
 from hotdash_pipelines.demo.shopify.values import instant_text
@@ -39,16 +39,16 @@ _CONNECTION = {"nodes": lambda page: page.nodes, "edges": lambda page: page.edge
 _EDGE = {"node": lambda edge: edge[0], "cursor": lambda edge: edge[1]}
 
 _ROOT: dict[str, Any] = {
-    "order": lambda shop, a, _r: listing.find_order(shop, a),
+    "order": lambda shop, a, _r: listing.find(listing.ORDERS, "Order", shop, a),
     "orders": lambda shop, a, r: listing.list_page(listing.ORDERS, shop, a, r),
     "ordersCount": lambda shop, a, r: listing.count(listing.ORDERS, shop, a, r),
-    "customer": lambda shop, a, _r: listing.find_customer(shop, a),
+    "customer": lambda shop, a, _r: listing.find(listing.CUSTOMERS, "Customer", shop, a),
     "customers": lambda shop, a, r: listing.list_page(listing.CUSTOMERS, shop, a, r),
     "customersCount": lambda shop, a, r: listing.count(listing.CUSTOMERS, shop, a, r),
-    "product": lambda shop, a, _r: listing.find_product(shop, a),
+    "product": lambda shop, a, _r: listing.find(listing.PRODUCTS, "Product", shop, a),
     "products": lambda shop, a, r: listing.list_page(listing.PRODUCTS, shop, a, r),
     "productsCount": lambda shop, a, r: listing.count(listing.PRODUCTS, shop, a, r),
-    "productVariant": lambda shop, a, _r: listing.find_variant(shop, a),
+    "productVariant": lambda shop, a, _r: listing.find(listing.VARIANTS, "ProductVariant", shop, a),
     "productVariants": lambda shop, a, r: listing.list_page(listing.VARIANTS, shop, a, r),
     "productVariantsCount": lambda shop, a, r: listing.count(listing.VARIANTS, shop, a, r),
     "shop": lambda shop: shop,
@@ -88,6 +88,8 @@ _SHOP: dict[str, Any] = {
 def _wire() -> Wiring:
     resolvers: dict[str, dict[str, Any]] = {
         **fields_order.RESOLVERS,
+        **fields_line.RESOLVERS,
+        **fields_refund.RESOLVERS,
         **fields_catalog.RESOLVERS,
         "QueryRoot": _ROOT,
         "Shop": _SHOP,
@@ -110,7 +112,7 @@ def _wire() -> Wiring:
             resolvers[name] = _EDGE
     return Wiring(
         resolvers,
-        fields_order.type_of,
+        fields_line.type_of,
         _SCOPES,
         {"Order": lambda view: view.overlay(), "Customer": lambda view: view.overlay()},
     )

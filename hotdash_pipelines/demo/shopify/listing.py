@@ -12,15 +12,15 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from hotdash_pipelines.demo.shopify.execute import QueryFault, Request
-from hotdash_pipelines.demo.shopify.fields_catalog import CustomerView, ProductView, VariantView, variants_of
-from hotdash_pipelines.demo.shopify.fields_order import OrderView
+from hotdash_pipelines.demo.shopify.fields_catalog import CustomerView, ProductView, VariantView
 from hotdash_pipelines.demo.shopify.paging import Entry, Page, decode_cursor, fingerprint, page_of_entries, page_size
 from hotdash_pipelines.demo.shopify.search import Term, instant_range, parse_search
 from hotdash_pipelines.demo.shopify.values import gid_number
-from hotdash_pipelines.demo.world.shop import OPENED_ON, Shop
+from hotdash_pipelines.demo.shopify.views import OrderView
+from hotdash_pipelines.demo.world.shop import Shop
 from hotdash_pipelines.demo.world.shop_timeline import DAY
 
-# Counting and paging reach no further than this (Shopify: "pagination limits").
+# What a count stops at unless its `limit` says otherwise.
 COUNT_CAP_DEFAULT = 10_000
 Test = Callable[[Any], bool]
 
@@ -30,7 +30,8 @@ class Kind(NamedTuple):
 
     `instants` and `tests` name the fields a search knows: a time each to a range, the rest each to a comparison of an
     item with a term. `sorts` gives an item's value under a sort key. `chunks(shop, sort key, ranges, from, reverse)`
-    yields items in batches that follow each other in the order of the sort key; `view` makes a field source.
+    yields items in batches that follow each other in the order of the sort key; `find` gives the item with an id that
+    exists by now, or None; `view` makes a field source.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind(NamedTuple):
     numbers: Mapping[str, Callable[[Any], int]]
     sorts: Mapping[str, Callable[[Shop, Any, int], Any]]
     chunks: Callable[[Shop, str, dict[str, tuple[float, float]], Any, bool], Iterator[Iterable[Any]]]
+    find: Callable[[Shop, int], Any]
     view: Callable[[Shop, Any, int], Any]
 
 
@@ -49,6 +51,7 @@ class Search:
         self.kind, self.shop, self.now = kind, shop, now
         self.ranges: dict[str, tuple[float, float]] = {}
         self.tests: list[Test] = []
+        self.id: int | None = None
         unknown = []
         for term in parse_search(text):
             if term.field in kind.instants and not term.negated:
@@ -70,12 +73,21 @@ class Search:
                 wanted = int(term.value.rpartition("/")[2])
             except ValueError:
                 raise QueryFault(f"not a number: {term.value[:40]}", code="BAD_REQUEST") from None
+            if term.field == "id" and term.op == "=" and not term.negated:
+                self.id = wanted
             compare = _COMPARE[term.op]
             return lambda item: compare(read(item), wanted) != term.negated
         if term.field in kind.tests:
             holds = kind.tests[term.field]
             return lambda item: holds(shop, item, term.value.lower()) != term.negated
         return None
+
+    def chunks(self, sort_key: str, start: Any = None, reverse: bool = False) -> Iterator[Iterable[Any]]:
+        """Candidates in batches, from the sort value `start` on; just the one where the search names an id."""
+        if self.id is None:
+            yield from self.kind.chunks(self.shop, sort_key, self.ranges, start, reverse)
+        elif (item := self.kind.find(self.shop, self.id)) is not None:
+            yield [item]
 
     def accepts(self, item: Any) -> bool:
         """True if the item satisfies the search."""
@@ -122,7 +134,7 @@ def list_page(kind: Kind, shop: Shop, arguments: Mapping[str, Any], request: Req
 def _entries(search: Search, sort_key: str, reverse: bool, after: tuple[Any, int] | None) -> Iterator[Entry]:
     kind, shop, now = search.kind, search.shop, search.now
     value = kind.sorts[sort_key]
-    for chunk in kind.chunks(shop, sort_key, search.ranges, after[0] if after else None, reverse):
+    for chunk in search.chunks(sort_key, after[0] if after else None, reverse):
         batch = [Entry(value(shop, item, now), item.id, item) for item in chunk]
         batch.sort(key=lambda entry: entry[:2], reverse=reverse)
         for entry in batch:
@@ -136,9 +148,14 @@ def count(kind: Kind, shop: Shop, arguments: Mapping[str, Any], request: Request
     """(count, precision); `limit` null counts everything, otherwise the count stops there and is a lower bound."""
     search = Search(kind, shop, shop.now_ts(), arguments.get("query"), request)
     limit = arguments.get("limit", COUNT_CAP_DEFAULT)
-    chunks = kind.chunks(shop, "ID", search.ranges, None, False)
+    if kind is ORDERS and not search.ranges and not search.tests:
+        # Made without making every day since the opening.
+        today = shop.day_of(search.now)
+        placed = sum(1 for order in shop.orders_created_on(today) if order.created_ts <= search.now)
+        total = shop.orders_before(today) + placed
+        return (total, "EXACT") if limit is None or total <= limit else (limit, "AT_LEAST")
     found = 0
-    for chunk in chunks:
+    for chunk in search.chunks("ID"):
         found += sum(1 for item in chunk if search.accepts(item))
         if limit is not None and found > limit:
             return limit, "AT_LEAST"
@@ -238,6 +255,25 @@ def _variant_product(shop: Shop, variant: Any) -> Any:
     return shop.products_by_id[variant.product_id]
 
 
+def _find_order(shop: Shop, number: int) -> Any:
+    order = shop.order(number)
+    return order if order is not None and order.created_ts <= shop.now_ts() else None
+
+
+def _find_customer(shop: Shop, number: int) -> Any:
+    customer = shop.customer(number)
+    return customer if customer is not None and customer.created_at.timestamp() <= shop.now_ts() else None
+
+
+def _find_product(shop: Shop, number: int) -> Any:
+    product = shop.products_by_id.get(number)
+    return product if product is not None and product.exists(shop.now_ts()) else None
+
+
+def _find_variant(shop: Shop, number: int) -> Any:
+    return next((variant for chunk in _variant_chunks(shop) for variant in chunk if variant.id == number), None)
+
+
 ORDERS = Kind(
     "orders",
     instants={
@@ -263,6 +299,7 @@ ORDERS = Kind(
         "UPDATED_AT": lambda _s, o, n: o.updated_ts(n),
     },
     chunks=_order_chunks,
+    find=_find_order,
     view=OrderView,
 )
 CUSTOMERS = Kind(
@@ -284,6 +321,7 @@ CUSTOMERS = Kind(
         "UPDATED_AT": lambda s, c, n: s.customer_updated_ts(c, n),
     },
     chunks=_customer_chunks,
+    find=_find_customer,
     view=CustomerView,
 )
 PRODUCTS = Kind(
@@ -308,6 +346,7 @@ PRODUCTS = Kind(
         "UPDATED_AT": lambda _s, p, n: p.updated_ts(n),
     },
     chunks=_product_chunks,
+    find=_find_product,
     view=ProductView,
 )
 VARIANTS = Kind(
@@ -317,41 +356,13 @@ VARIANTS = Kind(
     numbers={"id": lambda v: v.id, "product_id": lambda v: v.product_id},
     sorts={"ID": lambda _s, v, _n: v.id, "SKU": lambda _s, v, _n: v.sku or ""},
     chunks=_variant_chunks,
+    find=_find_variant,
     view=lambda s, v, n: VariantView(ProductView(s, _variant_product(s, v), n), v),
 )
 
 
-def find_order(shop: Shop, arguments: Mapping[str, Any]) -> OrderView | None:
-    """The order with a global id, if it exists by now."""
-    number, now = gid_number(arguments["id"], "Order"), shop.now_ts()
-    order = shop.order(number) if number is not None else None
-    return OrderView(shop, order, now) if order is not None and order.created_ts <= now else None
-
-
-def find_customer(shop: Shop, arguments: Mapping[str, Any]) -> CustomerView | None:
-    """The customer with a global id, if they exist by now."""
-    number, now = gid_number(arguments["id"], "Customer"), shop.now_ts()
-    customer = shop.customer(number) if number is not None else None
-    known = customer is not None and customer.created_at.timestamp() <= now
-    return CustomerView(shop, customer, now) if customer is not None and known else None
-
-
-def find_product(shop: Shop, arguments: Mapping[str, Any]) -> ProductView | None:
-    """The product with a global id, if it exists now."""
-    product, now = shop.products_by_id.get(gid_number(arguments["id"], "Product") or 0), shop.now_ts()
-    return ProductView(shop, product, now) if product is not None and product.exists(now) else None
-
-
-def find_variant(shop: Shop, arguments: Mapping[str, Any]) -> VariantView | None:
-    """The variant with a global id, if its product exists now."""
-    number, now = gid_number(arguments["id"], "ProductVariant"), shop.now_ts()
-    for product in shop.products:
-        for view in variants_of(ProductView(shop, product, now)):
-            if view.variant.id == number and product.exists(now):
-                return view
-    return None
-
-
-def opening_text() -> str:
-    """The store's first day, as ISO text."""
-    return OPENED_ON.isoformat()
+def find(kind: Kind, gid_kind: str, shop: Shop, arguments: Mapping[str, Any]) -> Any:
+    """The field source of the item with the global id in the arguments, or None if there is none by now."""
+    number = gid_number(arguments["id"], gid_kind)
+    item = None if number is None else kind.find(shop, number)
+    return None if item is None else kind.view(shop, item, shop.now_ts())

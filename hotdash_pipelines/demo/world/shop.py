@@ -11,12 +11,9 @@ what is visible, which is up to `orders_updated_between`, `customers` and the AP
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,9 +21,11 @@ from zoneinfo import ZoneInfo
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.seeded import rng
 from hotdash_pipelines.demo.world.shop_catalog import Product, Variant, make_products
+from hotdash_pipelines.demo.world.shop_index import ChangeIndex, CustomerIndex
+from hotdash_pipelines.demo.world.shop_order import CustomerFacts, Order
 from hotdash_pipelines.demo.world.shop_orders import Basket, Line, fill_basket
-from hotdash_pipelines.demo.world.shop_people import Customer, Visit, make_customer, make_visits
-from hotdash_pipelines.demo.world.shop_timeline import DAY, MAX_AGE_DAYS, Event, OrderState, draft_events, fold
+from hotdash_pipelines.demo.world.shop_people import Customer, Visit, make_customer, make_visits, place_of
+from hotdash_pipelines.demo.world.shop_timeline import Event, draft_events
 
 __all__ = ["Customer", "CustomerFacts", "Line", "Order", "Product", "Shop", "Variant", "Visit"]
 
@@ -46,108 +45,6 @@ _WEEKDAY = (1.0, 0.94, 0.95, 0.98, 1.08, 1.1, 0.95)
 # Share of a day's orders by local hour, as a table to draw from evenly.
 _HOUR_WEIGHTS = (2, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 6, 6, 6, 6, 6, 7, 8, 8, 7, 5, 3)
 _HOURS = tuple(hour for hour, weight in enumerate(_HOUR_WEIGHTS) for _ in range(weight))
-
-
-@dataclass(frozen=True, slots=True)
-class CustomerFacts:
-    """What a customer has done up to an instant: orders (no test orders), net payments in cents, last change."""
-
-    orders: int
-    spent_cents: int
-    updated_ts: int
-
-
-class Order:
-    """One order: a light skeleton; basket and events are made when first read, and may be made again later."""
-
-    __slots__ = (
-        "_details",
-        "_shop",
-        "created_ts",
-        "customer_id",
-        "day",
-        "id",
-        "index",
-        "is_test",
-        "mutations",
-        "visit",
-    )
-
-    def __init__(
-        self, shop: Shop, day: date, index: int, order_id: int, created_ts: int, customer_id: int | None, visit: Visit,
-        is_test: bool,
-    ) -> None:  # fmt: skip
-        self._shop = shop
-        self._details: tuple[Basket, tuple[Event, ...]] | None = None
-        self.day = day
-        self.index = index
-        self.id = order_id
-        self.created_ts = created_ts
-        self.customer_id = customer_id
-        self.visit = visit
-        self.is_test = is_test
-        # What the control plane changed: (epoch seconds, field -> value), oldest first.
-        self.mutations: list[tuple[int, Mapping[str, Any]]] = []
-
-    @property
-    def name(self) -> str:
-        """The number buyers see, `#1001` for the store's first order."""
-        return f"#{1001 + self._shop.orders_before(self.day) + self.index}"
-
-    @property
-    def created_at(self) -> datetime:
-        """When the order was created."""
-        return datetime.fromtimestamp(self.created_ts, UTC)
-
-    @property
-    def processed_ts(self) -> int:
-        """Epoch seconds of the sale: for one order in fifty, entered late, up to 70 minutes before, the same day."""
-        if self.id % 50 != 7:
-            return self.created_ts
-        return max(self._shop.day_start_ts(self.day), self.created_ts - (self.id % 7 + 1) * 600)
-
-    @property
-    def processed_at(self) -> datetime:
-        """When the sale took place."""
-        return datetime.fromtimestamp(self.processed_ts, UTC)
-
-    @property
-    def customer(self) -> Customer | None:
-        """Who ordered; None for a guest."""
-        return None if self.customer_id is None else self._shop.customer(self.customer_id)
-
-    @property
-    def basket(self) -> Basket:
-        """Lines and money as placed."""
-        return (self._details or self._shop._detail(self))[0]
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        """Everything that ever happens to the order, oldest first, regardless of the clock."""
-        return (self._details or self._shop._detail(self))[1]
-
-    @property
-    def lines(self) -> tuple[Line, ...]:
-        """The lines as placed."""
-        return self.basket.lines
-
-    @property
-    def total(self) -> Decimal:
-        """The total as placed, in the shop's currency, tax and shipping included."""
-        return Decimal(self.basket.total.shop).scaleb(-2)
-
-    def state(self, now_ts: int) -> OrderState:
-        """The order as it stood at `now_ts` (epoch seconds)."""
-        return fold(self.basket, self.events, now_ts)
-
-    def updated_ts(self, now_ts: int) -> int:
-        """The last change at or before `now_ts`, both in epoch seconds."""
-        last = self.created_ts
-        for event in self.events:
-            if event.ts > now_ts:
-                break
-            last = event.ts
-        return max(last, *(ts for ts, _ in self.mutations if ts <= now_ts)) if self.mutations else last
 
 
 class Shop:
@@ -177,12 +74,9 @@ class Shop:
         self._counts: dict[date, tuple[int, int]] = {}
         self._before: list[int] = [0]
         self._newcomers: dict[date, list[int]] = {}
-        self._by_customer: dict[int, list[Order]] = {}
-        self._linked: set[date] = set()
         self._with_details: deque[Order] = deque()
-        self._indexed: set[date] = set()
-        self._changes: dict[int, list[tuple[int, int, Order]]] = {}
-        self._unsorted: set[int] = set()
+        self._changes = ChangeIndex(self.orders_created_on)
+        self._by_customer = CustomerIndex(self.orders_created_on, LOYAL_DAYS)
         self._customers: dict[int, Customer] = {}
         self.mutated_customers: dict[int, list[tuple[int, Mapping[str, Any]]]] = {}
 
@@ -239,14 +133,9 @@ class Shop:
         now = self.now_ts()
         start_ts = max(start_ts, self.opened_ts)
         end_ts = min(end_ts, now + 1)
-        found: list[tuple[int, int, Order]] = []
         with self._lock:
-            for number in range(start_ts // DAY, (end_ts - 1) // DAY + 1):
-                bucket = self._bucket(number)
-                first = bisect_left(bucket, (start_ts,))
-                last = bisect_left(bucket, (end_ts,))
-                found += [entry for entry in bucket[first:last] if entry[2].updated_ts(now) == entry[0]]
-        return found
+            happened = self._changes.between(start_ts, end_ts)
+        return [entry for entry in happened if entry[2].updated_ts(now) == entry[0]]
 
     def mutate_order(self, order_id: int, changes: Mapping[str, Any]) -> int:
         """Overlay fields of an order from now on; moves its `updated_ts` to now, which is returned.
@@ -259,8 +148,7 @@ class Shop:
             raise KeyError(order_id)
         with self._lock:
             order.mutations.append((now, dict(changes)))
-            self._bucket(now // DAY)
-            self._file_change(now, order)
+            self._changes.add(now, order)
         return now
 
     # Customers.
@@ -273,7 +161,8 @@ class Shop:
             created = self._newcomer_times(day)
             if not 0 <= index < len(created):
                 return None
-            known = make_customer(customer_id, created[index], rng(self.seed, "customer", customer_id))
+            place = place_of(self.seed, customer_id)
+            known = make_customer(customer_id, created[index], place, rng(self.seed, "customer", customer_id))
             self._customers[customer_id] = known
         return known
 
@@ -291,11 +180,11 @@ class Shop:
         found = [c for n in range(days + 1) for c in self.customers_created_on(OPENED_ON + timedelta(days=n))]
         return [customer for customer in found if customer.created_at.timestamp() <= now]
 
-    def orders_of(self, customer_id: int) -> list[Order]:
-        """Every order the customer ever places, oldest first; regardless of the clock."""
+    def orders_of(self, customer_id: int, until: date | None = None) -> list[Order]:
+        """Every order the customer ever places, oldest first; `until` a day saves looking further than needed."""
         day, _ = self._customer_key(customer_id)
-        self._link(day + timedelta(days=n) for n in range(LOYAL_DAYS + 1))
-        return self._by_customer.get(customer_id, [])
+        with self._lock:
+            return self._by_customer.orders_of(customer_id, day, until or day + timedelta(days=LOYAL_DAYS))
 
     def customer_facts(self, customer: Customer, now_ts: int) -> CustomerFacts:
         """Number of orders, spend in the shop's currency and last change, all as of `now_ts`.
@@ -303,7 +192,7 @@ class Shop:
         A customer changes when they order, and when an order of theirs is edited, refunded or cancelled.
         """
         count = spent = 0
-        for order in self.orders_of(customer.id):
+        for order in self.orders_of(customer.id, self.day_of(now_ts)):
             if order.created_ts > now_ts:
                 break
             if not order.is_test:
@@ -315,7 +204,7 @@ class Shop:
     def customer_updated_ts(self, customer: Customer, now_ts: int) -> int:
         """The customer's last change at or before `now_ts`, both in epoch seconds."""
         updated = int(customer.created_at.timestamp())
-        for order in self.orders_of(customer.id):
+        for order in self.orders_of(customer.id, self.day_of(now_ts)):
             if order.created_ts > now_ts:
                 break
             for event in order.events:
@@ -331,10 +220,8 @@ class Shop:
         start_ts, end_ts = max(start_ts, self.opened_ts), min(end_ts, now + 1)
         touched = {mutated for mutated, changes in self.mutated_customers.items() if changes}
         with self._lock:
-            for number in range(start_ts // DAY, (end_ts - 1) // DAY + 1):
-                bucket = self._bucket(number)
-                chosen = bucket[bisect_left(bucket, (start_ts,)) : bisect_left(bucket, (end_ts,))]
-                touched.update(entry[2].customer_id for entry in chosen if entry[2].customer_id is not None)
+            happened = self._changes.between(start_ts, end_ts)
+        touched.update(entry[2].customer_id for entry in happened if entry[2].customer_id is not None)
         found = []
         for customer_id in touched:
             customer = self.customer(customer_id)
@@ -423,12 +310,12 @@ class Shop:
         """Make basket and events of an order, from a seed of its own."""
         random_ = rng(self.seed, "order", order.id)
         number = (order.day - OPENED_ON).days
-        customer = order.customer
+        place = None if order.customer_id is None else place_of(self.seed, order.customer_id)
         giant = number % 7 == 3 and order.index == min(4, self._day_counts(order.day)[0] - 1)
         basket = fill_basket(
             order.id,
             order.created_ts,
-            customer.place if customer is not None else None,
+            place,
             self.products,
             random_,
             line_count=GIANT_ORDER_LINES if giant else None,
@@ -441,45 +328,3 @@ class Shop:
             if len(self._with_details) > KEPT_BASKETS:
                 self._with_details.popleft()._details = None
         return basket, events
-
-    # Indexes.
-
-    def _bucket(self, number: int) -> list[tuple[int, int, Order]]:
-        """Everything that happens to any order on one UTC day, as (ts, id, order), sorted."""
-        last = datetime.fromtimestamp(number * DAY, UTC).date() + timedelta(days=1)
-        for back in range(MAX_AGE_DAYS + 2):
-            self._index_day(last - timedelta(days=back))
-        bucket = self._changes.setdefault(number, [])
-        if number in self._unsorted:
-            bucket.sort(key=lambda entry: entry[:2])
-            self._unsorted.discard(number)
-        return bucket
-
-    def _index_day(self, day: date) -> None:
-        if day in self._indexed:
-            return
-        self._indexed.add(day)
-        for order in self.orders_created_on(day):
-            for ts in {event.ts for event in order.events}:
-                self._file_change(ts, order)
-
-    def _file_change(self, ts: int, order: Order) -> None:
-        self._changes.setdefault(ts // DAY, []).append((ts, order.id, order))
-        self._unsorted.add(ts // DAY)
-
-    def _link(self, days: Iterable[date]) -> None:
-        """File the orders of these days under their customers, each list oldest first."""
-        missing = [day for day in days if day not in self._linked]
-        if not missing:
-            return
-        with self._lock:
-            for day in missing:
-                if day in self._linked:
-                    continue
-                self._linked.add(day)
-                for order in self.orders_created_on(day):
-                    if order.customer_id is not None:
-                        filed = self._by_customer.setdefault(order.customer_id, [])
-                        filed.append(order)
-                        if len(filed) > 1 and filed[-2].id > order.id:
-                            filed.sort(key=lambda one: one.id)

@@ -23,6 +23,7 @@ LINE_ID_BASE = 1_000
 GIFT_CARD_CENTS = (2_500, 5_000, 10_000)
 CODES = (("WELCOME10", 10), ("AUTUMN15", 15), ("VIP20", 20), ("REPLACEMENT", 100))
 AUTOMATIC_DISCOUNT = ("Bundle and save", 5)
+FREE_SHIPPING_CENTS = 7_500
 RATES = {"USD": 1.0, "CAD": 1.3625, "EUR": 0.9215, "GBP": 0.7885}
 
 
@@ -84,6 +85,11 @@ class Basket:
     tax_bps: int
 
 
+# A line in one currency: unit, original, automatic discount, code discount, net, tax.
+Amounts = tuple[int, int, int, int, int, int]
+_AUTOMATIC, _CODE, _NET, _TAX = 2, 3, 4, 5
+
+
 class _Item(NamedTuple):
     variant: Variant | None
     product: Product | None
@@ -115,32 +121,42 @@ def fill_basket(
         code, percent = CODES[int(r() * 3)] if r() < 0.985 else CODES[3]
     shop = _ledger(items, 1.0, percent, tax_bps)
     other = shop if currency == "USD" else _ledger(items, RATES[currency], percent, tax_bps)
-    lines = tuple(
-        Line(
-            order_id * LINE_ID_BASE + number,
-            item.product,
-            item.variant,
-            item.variant.sku if item.variant is not None else None,
-            item.title,
-            item.quantity,
-            *(Money(ours, theirs) for ours, theirs in zip(shop[number], other[number], strict=True)),
-            taxable=item.variant.taxable if item.variant is not None else not item.is_gift_card,
-            requires_shipping=item.variant.requires_shipping if item.variant is not None else not item.is_gift_card,
-            is_gift_card=item.is_gift_card,
-        )
-        for number, item in enumerate(items)
-    )
-    subtotal, discounts, tax = ZERO, ZERO, ZERO
-    for line in lines:
-        subtotal = subtotal.plus(line.net)
-        discounts = discounts.plus(line.automatic_discount).plus(line.code_discount)
-        tax = tax.plus(line.tax)
+    lines = tuple(_make_line(order_id * LINE_ID_BASE + n, item, shop[n], other[n]) for n, item in enumerate(items))
+    subtotal = _sum(shop, other, _NET)
+    discounts = _sum(shop, other, _AUTOMATIC).plus(_sum(shop, other, _CODE))
+    tax = _sum(shop, other, _TAX)
     shipping = ZERO
-    if source == "web" and subtotal.shop < 7_500 and any(line.requires_shipping for line in lines):
+    if source == "web" and subtotal.shop < FREE_SHIPPING_CENTS and any(line.requires_shipping for line in lines):
         cents = 595 if place is None or place.country_code == "US" else 1495
         shipping = Money(cents, round(cents * RATES[currency]))
-    total = subtotal.plus(tax).plus(shipping)
+    total = Money(subtotal[0] + tax[0] + shipping[0], subtotal[1] + tax[1] + shipping[1])
     return Basket(lines, currency, code, source, subtotal, discounts, tax, shipping, total, tax_bps)
+
+
+def _sum(shop: list[Amounts], other: list[Amounts], column: int) -> Money:
+    ours = sum([row[column] for row in shop])
+    return Money(ours, ours if other is shop else sum([row[column] for row in other]))
+
+
+def _make_line(line_id: int, item: _Item, shop: Amounts, other: Amounts) -> Line:
+    variant = item.variant
+    return Line(
+        line_id,
+        item.product,
+        variant,
+        variant.sku if variant is not None else None,
+        item.title,
+        item.quantity,
+        Money(shop[0], other[0]),
+        Money(shop[1], other[1]),
+        Money(shop[2], other[2]) if shop[2] else ZERO,
+        Money(shop[3], other[3]) if shop[3] else ZERO,
+        Money(shop[4], other[4]),
+        Money(shop[5], other[5]) if shop[5] else ZERO,
+        variant.taxable if variant is not None else not item.is_gift_card,
+        variant.requires_shipping if variant is not None else not item.is_gift_card,
+        item.is_gift_card,
+    )
 
 
 def _pick_item(created_ts: int, catalogue: Sequence[Product], r) -> _Item:
@@ -159,26 +175,34 @@ def _pick_item(created_ts: int, catalogue: Sequence[Product], r) -> _Item:
     return _Item(variant, product, product.title, cents, quantity, False, quantity >= 3)
 
 
-def _ledger(items: list[_Item], rate: float, percent: int, tax_bps: int) -> list[tuple[int, ...]]:
-    """A tuple (unit, original, automatic discount, code discount, net, tax) a line, in cents of one currency."""
+def _ledger(items: list[_Item], rate: float, percent: int, tax_bps: int) -> list[Amounts]:
+    """The amounts of each line in cents of one currency."""
     rows = []
     for item in items:
         unit = item.cents if rate == 1.0 else round(item.cents * rate)
         original = unit * item.quantity
         automatic = original * AUTOMATIC_DISCOUNT[1] // 100 if item.automatic else 0
-        rows.append((unit, original, automatic, 0 if item.is_gift_card else original - automatic))
-    # A code takes a part of the whole order; what rounding leaves over goes to the first lines that can bear it.
-    code_total = sum(row[3] for row in rows) * percent // 100
-    codes = [row[3] * percent // 100 for row in rows]
-    left = code_total - sum(codes)
-    for index, row in enumerate(rows):
-        if left and codes[index] < row[3]:
-            codes[index] += 1
-            left -= 1
+        rows.append((unit, original, automatic))
+    codes = _code_shares(items, rows, percent) if percent else [0] * len(rows)
     ledger = []
-    for item, (unit, original, automatic, _), code in zip(items, rows, codes, strict=True):
+    for item, (unit, original, automatic), code in zip(items, rows, codes, strict=True):
         net = original - automatic - code
         taxed = item.variant.taxable if item.variant is not None else not item.is_gift_card
         tax = (net * tax_bps + 5_000) // 10_000 if taxed else 0
         ledger.append((unit, original, automatic, code, net, tax))
     return ledger
+
+
+def _code_shares(items: list[_Item], rows: list[tuple[int, int, int]], percent: int) -> list[int]:
+    """A code takes a part of the whole order; what rounding leaves over goes to the first lines that can bear it."""
+    bases = [
+        0 if item.is_gift_card else original - automatic
+        for item, (_, original, automatic) in zip(items, rows, strict=True)
+    ]
+    codes = [base * percent // 100 for base in bases]
+    left = sum(bases) * percent // 100 - sum(codes)
+    for index, base in enumerate(bases):
+        if left and codes[index] < base:
+            codes[index] += 1
+            left -= 1
+    return codes

@@ -58,6 +58,11 @@ _ABROAD = (
 PLACES = _US * 4 + _ABROAD
 
 
+def place_of(seed: int, customer_id: int) -> Place:
+    """Where this customer lives; known without making the customer."""
+    return PLACES[((customer_id * 2_654_435_761 + seed * 40_503) >> 9) % len(PLACES)]
+
+
 @dataclass(frozen=True, slots=True)
 class Customer:
     """One customer as created; what changes over time (orders, spend) is asked of the shop."""
@@ -80,10 +85,9 @@ class Customer:
     place: Place
 
 
-def make_customer(customer_id: int, created_ts: int, random_: random.Random) -> Customer:
-    """The customer with this id, created at `created_ts` (epoch seconds)."""
+def make_customer(customer_id: int, created_ts: int, place: Place, random_: random.Random) -> Customer:
+    """The customer with this id, living at `place`, created at `created_ts` (epoch seconds)."""
     r = random_.random
-    place = PLACES[int(r() * len(PLACES))]
     first: str | None = FIRST_NAMES[int(r() * len(FIRST_NAMES))]
     last = LAST_NAMES[int(r() * len(LAST_NAMES))]
     if r() < 0.01:

@@ -1,0 +1,97 @@
+"""The fields of refunds and of payments.
+
+Belongs here: reading one value off a refund or a transaction. Does not belong here: how a refund came about.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hotdash_pipelines.demo.shopify.paging import page_of_list
+from hotdash_pipelines.demo.shopify.values import gid, instant_text
+from hotdash_pipelines.demo.shopify.views import (
+    REFUND_ID_FACTOR,
+    LineView,
+    OrderView,
+    RefundItemView,
+    RefundView,
+    TransactionView,
+)
+from hotdash_pipelines.demo.world.shop_orders import ZERO
+
+
+def transactions_of(view: OrderView) -> list[TransactionView]:
+    """Every payment and refund so far, oldest first."""
+    order, found = view.order, []
+    base = order.id * REFUND_ID_FACTOR
+    first = order.events[0].payload
+    if first == "PAID":
+        found.append(TransactionView(view, "SALE", order.created_ts, view.basket.total, base))
+    elif first == "AUTHORIZED":
+        found.append(TransactionView(view, "AUTHORIZATION", order.created_ts, view.basket.total, base))
+    for event in order.events:
+        if event.ts <= view.now and event.kind == "pay":
+            kind = "CAPTURE" if first == "AUTHORIZED" else "SALE"
+            found.append(TransactionView(view, kind, event.ts, view.state.received, base + 9))
+    return found + [_refund_transaction(RefundView(view, refund)) for refund in view.state.refunds]
+
+
+def _refund_transaction(refund: RefundView) -> TransactionView:
+    return TransactionView(refund.view, "REFUND", refund.refund.ts, refund.refund.transaction, refund.number())
+
+
+def _adjustments(refund: RefundView) -> list[RefundView]:
+    return [refund] if refund.refund.discrepancy.shop else []
+
+
+RESOLVERS: dict[str, dict[str, Any]] = {
+    "Refund": {
+        "createdAt": lambda x: instant_text(x.refund.ts),
+        "id": lambda x: gid("Refund", x.number()),
+        "legacyResourceId": lambda x: str(x.number()),
+        "note": lambda x: x.refund.note,
+        "orderAdjustments": lambda x, a, _r: page_of_list(_adjustments(x), a, ("adjustments", x.number())),
+        "processedAt": lambda x: instant_text(x.refund.ts),
+        "refundLineItems": lambda x, a, _r: page_of_list(
+            [RefundItemView(x.view, x.refund, item) for item in x.refund.items], a, ("items", x.number())
+        ),
+        "refundShippingLines": lambda x, a, _r: page_of_list(
+            [x] if x.refund.shipping.shop else [], a, ("shipping", x.number())
+        ),
+        "totalRefundedSet": lambda x: x.view.bag(x.refund.transaction),
+        "transactions": lambda x, a, _r: page_of_list([_refund_transaction(x)], a, ("transactions", x.number())),
+        "updatedAt": lambda x: instant_text(x.refund.ts),
+    },
+    "RefundLineItem": {
+        "id": lambda x: gid("RefundLineItem", x.view.basket.lines[x.item.line_index].id * 10 + x.refund.number),
+        "lineItem": lambda x: LineView(x.view, x.item.line_index, x.view.basket.lines[x.item.line_index]),
+        "priceSet": lambda x: x.view.bag(x.item.subtotal.share(1, x.item.quantity)),
+        "quantity": lambda x: x.item.quantity,
+        "restockType": lambda x: x.item.restock_type,
+        "restocked": lambda x: x.item.restock_type != "NO_RESTOCK",
+        "subtotalSet": lambda x: x.view.bag(x.item.subtotal),
+        "totalTaxSet": lambda x: x.view.bag(x.item.tax),
+    },
+    "RefundShippingLine": {
+        "id": lambda x: gid("RefundShippingLine", x.number()),
+        "shippingLine": lambda x: x.view,
+        "subtotalAmountSet": lambda x: x.view.bag(x.refund.shipping),
+        "taxAmountSet": lambda x: x.view.bag(ZERO),
+    },
+    "OrderAdjustment": {
+        "amountSet": lambda x: x.view.bag(x.refund.discrepancy),
+        "id": lambda x: gid("OrderAdjustment", x.number()),
+        "reason": lambda _x: "REFUND_DISCREPANCY",
+        "taxAmountSet": lambda x: x.view.bag(ZERO),
+    },
+    "OrderTransaction": {
+        "amountSet": lambda t: t.view.bag(t.money),
+        "createdAt": lambda t: instant_text(t.ts),
+        "gateway": lambda t: "bogus" if t.view.order.is_test else "shopify_payments",
+        "id": lambda t: gid("OrderTransaction", t.number),
+        "kind": lambda t: t.kind,
+        "processedAt": lambda t: instant_text(t.ts),
+        "status": lambda t: t.status,
+        "test": lambda t: t.view.order.is_test,
+    },
+}

@@ -1,0 +1,92 @@
+"""Where to find orders: by the time anything happened to them, and by who placed them.
+
+Belongs here: indexes over days already describable, filled day by day when first needed. Does not belong here: what
+an order is, or which of its changes is the last by now.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from hotdash_pipelines.demo.world.shop_order import Order
+from hotdash_pipelines.demo.world.shop_timeline import DAY, MAX_AGE_DAYS
+
+OrdersOn = Callable[[date], Sequence[Order]]
+Change = tuple[int, int, Order]
+
+
+class ChangeIndex:
+    """Everything that ever happens to any order, as (epoch seconds, order id, order), by UTC day."""
+
+    def __init__(self, orders_on: OrdersOn) -> None:
+        self._orders_on = orders_on
+        self._indexed: set[date] = set()
+        self._buckets: dict[int, list[Change]] = {}
+        self._unsorted: set[int] = set()
+
+    def between(self, start_ts: int, end_ts: int) -> list[Change]:
+        """What happens in `[start_ts, end_ts)`, sorted; an order appears once for each time something happens."""
+        found: list[Change] = []
+        for number in range(start_ts // DAY, (end_ts - 1) // DAY + 1):
+            bucket = self._bucket(number)
+            found += bucket[bisect_left(bucket, (start_ts,)) : bisect_left(bucket, (end_ts,))]
+        return found
+
+    def add(self, ts: int, order: Order) -> None:
+        """File one more change of an order, unless one of that second is filed already."""
+        if (ts, order.id) not in [entry[:2] for entry in self._bucket(ts // DAY)]:
+            self._file(ts, order)
+
+    def _bucket(self, number: int) -> list[Change]:
+        # A store's day begins up to half a day off the UTC day; nothing happens to an order after MAX_AGE_DAYS.
+        last = datetime.fromtimestamp(number * DAY, UTC).date() + timedelta(days=1)
+        for back in range(MAX_AGE_DAYS + 2):
+            day = last - timedelta(days=back)
+            if day not in self._indexed:
+                self._indexed.add(day)
+                for order in self._orders_on(day):
+                    for ts in {event.ts for event in order.events}:
+                        self._file(ts, order)
+        bucket = self._buckets.setdefault(number, [])
+        if number in self._unsorted:
+            bucket.sort(key=lambda entry: entry[:2])
+            self._unsorted.discard(number)
+        return bucket
+
+    def _file(self, ts: int, order: Order) -> None:
+        self._buckets.setdefault(ts // DAY, []).append((ts, order.id, order))
+        self._unsorted.add(ts // DAY)
+
+
+class CustomerIndex:
+    """The orders of each customer, who orders within `loyal_days` of being created or not at all."""
+
+    def __init__(self, orders_on: OrdersOn, loyal_days: int) -> None:
+        self._orders_on = orders_on
+        self._loyal_days = loyal_days
+        self._linked: set[date] = set()
+        self._complete: set[tuple[date, date]] = set()
+        self._orders: dict[int, list[Order]] = {}
+
+    def orders_of(self, customer_id: int, created_on: date, until: date) -> list[Order]:
+        """The customer's orders up to the day `until` at least, oldest first; maybe some later ones."""
+        last = min(until, created_on + timedelta(days=self._loyal_days))
+        if (created_on, last) not in self._complete:
+            for number in range((last - created_on).days + 1):
+                self._link(created_on + timedelta(days=number))
+            self._complete.add((created_on, last))
+        return self._orders.get(customer_id, [])
+
+    def _link(self, day: date) -> None:
+        if day in self._linked:
+            return
+        self._linked.add(day)
+        for order in self._orders_on(day):
+            if order.customer_id is not None:
+                filed = self._orders.setdefault(order.customer_id, [])
+                filed.append(order)
+                # Days are linked in any order.
+                if len(filed) > 1 and filed[-2].id > order.id:
+                    filed.sort(key=lambda one: one.id)
