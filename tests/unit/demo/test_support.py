@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -44,6 +47,36 @@ def state_of(conversation: Conversation) -> tuple[object, ...]:
 def test_the_same_seed_gives_the_same_desk_message_by_message(desk: Support) -> None:
     again = make_desk()
     assert [state_of(c) for c in again.conversations()] == [state_of(c) for c in desk.conversations()]
+
+
+FINGERPRINT = """
+import hashlib
+from datetime import UTC, date, datetime
+from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.world.shop import Shop
+from hotdash_pipelines.demo.world.support import Support
+from hotdash_pipelines.demo.world.traffic import Traffic
+shop = Shop(7, 0.002, VirtualClock(datetime(2026, 11, 20, 15, tzinfo=UTC)))
+desk = [(c.uuid, c.labels, [(m.id, m.content) for m in c.messages]) for c in Support(shop).conversations()]
+visits = list(Traffic(shop).day(date(2026, 11, 10)).items())
+print(len(desk), len(visits), hashlib.sha256(repr((desk, visits)).encode()).hexdigest())
+"""
+
+
+def test_desk_and_traffic_are_the_same_in_another_process_with_another_hash_seed() -> None:
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", FINGERPRINT],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]
+    assert printed[0] == printed[1]
+    assert int(printed[0][0]) > 10
+    assert int(printed[0][1]) > 100
 
 
 def test_another_seed_gives_another_desk(desk: Support) -> None:
