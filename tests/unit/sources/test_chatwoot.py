@@ -202,10 +202,9 @@ class Desk:
             return listed([self.conversation], 1)
         self.asked.append(dict(query))
         ordered = sorted(self.messages, key=lambda one: one[1])
+        found = ordered[-20:]
         if "after" in query:
             found = [one for one in ordered if one[0] > int(query["after"])][:100]
-        else:
-            found = ordered[-20:]
         if self.cut_once:
             found, self.cut_once = found[: len(found) // 2], False
         return httpx.Response(
@@ -248,7 +247,7 @@ def test_an_old_window_of_a_long_conversation_is_read_upwards_and_no_further(fak
 
 
 def test_a_message_stored_out_of_order_at_a_page_edge_is_not_skipped(fake_time):
-    messages = minutes(1, 99, START) + [(500, START + 99 * 60)] + minutes(100, 60, START + 100 * 60)
+    messages = [*minutes(1, 99, START), (500, START + 99 * 60), *minutes(100, 60, START + 100 * 60)]
     desk = Desk(messages, START)
     assert sorted(ids(desk.fetch(fake_time))) == sorted(number for number, _ in messages)
 

@@ -35,9 +35,10 @@ QUERIES = {
     nested.operation: nested.query for connection in CONNECTIONS.values() for nested in connection.nested
 }  # fmt: skip
 # What the client sums up, and the list it sums.
+_LINE = "lineItems.nodes"
 SUMMED = {
-    "lineItems.nodes.lineTotals.taxAmount": "lineItems.nodes.taxLines.priceSet.shopMoney.amount",
-    "lineItems.nodes.lineTotals.discountAmount": "lineItems.nodes.discountAllocations.allocatedAmountSet.shopMoney.amount",
+    f"{_LINE}.lineTotals.taxAmount": f"{_LINE}.taxLines.priceSet.shopMoney.amount",
+    f"{_LINE}.lineTotals.discountAmount": f"{_LINE}.discountAllocations.allocatedAmountSet.shopMoney.amount",
 }
 
 
