@@ -1,7 +1,8 @@
 """The Postgres server that needs no set-up: its whole life, from an empty folder to running to stopped.
 
 Belongs here: creating, starting, repairing and stopping the server of one home folder.
-Does not belong here: which programs run it (binaries.py), connections and SQL (postgres.py, migrate.py).
+Does not belong here: which programs run it (binaries.py), how its data folder is made (cluster.py), connections and
+SQL (postgres.py, migrate.py).
 
 The home keeps everything that identifies the server: the password (0600), the port, a pointer to the data, the log.
 The server listens on 127.0.0.1 alone, takes passwords alone, and outlives the process that started it.
@@ -9,29 +10,20 @@ The server listens on 127.0.0.1 alone, takes passwords alone, and outlives the p
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hotdash_pipelines.warehouse import processes
-from hotdash_pipelines.warehouse.binaries import (
-    EmbeddedPostgresError,
-    ServerUser,
-    install_for,
-    reaches,
-    run_as,
-    server_user,
-)
+from hotdash_pipelines.warehouse import cluster, processes
+from hotdash_pipelines.warehouse.binaries import EmbeddedPostgresError, ServerUser, install_for, run_as, server_user
 
 SUPERUSER = "hotdash"
 DATABASES = ("hotdash", "dagster")
@@ -216,94 +208,17 @@ class EmbeddedPostgres:
         )
 
     def _initialise(self, user: ServerUser | None) -> Path:
-        """Create the data folder. It gets its name when initdb is through: a killed start leaves nothing half made."""
-        place = self._place(user)
-        known = self.password_file.exists()
-        data, unfinished = place / "data", place / "data.unfinished"
-        if data.exists() and not known:
-            _set_aside(data)
-        if not known:
-            _write_private(self.password_file, secrets.token_urlsafe(24))
-        if not data.exists():
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(mode=0o700)
-            _give(unfinished, user)
-            self._initdb(install_for(user, place), place, unfinished, user)
-            unfinished.rename(data)
+        place = cluster.place_for(self.home, self.folder, user)
+        if (place / "data").exists() and not self.password_file.exists():
+            _stop_server(place / "data")
+            cluster.set_aside(place / "data")
+        if not self.password_file.exists():
+            cluster.write_private(self.password_file, secrets.token_urlsafe(24))
+        data = cluster.create(place, SUPERUSER, self._password(), user, sync=self._profile == "durable")
         temporary = self._pointer.with_suffix(".new")
         temporary.write_text(json.dumps({"data": str(data)}) + "\n")
         temporary.replace(self._pointer)
         return data
-
-    def _place(self, user: ServerUser | None) -> Path:
-        """Where the data lives: in the home, or where the server's user cannot reach that, in a folder of its own.
-
-        The modes of folders that were there before are never changed.
-        """
-        if user is None:
-            return self.folder
-        self.folder.chmod(0o711)
-        if reaches(user, self.home):
-            return self.folder
-        name = f"hotdash-{hashlib.sha256(str(self.home.resolve()).encode()).hexdigest()[:12]}"
-        for parent in (Path("/var/lib"), Path(tempfile.gettempdir())):
-            place = parent / name
-            try:
-                place.mkdir(mode=0o711, exist_ok=True)
-            except OSError:
-                continue
-            found = place.lstat()
-            # Whoever made the folder in a shared place before us could swap what is in it.
-            if (
-                not place.is_symlink()
-                and found.st_uid == os.geteuid()
-                and not found.st_mode & 0o022
-                and reaches(user, parent)
-            ):
-                place.chmod(0o711)
-                return place
-        raise EmbeddedPostgresError(
-            f"no folder for the server's data that user {user.name} can reach: {self.home} is private, and /var/lib "
-            f"and {tempfile.gettempdir()} cannot be used; set HOTDASH_HOME to a reachable folder, or HOTDASH_DATABASE_URL"
-        )
-
-    def _initdb(self, install: Path, place: Path, data: Path, user: ServerUser | None) -> None:
-        password = place / "initdb-password"
-        password.unlink(missing_ok=True)
-        _write_private(password, self._password())
-        _give(password, user)
-        command = [
-            install / "bin" / "initdb",
-            "-D",
-            data,
-            "-U",
-            SUPERUSER,
-            "--auth=scram-sha-256",
-            f"--pwfile={password}",
-        ]
-        options = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums"]
-        if self._profile == "fast":
-            options.append("--no-sync")
-        try:
-            done = subprocess.run(  # noqa: S603 - a fixed command
-                [*command, *options],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                **run_as(user),  # type: ignore[call-overload]
-            )
-        finally:
-            password.unlink(missing_ok=True)
-        if done.returncode != 0:
-            shutil.rmtree(data, ignore_errors=True)
-            reason = next(
-                (line for line in done.stdout.splitlines() if "error:" in line or "FATAL" in line), "no reason given"
-            )
-            raise EmbeddedPostgresError(f"initdb failed in {place}: {reason.strip()}")
-        with (data / "postgresql.conf").open("a") as settings:
-            settings.write("include = 'hotdash.conf'\n")
 
     def _choose_port(self) -> int:
         """The port of the last start while it is free, so that clients' saved addresses stay good."""
@@ -319,7 +234,7 @@ class EmbeddedPostgres:
         settings = {**_SETTINGS, **(_FAST if self._profile == "fast" else {}), "port": str(port)}
         path = data / "hotdash.conf"
         path.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
-        _give(path, user)
+        cluster.give(path, user)
 
     def _launch(self, install: Path, data: Path, user: ServerUser | None) -> processes.Postmaster | None:
         """Start the server detached; None when it ended instead of getting ready.
@@ -400,31 +315,6 @@ def _stop_server(data: Path) -> bool:
         if not processes.wait_gone(data, [found.pid], seconds):
             return True
     raise EmbeddedPostgresError(f"the embedded Postgres (process {found.pid}) does not stop: end it by hand")
-
-
-def _set_aside(data: Path) -> None:
-    """Data outside a home that was deleted is neither adopted nor dropped: the newest such copy is kept beside."""
-    _stop_server(data)
-    left = data.with_name("data-of-a-deleted-home")
-    shutil.rmtree(left, ignore_errors=True)
-    data.rename(left)
-
-
-def _write_private(path: Path, content: str) -> None:
-    """Create a file that nobody else can read at any moment, complete or not there."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-
-
-def _give(path: Path, user: ServerUser | None) -> None:
-    if user is not None:
-        os.chown(path, user.uid, user.gid)
 
 
 def _alive(pid: int) -> bool:
