@@ -33,8 +33,9 @@ SOURCES = frozenset({"shopify", "chatwoot", "ga4", "slack"})
 class Scenario:
     """One fault: its name, whom it hits and how often it is still due.
 
-    `match` is a substring of the operation (Shopify operation name, Chatwoot path, GA4 report dimensions); None hits
-    every operation. `args` by name: status(status, retry_after, body), timeout(seconds), throttle(status, times ...).
+    `match` is a part of the operation (Shopify operation name, Chatwoot path, GA4 report dimensions), upper or lower
+    case; None hits every operation. `args` by name: status(status, retry_after, body), timeout(seconds),
+    throttle(status), wrong_type(field, value).
     """
 
     name: str
@@ -42,6 +43,10 @@ class Scenario:
     match: str | None = None
     times: int = 1
     args: dict[str, Any] = field(default_factory=dict)
+
+    def hits(self, operation: str) -> bool:
+        """True if this operation is one it is meant for."""
+        return self.match is None or self.match.lower() in operation.lower()
 
     def as_dict(self) -> dict[str, Any]:
         """The scenario as JSON-ready values, for the control plane."""
@@ -81,7 +86,7 @@ class Scenarios:
         """Use up one turn of the first due scenario that hits this operation, and return it; None if there is none."""
         with self._lock:
             for scenario in self._due:
-                if scenario.source == source and (scenario.match is None or scenario.match in operation):
+                if scenario.source == source and scenario.hits(operation):
                     scenario.times -= 1
                     if scenario.times == 0:
                         self._due.remove(scenario)

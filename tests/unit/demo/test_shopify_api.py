@@ -316,7 +316,7 @@ def test_a_throttle_scenario_answers_200_or_429(store: Store) -> None:
 
 
 def test_a_scenario_hits_only_what_it_matches_and_only_so_often(store: Store) -> None:
-    store.world.scenarios.add("status", "shopify", match="customers", times=2, status=503, retry_after=7)
+    store.world.scenarios.add("status", "shopify", match="Customers", times=2, status=503, retry_after=7)
     assert store.post(ORDERS, {"query": DAY, "first": 1}).status_code == 200
     query = "query customers { customers(first: 1) { nodes { id } } }"
     answers = [store.post(query) for _ in range(3)]
