@@ -1,6 +1,6 @@
 """`hotdash db`: the warehouse's server, and programs that talk to it.
 
-Belongs here: starting and stopping the embedded server, its address, psql and dbt with the address in their environment.
+Belongs here: starting and stopping the embedded server, its address, psql and dbt with the address in the environment.
 Does not belong here: the server itself (warehouse.embedded), migrations.
 """
 
