@@ -179,7 +179,8 @@ class Compiler:
         child, cost = self._composite(named, sets, path)
         if child is DENIED:
             return (DENIED if is_non_null_type(definition.type) else _nothing), cost
-        nullable: Any = definition.type.of_type if is_non_null_type(definition.type) else definition.type
+        declared: Any = definition.type
+        nullable = declared.of_type if is_non_null_type(declared) else declared
         plan = request.plan
         if is_connection(named.name):
             asked = _asked(arguments)

@@ -66,7 +66,7 @@ def _percent(discount: DiscountView) -> float:
 
 _SHARED_DISCOUNT = {
     "allocationMethod": lambda d: "ACROSS" if d.is_code else "EACH",
-    "index": lambda d: d.index,
+    "index": lambda d: d.position,
     "targetSelection": lambda d: "ALL" if d.is_code else "EXPLICIT",
     "targetType": lambda _d: "LINE_ITEM",
     "value": lambda d: _percent(d),

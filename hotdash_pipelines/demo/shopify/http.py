@@ -152,9 +152,10 @@ class ShopifyApi:
         answer: dict[str, Any] = {"data": data}
         if request.errors:
             answer["errors"] = request.errors
-        answer["extensions"] = {"cost": cost_report(requested, request.cost, status)}
+        extensions: dict[str, Any] = {"cost": cost_report(requested, request.cost, status)}
         if request.warnings:
-            answer["extensions"]["search"] = request.warnings
+            extensions["search"] = request.warnings
+        answer["extensions"] = extensions
         return _json(answer)
 
     def _record(self, request: HttpRequest, operation: str, variables: Mapping[str, Any], status: int) -> None:

@@ -28,7 +28,9 @@ SDL_FILE = "admin_2026_10.graphql"
 @lru_cache(maxsize=1)
 def schema() -> GraphQLSchema:
     """The schema subset, built once."""
-    return build_schema(files(__package__).joinpath(SDL_FILE).read_text(encoding="utf-8"), assume_valid=True)
+    return build_schema(
+        files("hotdash_pipelines.demo.shopify").joinpath(SDL_FILE).read_text(encoding="utf-8"), assume_valid=True
+    )
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,12 @@ class LineView(NamedTuple):
     """A line of an order as it stands now."""
 
     view: OrderView
-    index: int
+    position: int
     line: Line
 
     def left(self) -> int:
         """Units neither removed nor refunded."""
-        return self.line.quantity - self.view.state.taken.get(self.index, 0)
+        return self.line.quantity - self.view.state.taken.get(self.position, 0)
 
 
 class RefundView(NamedTuple):
@@ -88,7 +88,7 @@ class DiscountView(NamedTuple):
 
     view: OrderView
     is_code: bool
-    index: int
+    position: int
 
 
 class AllocationView(NamedTuple):
