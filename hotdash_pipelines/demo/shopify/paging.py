@@ -51,13 +51,13 @@ class Page:
 
 def page_size(arguments: Mapping[str, Any]) -> tuple[int, bool]:
     """(size, whether it counts from the end). Raises QueryFault for none, both, or a size outside 0..250."""
-    first: Any = arguments.get("first")
-    last: Any = arguments.get("last")
+    first, last = arguments.get("first"), arguments.get("last")
     if first is None and last is None:
         raise QueryFault("you must provide one of first or last", code="BAD_REQUEST")
     if first is not None and last is not None:
         raise QueryFault("providing both first and last is not supported", code="BAD_REQUEST")
-    name, size = ("first", first) if last is None else ("last", last)
+    name = "first" if last is None else "last"
+    size: int = arguments[name]
     if not 0 <= size <= MAX_PAGE:
         message = f"{name} cannot exceed {MAX_PAGE}" if size > 0 else f"{name} must be at least 0"
         raise QueryFault(message, code="BAD_REQUEST")
