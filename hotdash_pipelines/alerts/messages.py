@@ -21,17 +21,17 @@ _REASON_LENGTH = 300
 _CHECKS_SHOWN = 10
 
 _REMOVED = (
+    # Postgres quotes the values it could not take: `...: "value"` and `Key (column)=(value)`.
+    (re.compile(r":\s*\"[^\"]*\""), ": (value)"),
+    (re.compile(r"=\([^)]*\)"), "=(value)"),
     (re.compile(r"https?://hooks\.slack\.com/\S+"), "(webhook)"),
     (re.compile(r"(\w+://)[^\s/@]+@"), r"\1(credentials)@"),
-    (re.compile(r"[^\s@<>\"'(),;:=]+@[^\s@<>\"'(),;:=]+\.\w+"), "(e-mail)"),
+    (re.compile(r"[^\s@<>\"(),;:=]+@[^\s@<>\"'(),;:=]+\.\w+"), "(e-mail)"),
     (re.compile(r"\b(shp[a-z]{2}_|xox[a-z]-|ghp_|sk-)\S+"), "(token)"),
     (re.compile(r"(?i)\b(bearer|basic)\s+\S+"), r"\1 (token)"),
     (re.compile(r"(?i)\b(password|passwd|secret|token|api_key|apikey|access_key)(\s*[=:]\s*)\S+"), r"\1\2(secret)"),
     (re.compile(r"\b[A-Za-z0-9+/_]{32,}={0,2}"), "(token)"),
     (re.compile(r"\+\d[\d\s().-]{7,}\d"), "(phone)"),
-    # Postgres quotes the value it could not read at the end of such errors.
-    (re.compile(r":\s*\"[^\"]*\""), ": (value)"),
-    (re.compile(r"=\([^)]*\)"), "=(value)"),
 )
 
 

@@ -33,14 +33,14 @@ class TransientSlackError(SlackError):
 
 
 class _WithoutUrl(logging.Filter):
-    """httpx logs every request with its URL; lines that hold the webhook's path are dropped."""
+    """httpx logs every request with its URL; lines that hold the webhook's are dropped."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
-        self._path = path
+        self._url = url
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return self._path not in record.getMessage()
+        return self._url not in record.getMessage()
 
 
 class SlackWebhook:
@@ -54,7 +54,7 @@ class SlackWebhook:
         if self._url.scheme not in ("http", "https") or not self._url.host:
             raise PermanentSlackError("HOTDASH_SLACK_WEBHOOK_URL is no http(s) URL")
         self._client = httpx.Client(timeout=timeout, transport=transport, follow_redirects=False)
-        self._filter = _WithoutUrl(self._url.raw_path.decode())
+        self._filter = _WithoutUrl(str(self._url))
         logging.getLogger("httpx").addFilter(self._filter)
 
     def __repr__(self) -> str:
@@ -77,7 +77,9 @@ class SlackWebhook:
         """Send one message. Raises TransientSlackError for 429, 5xx and connection errors, else PermanentSlackError."""
         try:
             response = self._client.post(self._url, json=payload)
-        except httpx.TransportError as error:
+        except httpx.InvalidURL:
+            raise PermanentSlackError("HOTDASH_SLACK_WEBHOOK_URL is no URL") from None
+        except httpx.RequestError as error:
             raise TransientSlackError(f"Slack could not be reached ({type(error).__name__})") from None
         if response.is_success:
             return

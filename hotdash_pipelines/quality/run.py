@@ -106,7 +106,7 @@ def _validate(
     """GX's results by check name. Its own order is another one: what raised comes first."""
     if not expectations:
         return {}
-    # Read by GX when it is imported; `enable_analytics` below is for a process that imported it before.
+    # This version has no telemetry in it; the switch is for one that has.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     from great_expectations.core import ExpectationSuite
@@ -120,7 +120,6 @@ def _validate(
     with _one_suite_at_a_time, _silent_gx_log():
         # Ephemeral: any other context writes the connection string into a file.
         context = gx.get_context(mode="ephemeral")
-        context.enable_analytics(False)
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         source = context.data_sources.add_sql(
             "warehouse",

@@ -1,15 +1,18 @@
 """A small shop in tables without constraints, so that a test can break every rule.
 
-Belongs here: tables built from the contracts and from the declared columns of the marts, with rows that satisfy every
+Belongs here: tables built from the contracts of the streams and of the marts, with rows that satisfy every
 suite. Does not belong here: the breaking (test_suites_catch_broken_values.py).
 """
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
+import yaml
 from psycopg import sql
 
 from hotdash_pipelines.contracts import load_contracts
@@ -131,51 +134,14 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-MART_COLUMNS: dict[str, dict[str, str]] = {
-    "marts_core.dim_customer": {"customer_key": "uuid"},
-    "marts_core.dim_channel": {"channel_key": "uuid"},
-    "marts_core.dim_product_variant": {"product_variant_key": "uuid"},
-    "marts_core.fct_order": {
-        "order_id": "bigint",
-        "date_key": "integer",
-        "customer_key": "uuid",
-        "channel_key": "uuid",
-        "created_at": "timestamptz",
-        "updated_at": "timestamptz",
-        "currency_code": "text",
-        "gross_amount": "numeric(18,4)",
-        "discount_amount": "numeric(18,4)",
-        "returned_amount": "numeric(18,4)",
-        "net_amount": "numeric(18,4)",
-        "gift_card_amount": "numeric(18,4)",
-        "tax_amount": "numeric(18,4)",
-        "shipping_amount": "numeric(18,4)",
-        "total_amount": "numeric(18,4)",
-    },
-    "marts_core.fct_order_line": {
-        "order_line_id": "bigint",
-        "order_id": "bigint",
-        "date_key": "integer",
-        "product_variant_key": "uuid",
-        "quantity": "bigint",
-        "returned_quantity": "bigint",
-        "gross_amount": "numeric(18,4)",
-        "discount_amount": "numeric(18,4)",
-        "returned_amount": "numeric(18,4)",
-        "net_amount": "numeric(18,4)",
-    },
-    "metrics.agg_sales_daily": {
-        "business_date": "date",
-        "channel_key": "uuid",
-        "order_count": "bigint",
-        "gross_amount": "numeric(18,4)",
-        "discount_amount": "numeric(18,4)",
-        "returned_amount": "numeric(18,4)",
-        "net_amount": "numeric(18,4)",
-        "tax_amount": "numeric(18,4)",
-        "shipping_amount": "numeric(18,4)",
-        "total_amount": "numeric(18,4)",
-    },
+MODELS = Path(__file__).resolve().parents[3] / "dbt_project" / "models"
+MARTS = {
+    "dim_customer": "marts_core",
+    "dim_channel": "marts_core",
+    "dim_product_variant": "marts_core",
+    "fct_order": "marts_core",
+    "fct_order_line": "marts_core",
+    "agg_sales_daily": "metrics",
 }
 _KEY = UUID(int=1)
 
@@ -247,15 +213,28 @@ def build_shop(conn: psycopg.Connection[Any]) -> None:
     )
     for contract in load_contracts():
         for table in contract.tables:
-            columns = {
+            columns = {"project_key": "text"} | {
                 name: _TYPES.get(contract.field_of(table, name).type, "numeric(18,4)") for name in table.column_names
             }
             name = f"raw_{contract.source}.{table.name}"
             create(conn, name, columns)
             insert(conn, name, [{key: row[key] for key in row.keys() & columns} for row in ROWS.get(name, [])])
-    for name, columns in MART_COLUMNS.items():
+    for name, columns in declared_marts().items():
         create(conn, name, columns)
         insert(conn, name, ROWS[name])
+
+
+@cache
+def declared_marts() -> dict[str, dict[str, str]]:
+    """Columns and SQL types of the marts as their dbt contracts declare them, by `schema.table`."""
+    found = {}
+    for path in MODELS.glob("**/_*__models.yml"):
+        for model in yaml.safe_load(path.read_text())["models"]:
+            if model["name"] in MARTS:
+                columns = {column["name"]: column["data_type"] for column in model["columns"]}
+                found[f"{MARTS[model['name']]}.{model['name']}"] = columns
+    assert len(found) == len(MARTS), "a mart has no declared columns"
+    return found
 
 
 def create(conn: psycopg.Connection[Any], name: str, columns: dict[str, str]) -> None:
@@ -263,7 +242,7 @@ def create(conn: psycopg.Connection[Any], name: str, columns: dict[str, str]) ->
     schema, _, table = name.partition(".")
     conn.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
     conn.execute(
-        sql.SQL("create table {} (project_key text, {})").format(
+        sql.SQL("create table {} ({})").format(
             sql.Identifier(schema, table),
             sql.SQL(", ").join(
                 sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind))  # type: ignore[arg-type]
