@@ -103,6 +103,12 @@ def test_a_token_is_replaced_before_it_expires(script, fake_time):
 def test_a_refused_token_is_replaced_once(script, fake_time):
     steps = script(minted(), httpx.Response(401), minted("shpua_second"), good({"fine": 1}))
     assert signing_in(steps.transport, fake_time).graphql("q", {}, "A").data == {"fine": 1}
+    assert [one.headers.get("x-shopify-access-token") for one in steps.seen] == [
+        None,
+        "shpua_first",
+        None,
+        "shpua_second",
+    ]
 
 
 def test_a_token_refused_twice_is_permanent(script, fake_time):
