@@ -63,9 +63,13 @@ final as (
         refund_date,
         channel_key,
         refunded_amount,
-        shipping_amount + case when rest_amount between 0 and order_shipping_amount then rest_amount else 0 end as returned_shipping_amount,
-        shipping_tax_amount as returned_shipping_tax_amount,
-        discrepancy_amount + case when rest_amount between 0 and order_shipping_amount then 0 else rest_amount end as refund_discrepancy_amount
+        (
+            shipping_amount + case when rest_amount between 0 and order_shipping_amount then rest_amount else 0 end
+        )::numeric(18, 4) as returned_shipping_amount,
+        shipping_tax_amount::numeric(18, 4) as returned_shipping_tax_amount,
+        (
+            discrepancy_amount + case when rest_amount between 0 and order_shipping_amount then 0 else rest_amount end
+        )::numeric(18, 4) as refund_discrepancy_amount
     from explained
 )
 

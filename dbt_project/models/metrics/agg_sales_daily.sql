@@ -7,7 +7,15 @@
     )
 }}
 
-with orders as (
+with dated_refund_lines as (
+    select * from {{ ref('int_refund_line__dated') }}
+),
+
+projects as (
+    select * from {{ ref('dim_project') }}
+),
+
+orders as (
     select * from {{ ref('fct_order') }}
 ),
 
@@ -42,7 +50,7 @@ lines_refunded as (
         sum(case when lines.is_gift_card then 0 else refund_lines.returned_amount end) as returned_amount,
         sum(case when lines.is_gift_card then refund_lines.returned_amount else 0 end) as gift_card_amount,
         sum(refund_lines.returned_tax_amount) as tax_amount
-    from {{ ref('int_refund_line__dated') }} as refund_lines
+    from dated_refund_lines as refund_lines
     inner join lines
         on lines.project_key = refund_lines.project_key
         and lines.order_line_id = refund_lines.order_line_id
@@ -163,7 +171,7 @@ final as (
         summed.refunded_amount,
         summed.refund_discrepancy_amount
     from summed
-    inner join {{ ref('dim_project') }} as projects on projects.project_key = summed.project_key
+    inner join projects on projects.project_key = summed.project_key
 ){% if incremental_run() %},
 
 -- A day is replaced as a whole when any of its rows is new, different or gone.

@@ -12,7 +12,23 @@
     )
 }}
 
-with touched as (
+with valid_orders as (
+    select * from {{ ref('int_order__valid') }}
+),
+
+built_lines as (
+    select * from {{ ref('fct_order_line') }}
+),
+
+listed_lines as (
+    select * from {{ ref('stg_shopify__order_lines') }}
+),
+
+split_refunds as (
+    select * from {{ ref('int_refund__split') }}
+),
+
+touched as (
     {{ touched_orders() }}
 ),
 
@@ -20,7 +36,7 @@ orders as (
     select
         orders.*,
         touched._loaded_at as order_loaded_at
-    from {{ ref('int_order__valid') }} as orders
+    from valid_orders as orders
     inner join touched
         on touched.project_key = orders.project_key
         and touched.order_id = orders.order_id
@@ -43,7 +59,7 @@ lines as (
         sum(lines.tax_amount) as line_tax_amount,
         sum(lines.returned_tax_amount) as returned_tax_amount,
         sum(lines.gross_amount - lines.discount_amount + lines.gift_card_amount) as sold_net_amount
-    from {{ ref('fct_order_line') }} as lines
+    from built_lines as lines
     inner join touched
         on touched.project_key = lines.project_key
         and touched.order_id = lines.order_id
@@ -55,7 +71,7 @@ listed as (
         lines.project_key,
         lines.order_id,
         sum(lines.gross_amount) as gross_amount
-    from {{ ref('stg_shopify__order_lines') }} as lines
+    from listed_lines as lines
     inner join touched
         on touched.project_key = lines.project_key
         and touched.order_id = lines.order_id
@@ -71,7 +87,7 @@ refunds as (
         sum(refunds.returned_shipping_amount) as shipping_amount,
         sum(refunds.returned_shipping_tax_amount) as shipping_tax_amount,
         sum(refunds.refund_discrepancy_amount) as discrepancy_amount
-    from {{ ref('int_refund__split') }} as refunds
+    from split_refunds as refunds
     inner join touched
         on touched.project_key = refunds.project_key
         and touched.order_id = refunds.order_id

@@ -12,7 +12,19 @@
     )
 }}
 
-with variants as (
+with valid_orders as (
+    select * from {{ ref('int_order__valid') }}
+),
+
+dated_refund_lines as (
+    select * from {{ ref('int_refund_line__dated') }}
+),
+
+all_lines as (
+    select * from {{ ref('stg_shopify__order_lines') }}
+),
+
+variants as (
     select project_key, variant_id, unit_cost_amount
     from {{ ref('stg_shopify__product_variants') }}
 ),
@@ -45,7 +57,7 @@ orders as (
     select
         orders.*,
         touched._loaded_at as order_loaded_at
-    from {{ ref('int_order__valid') }} as orders
+    from valid_orders as orders
     inner join touched
         on touched.project_key = orders.project_key
         and touched.order_id = orders.order_id
@@ -58,7 +70,7 @@ returns as (
         sum(refund_lines.returned_quantity)::bigint as quantity,
         sum(refund_lines.returned_amount) as amount,
         sum(refund_lines.returned_tax_amount) as tax_amount
-    from {{ ref('int_refund_line__dated') }} as refund_lines
+    from dated_refund_lines as refund_lines
     inner join touched
         on touched.project_key = refund_lines.project_key
         and touched.order_id = refund_lines.order_id
@@ -67,7 +79,7 @@ returns as (
 
 lines as (
     select lines.*
-    from {{ ref('stg_shopify__order_lines') }} as lines
+    from all_lines as lines
     inner join touched
         on touched.project_key = lines.project_key
         and touched.order_id = lines.order_id
