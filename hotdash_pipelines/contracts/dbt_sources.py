@@ -23,7 +23,7 @@ _LOADER_COLUMNS = {
 class _Dumper(yaml.SafeDumper):
     """Indents list items below their key, as the other YAML files of the project do."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML passes it
         super().increase_indent(flow, False)
 
 
@@ -44,7 +44,9 @@ def render_sources(contracts: Sequence[Contract]) -> dict[Path, str]:
             ]
         }
         body = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=160)
-        files[Path("dbt_project/models/staging") / source / f"_{source}__sources.yml"] = _HEADER.format(source=source) + body
+        files[Path("dbt_project/models/staging") / source / f"_{source}__sources.yml"] = (
+            _HEADER.format(source=source) + body
+        )
     return files
 
 
@@ -74,7 +76,11 @@ def _table(contract: Contract, table: Table) -> dict[str, object]:
         "description": table.description,
         "config": {
             "loaded_at_field": "_loaded_at",
-            "meta": {"owner": contract.owner, "grain": ", ".join(("project_key", *table.key)), "contract_version": contract.version},
+            "meta": {
+                "owner": contract.owner,
+                "grain": ", ".join(("project_key", *table.key)),
+                "contract_version": contract.version,
+            },
         },
         "columns": columns,
     }

@@ -32,6 +32,7 @@ class Dbt:
     manifest: Any
     url: str
     folder: Path
+    has_views: bool = False
 
     def invoke(self, *arguments: str) -> Any:
         """Run dbt; return its result whether or not it succeeded."""
@@ -46,23 +47,39 @@ class Dbt:
             "HOTDASH_PG_DATABASE": libpq["PGDATABASE"],
             "DO_NOT_TRACK": "1",
         }
-        paths = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", str(self.folder / "target")]
+        paths = [
+            "--project-dir",
+            str(DBT_PROJECT_DIR),
+            "--profiles-dir",
+            str(DBT_PROJECT_DIR),
+            "--target-path",
+            str(self.folder / "target"),
+        ]
         with mock.patch.dict(os.environ, environment):
             return dbtRunner(manifest=readdressed(self.manifest, libpq["PGDATABASE"])).invoke(
-                ["--quiet", "--log-path", str(self.folder / "logs"), *arguments, *paths]
+                ["--quiet", "--no-write-json", "--log-path", str(self.folder / "logs"), *arguments, *paths]
             )
 
     def __call__(self, *arguments: str) -> dict[str, str]:
         """Run dbt; return the status of every node by name. Raises DbtFailed unless all is well."""
         outcome = self.invoke(*arguments)
         if not outcome.success:
-            told = [f"{result.node.name}: {result.status}: {result.message}" for result in getattr(outcome.result, "results", ()) if result.status in ("error", "fail")]
+            told = [
+                f"{result.node.name}: {result.status}: {result.message}"
+                for result in getattr(outcome.result, "results", ())
+                if result.status in ("error", "fail")
+            ]
             raise DbtFailed("\n".join(told) or repr(outcome.exception))
         return {result.node.name: str(result.status) for result in outcome.result.results}
 
     def run(self, *select: str, full_refresh: bool = False) -> dict[str, str]:
-        """Build models without their tests: all, or those selected."""
-        return self("run", *(("--select", *select) if select else ()), *(("--full-refresh",) if full_refresh else ()))
+        """Build models without their tests: all, or those selected. Views are made once: they cannot have changed."""
+        chosen = select or (("config.materialized:incremental",) if self.has_views else ())
+        statuses = self(
+            "run", *(("--select", *chosen) if chosen else ()), *(("--full-refresh",) if full_refresh else ())
+        )
+        self.has_views = self.has_views or not chosen
+        return statuses
 
 
 def readdressed(manifest: Any, database: str) -> Any:
@@ -84,7 +101,18 @@ def dbt_manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("dbt-parse")
     with mock.patch.dict(os.environ, {"DO_NOT_TRACK": "1"}):
         outcome = dbtRunner().invoke(
-            ["--quiet", "--log-path", str(folder), "parse", "--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR), "--target-path", str(folder)]
+            [
+                "--quiet",
+                "--log-path",
+                str(folder),
+                "parse",
+                "--project-dir",
+                str(DBT_PROJECT_DIR),
+                "--profiles-dir",
+                str(DBT_PROJECT_DIR),
+                "--target-path",
+                str(folder),
+            ]
         )
     assert outcome.success, outcome.exception
     return outcome.result

@@ -33,7 +33,9 @@ def written(conn: psycopg.Connection[Any]) -> dict[str, list[Any]]:
     for mart in MARTS:
         # The calendar is refilled every time by design.
         if mart != "marts_core.dim_date":
-            statement = sql.SQL("select ctid::text, xmin::text from {} order by 1").format(sql.Identifier(*mart.split(".")))
+            statement = sql.SQL("select ctid::text, xmin::text from {} order by 1").format(
+                sql.Identifier(*mart.split("."))
+            )
             found[mart] = conn.execute(statement).fetchall()
     return found
 
@@ -43,12 +45,15 @@ def _rows(conn: psycopg.Connection[Any], mart: str, where: str) -> list[tuple[An
     names = [
         name
         for (name,) in conn.execute(
-            "select column_name from information_schema.columns where table_schema = %s and table_name = %s and column_name <> '_dbt_run_id' order by 1",
+            "select column_name from information_schema.columns"
+            " where table_schema = %s and table_name = %s and column_name <> '_dbt_run_id' order by 1",
             (schema, table),
         )
     ]
     if where != "true" and "project_key" not in names:
         return []
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
-    statement = sql.SQL("select {columns} from {table} where {where}").format(columns=columns, table=sql.Identifier(schema, table), where=sql.SQL(where))  # type: ignore[arg-type]
+    statement = sql.SQL("select {columns} from {table} where {where}").format(
+        columns=columns, table=sql.Identifier(schema, table), where=sql.SQL(where)
+    )  # type: ignore[arg-type]
     return sorted(conn.execute(statement).fetchall(), key=repr)

@@ -87,7 +87,12 @@ class RawShop:
     def put(self, table: str, **values: Any) -> None:
         """Insert or replace one row; columns not named get the blank value of their type, or null where they may."""
         key, fields = self._columns[table]
-        row: dict[str, Any] = {"project_key": self.project, "_window": "2026-03-02", "_loaded_at": self.loaded_at, "_deleted_at": None}
+        row: dict[str, Any] = {
+            "project_key": self.project,
+            "_window": "2026-03-02",
+            "_loaded_at": self.loaded_at,
+            "_deleted_at": None,
+        }
         for name, column in fields.items():
             row[name] = None if column.nullable else _blank(column)
         unknown = values.keys() - row.keys()
@@ -101,7 +106,9 @@ class RawShop:
                 sql.SQL(", ").join(map(sql.Identifier, names)),
                 sql.SQL(", ").join(map(sql.Placeholder, names)),
                 sql.SQL(", ").join(map(sql.Identifier, key)),
-                sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names if name not in key),
+                sql.SQL(", ").join(
+                    sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names if name not in key
+                ),
             ),
             row,
         )
@@ -120,7 +127,9 @@ class RawShop:
         """An order with its lines and refunds as the source would tell it; replaces what the order had before."""
         for table in ("order_lines", "refunds", "refund_lines", "refund_adjustments"):
             self.conn.execute(
-                sql.SQL("delete from {} where project_key = %s and order_id = %s").format(sql.Identifier("raw_shopify", table)),
+                sql.SQL("delete from {} where project_key = %s and order_id = %s").format(
+                    sql.Identifier("raw_shopify", table)
+                ),
                 (self.project, order_id),
             )
         subtotal = sum((line.gross - Decimal(line.discount) for line in lines), Decimal(0))
@@ -219,7 +228,14 @@ class RawShop:
 
     def customer(self, customer_id: int, email: str | None, **values: Any) -> None:
         """A customer account."""
-        self.put("raw_shopify.customers", customer_id=customer_id, email=email, state="ENABLED", currency_code="USD", **values)
+        self.put(
+            "raw_shopify.customers",
+            customer_id=customer_id,
+            email=email,
+            state="ENABLED",
+            currency_code="USD",
+            **values,
+        )
 
 
 def _blank(column: Field) -> Any:

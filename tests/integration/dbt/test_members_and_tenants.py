@@ -11,7 +11,9 @@ from tests.integration.dbt.test_increments_equal_full_builds import first_night,
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
-def test_a_customer_met_only_in_orders_is_inferred_until_the_account_arrives(dbt: Dbt, raw: RawShop, query: Any) -> None:
+def test_a_customer_met_only_in_orders_is_inferred_until_the_account_arrives(
+    dbt: Dbt, raw: RawShop, query: Any
+) -> None:
     raw.order(1, Line(11, "20.00"), customer_id=71, email="Ann@Example.com ")
     dbt.run()
     members = "select customer_key, is_inferred, is_guest, city from marts_core.dim_customer where customer_id = 71"
@@ -32,12 +34,18 @@ def test_guests_are_told_apart_by_email_and_joined_to_the_account_by_person(dbt:
     raw.order(3, Line(31, "20.00"), customer_id=None, email="bob@example.com")
     raw.order(4, Line(41, "20.00"), customer_id=None, email=None)
     dbt.run()
-    orders = {row["order_id"]: row for row in query("select order_id, customer_key::text, is_guest, person_key from marts_core.fct_order")}
+    orders = {
+        row["order_id"]: row
+        for row in query("select order_id, customer_key::text, is_guest, person_key from marts_core.fct_order")
+    }
     assert len({row["customer_key"] for row in orders.values()}) == 4
     assert orders[4]["customer_key"] == NOBODY
     assert orders[1]["person_key"] == orders[2]["person_key"] != orders[3]["person_key"]
     assert [orders[number]["is_guest"] for number in (1, 2, 3, 4)] == [False, True, True, True]
-    persons = {row["customer_id"]: row["person_key"] for row in query("select customer_id, person_key from marts_core.dim_customer where customer_id = 71")}
+    persons = {
+        row["customer_id"]: row["person_key"]
+        for row in query("select customer_id, person_key from marts_core.dim_customer where customer_id = 71")
+    }
     assert persons[71] == orders[1]["person_key"]
 
 
@@ -49,10 +57,13 @@ def test_no_address_or_name_reaches_staging_or_the_marts(dbt: Dbt, raw: RawShop,
     raw.put("raw_chatwoot.conversations", conversation_id=40, contact_id=8)
     raw.put("raw_chatwoot.messages", message_id=1, conversation_id=40, content="my mail is planted@example.com")
     dbt.run()
-    relations = query("select table_schema || '.' || table_name as name from information_schema.tables where table_schema in ('staging', 'intermediate', 'marts_core', 'marts_support', 'metrics')")
+    relations = query(
+        "select table_schema || '.' || table_name as name from information_schema.tables"
+        " where table_schema in ('staging', 'intermediate', 'marts_core', 'marts_support', 'metrics')"
+    )
     assert len(relations) > 20
     for relation in relations:
-        text = str(query(f"select t::text from {relation['name']} as t")).lower()  # noqa: S608 - names from the catalogue
+        text = str(query(f"select t::text from {relation['name']} as t")).lower()
         assert not any(word in text for word in ("planted@", "plantedname", "+15550100")), relation["name"]
 
 
@@ -74,10 +85,14 @@ def test_a_product_that_is_no_longer_listed_stays_and_is_marked(dbt: Dbt, raw: R
     dbt.run()
     raw.conn.execute("update raw_shopify.product_variants set _deleted_at = %s", (LOADED,))
     dbt.run()
-    assert query("select is_deleted from marts_core.dim_product_variant where variant_id = 501") == [{"is_deleted": True}]
+    assert query("select is_deleted from marts_core.dim_product_variant where variant_id = 501") == [
+        {"is_deleted": True}
+    ]
     raw.conn.execute("update raw_shopify.product_variants set _deleted_at = null")
     dbt.run()
-    assert query("select is_deleted from marts_core.dim_product_variant where variant_id = 501") == [{"is_deleted": False}]
+    assert query("select is_deleted from marts_core.dim_product_variant where variant_id = 501") == [
+        {"is_deleted": False}
+    ]
 
 
 def test_two_stores_with_the_same_ids_do_not_touch_each_other(dbt: Dbt, raw: RawShop) -> None:
@@ -122,17 +137,22 @@ def test_late_changes_build_cleanly_with_all_tests(dbt: Dbt, raw: RawShop) -> No
 
 
 def _forget(raw: RawShop, project: str) -> None:
-    """Hide a store's rows: they move to a slug that no row of ops.projects has, so its marts end empty."""
+    """Put a store's rows aside, its row of ops.projects included."""
     for schema, table in _raw_tables(raw):
-        raw.conn.execute(f"create table public.{schema}__{table} as select * from {schema}.{table} where project_key = '{project}'")  # type: ignore[arg-type]  # noqa: S608
-        raw.conn.execute(f"delete from {schema}.{table} where project_key = '{project}'")  # type: ignore[arg-type]  # noqa: S608
+        raw.conn.execute(
+            f"create table public.{schema}__{table} as select * from {schema}.{table} where project_key = '{project}'"
+        )  # type: ignore[arg-type]
+        raw.conn.execute(f"delete from {schema}.{table} where project_key = '{project}'")  # type: ignore[arg-type]
 
 
 def _restore(raw: RawShop) -> None:
     for schema, table in _raw_tables(raw):
-        raw.conn.execute(f"insert into {schema}.{table} select * from public.{schema}__{table}")  # type: ignore[arg-type]  # noqa: S608
+        raw.conn.execute(f"insert into {schema}.{table} select * from public.{schema}__{table}")  # type: ignore[arg-type]
         raw.conn.execute(f"drop table public.{schema}__{table}")  # type: ignore[arg-type]
 
 
 def _raw_tables(raw: RawShop) -> list[tuple[str, str]]:
-    return raw.conn.execute("select table_schema, table_name from information_schema.tables where table_schema like 'raw%' or (table_schema, table_name) = ('ops', 'projects')").fetchall()
+    return raw.conn.execute(
+        "select table_schema, table_name from information_schema.tables"
+        " where table_schema like 'raw%' or (table_schema, table_name) = ('ops', 'projects')"
+    ).fetchall()
