@@ -231,20 +231,22 @@ class _Load:
         for table in contract.tables[1:]:
             deleted = 0
             if some_were_there:
-                deleted = self._run(merge.delete_left_children(contract, table), self._project)
+                deleted = self._count(merge.delete_left_children(contract, table), self._project)
             done[table.name] = (*self._upsert(table, tables, without_losers=some_were_there), deleted)
         return done
 
     def _event_date(self, tables: "dict[str, pa.Table]") -> dict[str, tuple[int, int, int]]:
         main = self._contract.table
-        deleted = self._run(merge.delete_left_of_date(self._contract, main), self._project, self._manifest.key)
+        deleted = self._count(merge.delete_left_of_date(self._contract, main), self._project, self._manifest.key)
         return {main.name: (*self._upsert(main, tables), deleted)}
 
     def _snapshot(self, tables: "dict[str, pa.Table]") -> dict[str, tuple[int, int, int]]:
         done = {}
         for table in self._contract.tables:
             inserted, updated = self._upsert(table, tables)
-            missing = self._run(merge.mark_missing(self._contract, table), self._project, self._manifest.key, self._now)
+            missing = self._count(
+                merge.mark_missing(self._contract, table), self._project, self._manifest.key, self._now
+            )
             done[table.name] = (inserted, updated, missing)
         return done
 
@@ -262,9 +264,11 @@ class _Load:
         inserted, updated = self._query(statement, self._project, self._manifest.key, self._now)
         return inserted, updated
 
-    def _run(self, statement: str, *values: object) -> int:
+    def _run(self, statement: str, *values: object) -> None:
         self._cursor.execute(statement, values or None)
-        return max(self._cursor.rowcount, 0)
+
+    def _count(self, statement: str, *values: object) -> int:
+        return self._query(statement, *values)[0]
 
     def _query(self, statement: str, *values: object) -> Any:
         self._cursor.execute(statement, values)

@@ -86,9 +86,9 @@ def upsert(contract: Contract, table: Table, *, without_losers: bool = False) ->
 
 
 def delete_left_children(contract: Contract, table: Table) -> str:
-    """Delete a child's rows of the staged parents that won and no longer have them. Takes $1."""
+    """Delete a child's rows of the staged parents that won and no longer have them. Returns how many. Takes $1."""
     main = contract.table
-    return (
+    return _counted(
         f'delete from {target(contract, table)} t using "{stage(main)}" p '  # noqa: S608
         f"where t.project_key = $1::text and {_equal(main.key, 't', 'p')} "
         f'and not exists (select from "{LOSERS}" l where {_equal(main.key, "l", "p")}) and {_not_staged(table)}'
@@ -96,16 +96,16 @@ def delete_left_children(contract: Contract, table: Table) -> str:
 
 
 def delete_left_of_date(contract: Contract, table: Table) -> str:
-    """Delete rows of the restated date that are no longer in it. Takes $1, and the date as $2."""
-    return (
+    """Delete rows of the restated date that are no longer in it. Returns how many. Takes $1, and the date as $2."""
+    return _counted(
         f"delete from {target(contract, table)} t where t.project_key = $1::text "  # noqa: S608
         f'and t."{contract.cursor}" = $2::text::date and {_not_staged(table)}'
     )
 
 
 def mark_missing(contract: Contract, table: Table) -> str:
-    """Mark the rows that a full listing no longer has as deleted. Takes $1, $2, $3."""
-    return (
+    """Mark the rows that a full listing no longer has as deleted. Returns how many. Takes $1, $2, $3."""
+    return _counted(
         f"update {target(contract, table)} t set _deleted_at = $3::timestamptz, _loaded_at = $3::timestamptz, "  # noqa: S608
         f"_window = $2::text where t.project_key = $1::text and t._deleted_at is null and {_not_staged(table)}"
     )
@@ -136,6 +136,11 @@ on conflict (project_key, source, stream, window_key) do update set
     loaded_at = excluded.loaded_at, rows = excluded.rows
 where (l.manifest_sha, l.fetched_at) is distinct from (excluded.manifest_sha, excluded.fetched_at)
 """
+
+
+def _counted(statement: str) -> str:
+    """ADBC does not tell how many rows a statement with parameters changed, so the statement counts them."""
+    return f"with changed as ({statement} returning 1) select count(*) from changed"  # noqa: S608
 
 
 def _equal(names: Sequence[str], left: str, right: str) -> str:
