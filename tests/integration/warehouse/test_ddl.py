@@ -39,7 +39,8 @@ def test_every_contract_gets_its_tables_with_keys_types_and_comments(any_warehou
                 wanted = [(c.name, c.sql_type, c.is_required, c.comment) for c in table_columns(contract, table)]
                 assert found == wanted
                 (key,) = conn.execute(
-                    "select pg_get_constraintdef(oid) from pg_constraint where conrelid = %s::regclass and contype = 'p'",
+                    "select pg_get_constraintdef(oid) from pg_constraint "
+                    "where conrelid = %s::regclass and contype = 'p'",
                     (f"raw_{contract.source}.{table.name}",),
                 ).fetchone()
                 assert key == f"PRIMARY KEY ({', '.join(('project_key', *table.key))})"

@@ -85,8 +85,8 @@ def test_a_first_load_lands_every_value_of_every_type(house: Warehouse) -> None:
         "refund_adjustments": (50, 50, 0, 0, 0, 50),
     }
     row = house.query(
-        "select project_key, order_id, order_name, total_amount, is_test, tags, updated_at, _window, _loaded_at, _deleted_at "
-        "from raw_shopify.orders where order_id = 7"
+        "select project_key, order_id, order_name, total_amount, is_test, tags, updated_at, "
+        "_window, _loaded_at, _deleted_at from raw_shopify.orders where order_id = 7"
     )
     at = datetime(2025, 3, 1, 0, 0, 7, tzinfo=UTC)
     assert row == [(PROJECT, 7, "order_name 7", Decimal("7.0000"), False, ["tags2", "b"], at, KEY, NOW, None)]

@@ -1,0 +1,193 @@
+"""What a load says when it fails: one line with stream, window and what to do, and the tables as they were."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotdash_pipelines.lake.manifest import Manifest
+from hotdash_pipelines.lake.partition import LakeCorruption, read_table
+from hotdash_pipelines.lake.store import FolderStore
+from hotdash_pipelines.warehouse import load as module
+from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.load import Loader, LoadError, TransientLoadError, load_partition
+from hotdash_pipelines.warehouse.migrate import migrate
+from hotdash_pipelines.warehouse.postgres import connect
+from tests.integration.warehouse.ingest_once import NOW
+from tests.synthetic import KEY, PROJECT, contract_of, synthetic, write
+
+ORDERS = contract_of("shopify", "orders")
+CHILDREN = {"order_lines": 2}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "lake")
+
+
+@pytest.fixture
+def loaded(store: FolderStore, warehouse_url: str) -> tuple[str, Manifest]:
+    """A database with one loaded window, and the manifest of a changed one that is to be loaded over it."""
+    _load(store, warehouse_url, write(store, ORDERS, synthetic(ORDERS, 10, children=CHILDREN)))
+    return warehouse_url, write(store, ORDERS, synthetic(ORDERS, 10, salt=1, children=CHILDREN))
+
+
+def _load(store: FolderStore, url: str, manifest: Manifest) -> None:
+    load_partition(url, ORDERS, PROJECT, manifest, lambda name: read_table(store, ORDERS, manifest, name), NOW)
+
+
+def _state(url: str) -> list[tuple[Any, ...]]:
+    with connect(url) as conn:
+        return conn.execute(
+            "select * from raw_shopify.orders o join raw_shopify.order_lines using (order_id) order by 1, 2"
+        ).fetchall()
+
+
+def _on_every_line(url: str, body: str) -> None:
+    """Let every row that reaches order_lines run `body` on the server."""
+    with connect(url) as conn:
+        conn.execute(f"create function trip() returns trigger language plpgsql as $$ begin {body}; return new; end $$")
+        conn.execute(
+            "create trigger trip before insert on raw_shopify.order_lines for each row execute function trip()"
+        )
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "text"),
+    [
+        (
+            "raise exception 'no space left' using errcode = '53100'",
+            LoadError,
+            "the database server's disk is full; free space there and load again",
+        ),
+        (
+            "perform pg_terminate_backend(pg_backend_pid())",
+            TransientLoadError,
+            "the database server went away during the load; load again",
+        ),
+        ("raise exception 'lock' using errcode = '55P03'", TransientLoadError, "another session held a lock"),
+        ("raise exception 'deadlock' using errcode = '40P01'", TransientLoadError, r"was too busy \(40P01\)"),
+        (
+            "raise exception 'permission denied for x' using errcode = '42501'",
+            LoadError,
+            r"lacks a right \(permission denied for x\)",
+        ),
+        (
+            "raise exception 'bad value jane@example.com' using errcode = '22023', detail = 'jane@example.com'",
+            LoadError,
+            r"Postgres refused the rows \(SQLSTATE 22023\); compare the contract with the table",
+        ),
+    ],
+    ids=["disk full", "server ends the session", "lock", "deadlock", "privilege", "bad value"],
+)
+def test_an_error_of_the_server_is_one_line_and_nothing_is_half_done(
+    store: FolderStore, loaded: tuple[str, Manifest], body: str, error: type[LoadError], text: str
+) -> None:
+    url, manifest = loaded
+    before = _state(url)
+    _on_every_line(url, body)
+    with pytest.raises(error, match=rf"shopify/orders {KEY}: .*{text}") as caught:
+        _load(store, url, manifest)
+    assert type(caught.value) is error
+    assert "\n" not in str(caught.value)
+    assert "jane" not in str(caught.value)
+    assert _state(url) == before
+    with connect(url) as conn:
+        conn.execute("drop function trip cascade")
+    _load(store, url, manifest)
+    assert _state(url) != before
+
+
+def test_a_lock_that_another_load_holds_is_waited_for_only_so_long(
+    store: FolderStore, loaded: tuple[str, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, manifest = loaded
+    monkeypatch.setattr(module, "_LOCK_TIMEOUT", "100ms")
+    with connect(url) as other:
+        other.execute(
+            "select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"hotdash load {PROJECT} shopify orders",)
+        )
+        with pytest.raises(TransientLoadError, match="another session held a lock for 100ms"):
+            _load(store, url, manifest)
+
+
+@pytest.fixture
+def own_server(reachable_tmp: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(reachable_tmp / "home")
+    server.up()
+    yield server
+    server.destroy()
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_a_server_that_dies_under_an_open_loader_is_a_transient_error_and_the_same_loader_goes_on_afterwards(
+    store: FolderStore, own_server: EmbeddedPostgres, how: str
+) -> None:
+    import os
+    import signal
+    import time
+
+    migrate(own_server.url())
+    first, second = (
+        write(store, ORDERS, synthetic(ORDERS, 10, salt=salt, key=key), key=key)
+        for salt, key in ((0, KEY), (1, "2025-03-02"))
+    )
+
+    def read(manifest: Manifest) -> Callable[[str], Any]:
+        return lambda name: read_table(store, ORDERS, manifest, name)
+
+    with Loader(own_server.url(), ORDERS) as loader:
+        loader.load(PROJECT, first, read(first), NOW)
+        if how == "stopped":
+            own_server.down()
+        else:
+            pid = own_server.status().pid
+            assert pid
+            os.kill(pid, signal.SIGKILL)
+            while own_server.status().running:
+                time.sleep(0.02)
+        with pytest.raises(
+            TransientLoadError, match=r"shopify/orders 2025-03-02: .*(went away|cannot be reached)"
+        ) as caught:
+            loader.load(PROJECT, second, read(second), NOW)
+        assert own_server.password_file.read_text() not in str(caught.value)
+        with pytest.raises(TransientLoadError, match="cannot be reached"):
+            loader.load(PROJECT, second, read(second), NOW)
+        own_server.up()
+        assert loader.load(PROJECT, second, read(second), NOW).tables["orders"].updated == 10
+
+
+def test_a_database_without_migrations_says_so(store: FolderStore, empty_database_url: str) -> None:
+    manifest = write(store, ORDERS, synthetic(ORDERS, 3))
+    with pytest.raises(LoadError, match=r"a table or column is missing \(relation \"ops.lake_loads\" does not exist\)"):
+        _load(store, empty_database_url, manifest)
+
+
+def test_a_column_whose_type_differs_names_stream_window_and_column(
+    store: FolderStore, loaded: tuple[str, Manifest]
+) -> None:
+    url, manifest = loaded
+    with connect(url) as conn:
+        conn.execute("alter table raw_shopify.orders alter column line_quantity type text")
+    with pytest.raises(
+        LoadError, match=rf"shopify/orders {KEY}: raw_shopify.orders.line_quantity is text in the warehouse"
+    ) as caught:
+        _load(store, url, manifest)
+    assert not isinstance(caught.value, TransientLoadError)
+
+
+def test_a_damaged_file_is_found_before_the_database_is_touched(
+    store: FolderStore, loaded: tuple[str, Manifest]
+) -> None:
+    url, manifest = loaded
+    before = _state(url)
+    path = next(path for path in store.list("") if "/order_lines-" in path)
+    content = bytearray(store.read(path))
+    content[len(content) // 2] ^= 1
+    store.write(path, bytes(content))
+    with pytest.raises(
+        LakeCorruption, match=rf"shopify/orders {KEY}: .*sha256 differs.*; materialise lake_shopify/orders {KEY} again"
+    ):
+        _load(store, url, manifest)
+    assert _state(url) == before
