@@ -65,7 +65,7 @@ class Endpoints(BaseModel):
 class Settings(BaseSettings):
     """The settings of one process. Every field is the environment variable `HOTDASH_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="HOTDASH_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="HOTDASH_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(default=PROJECT_ROOT / ".hotdash", description="Folder for everything this machine keeps.")
     environment: Literal["demo", "dev", "prod"] = Field(

@@ -68,6 +68,21 @@ def url(
         print(f"the password is in {server.password_file}", file=sys.stderr)
 
 
+@app.command()
+def migrate() -> None:
+    """Bring the warehouse's schema, the raw tables and Dagster's own database up to date. Safe to repeat."""
+    from hotdash_pipelines.local.instance import open_instance, prepare_instance
+    from hotdash_pipelines.local.warehouse import prepare
+    from hotdash_pipelines.settings import get_settings
+
+    address = _warehouse_url()
+    applied = prepare(address)
+    print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    prepare_instance(get_settings(), address)
+    with open_instance() as instance:
+        instance.upgrade(print)
+
+
 @app.command(context_settings=_PASS_THROUGH)
 def psql(context: typer.Context) -> None:
     """Run psql as the owner: `hotdash db psql -- -Atc "select 1"`."""

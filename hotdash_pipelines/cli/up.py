@@ -7,7 +7,7 @@ Does not belong here: the instance, the processes and the run (hotdash_pipelines
 import json
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -89,6 +89,7 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     from hotdash_pipelines.local.first_load import due_range, run_nightly
     from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance, prepare_instance
     from hotdash_pipelines.resources import dbt_environment
+    from hotdash_pipelines.warehouse.postgres import describe
 
     stand_in = local_warehouse.start_stand_in(settings, children) if settings.uses_demo else None
     with console.status("starting Postgres"):
@@ -96,7 +97,7 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
         applied = local_warehouse.prepare(url)
         prepare_instance(settings, url)
     console.print(
-        f"warehouse   {local_warehouse.describe(url)}" + (f", {len(applied)} migrations applied" if applied else "")
+        f"warehouse   Postgres at {describe(url)}" + (f", {len(applied)} migrations applied" if applied else "")
     )
     with console.status("reading the dbt project"):
         prepare_manifest(environment=dbt_environment(url))
@@ -115,7 +116,8 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
         settings, contracts, store, local_warehouse.loaded_windows(url, settings.project), days, settings.now()
     )
     console.print(f"partitions  {first} to {last}\n")
-    with _progress(console) as show:
+    # dbt writes to standard output, which belongs to the progress display or to the JSON object.
+    with (settings.home / "logs" / "run.log").open("a") as log, redirect_stdout(log), _progress(console) as show:
         outcome = run_nightly(instance, first, last, show)
     if not outcome.success:
         local_warehouse.alert_failure(settings, url, outcome)

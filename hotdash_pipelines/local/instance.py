@@ -5,6 +5,7 @@ Belongs here: preparing and opening the instance. Does not belong here: what run
 
 import os
 import shutil
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,10 @@ def dagster_database_url(settings: Settings, warehouse_url: str) -> str:
     from hotdash_pipelines.warehouse.postgres import ensure_database, sqlalchemy_url, with_database
 
     if settings.dagster_database_url:
-        return sqlalchemy_url(settings.dagster_database_url.get_secret_value())
+        given = settings.dagster_database_url.get_secret_value()
+        url = given.replace("postgresql+psycopg2://", "postgresql://", 1)
+        ensure_database(with_database(url, "postgres"), urllib.parse.urlsplit(url).path.lstrip("/"))
+        return sqlalchemy_url(url)
     ensure_database(warehouse_url, "dagster")
     return sqlalchemy_url(with_database(warehouse_url, "dagster"))
 
@@ -35,10 +39,12 @@ def prepare_instance(settings: Settings, warehouse_url: str) -> Mapping[str, str
 
     The storage URL travels in the environment only: the file names the variable.
     """
-    home = settings.home / "dagster"
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
     home.mkdir(parents=True, exist_ok=True)
     target = home / "dagster.yaml"
-    if not target.exists() or target.read_bytes() != INSTANCE_FILE.read_bytes():
+    # An installation's own instance file stands; the copy in our home follows the project's.
+    is_ours = home == settings.home / "dagster"
+    if not target.exists() or (is_ours and target.read_bytes() != INSTANCE_FILE.read_bytes()):
         shutil.copyfile(INSTANCE_FILE, target)
     environment = {
         "DAGSTER_HOME": str(home),

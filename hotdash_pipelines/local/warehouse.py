@@ -50,12 +50,6 @@ def prepare(url: str) -> list[str]:
     return applied
 
 
-def describe(url: str) -> str:
-    """Host, port and database, never the password."""
-    parts = urllib.parse.urlsplit(url)
-    return f"Postgres at {parts.hostname}:{parts.port or 5432}{parts.path}"
-
-
 def loaded_windows(url: str, project: str) -> set[tuple[str, str, str]]:
     """(source, stream, partition key) of every window in the raw tables."""
     from hotdash_pipelines.warehouse.postgres import connect

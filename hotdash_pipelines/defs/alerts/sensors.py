@@ -26,8 +26,17 @@ _MAX_STEPS = 200
 def run_failure_sensor(context: dg.RunFailureSensorContext, warehouse: WarehouseResource) -> None:
     """A retried run alerts once: the key of the alert is the root run's id."""
     run = context.dagster_run
-    raise_alert(get_settings(), warehouse.url(), _failed_run(context), {}, keys.TEAM_DATA, get_settings().now())
+    raise_alert(
+        get_settings(), warehouse.url(), _failed_run(context), _owners(context), keys.TEAM_DATA, get_settings().now()
+    )
     context.log.info(f"alert raised for run {run.run_id}")
+
+
+def _owners(context: dg.RunFailureSensorContext) -> dict[str, str]:
+    """The owner of every asset, by its key as text."""
+    repository = context.repository_def
+    specs = repository.asset_graph.asset_nodes if repository else ()
+    return {"/".join(node.key.path): node.owners[0] for node in specs if node.owners}
 
 
 def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:

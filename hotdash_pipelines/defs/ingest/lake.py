@@ -15,7 +15,7 @@ from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.contracts.window import last_complete_day, window_of
 from hotdash_pipelines.failures import one_line_errors
 from hotdash_pipelines.ingest import Ingested, ingest_window, is_due
-from hotdash_pipelines.lake.partition import read_manifest
+from hotdash_pipelines.lake.partition import folder_of, read_manifest
 from hotdash_pipelines.lake.store import Store
 from hotdash_pipelines.metadata import contract_metadata, partition_metadata, table_description
 from hotdash_pipelines.partitions import daily_partitions
@@ -100,7 +100,7 @@ def _result(
 ) -> dg.MaterializeResult:
     held = [(entry.key, entry.manifest) for entry in done if entry.manifest]
     for partition_key, manifest in held:
-        uri = store.uri(f"{contract.source}/{contract.stream}/project={manifest.project}/window={partition_key}")
+        uri = store.uri(folder_of(contract, manifest.project, partition_key))
         context.add_asset_metadata(partition_metadata(manifest, uri), asset_key=key, partition_key=partition_key)
     return dg.MaterializeResult(
         asset_key=key,

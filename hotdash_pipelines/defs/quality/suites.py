@@ -33,7 +33,7 @@ def suite_checks(suite: Suite) -> dg.AssetChecksDefinition:
         selected = {key.name for key in context.selected_asset_check_keys}
         with one_line_errors(context.op_execution_context):
             findings = run_suite(suite, warehouse.url(), selected, project.key(), now=clock.now())
-            keep(warehouse.url(), findings, project.key(), context.run_id, clock.now())
+            keep(warehouse.url(), findings, project.key(), context.run.run_id, clock.now())
         for finding in findings:
             yield result_of(finding)
 

@@ -126,7 +126,7 @@ def dbt_models(
     with warehouse.connection() as conn:
         upsert_project(conn, project.describe(), clock.now())
     invocation = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context)
-    specs = {spec.key: spec for spec in context.assets_def.check_specs}
+    specs = {(spec.asset_key, spec.name): spec for spec in context.assets_def.check_specs}
     rows = _Rows(warehouse, invocation.manifest)
     findings = []
     try:
@@ -136,7 +136,7 @@ def dbt_models(
                 yield event.with_metadata({**event.metadata, "dagster/row_count": rows.count(str(unique_id))})
                 continue
             if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
-                findings.append(finding_of(event, specs.get(event.asset_check_key), "dbt"))
+                findings.append(finding_of(event, specs.get((event.asset_key, event.check_name)), "dbt"))
             yield event
     finally:
         rows.close()
