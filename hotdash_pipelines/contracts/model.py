@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, 
 CONTRACTS_DIR = Path(__file__).parent
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+# Names of nested fields, each with a position where it is a list of positional values: `metricValues[0].value`.
+_STEP = r"[^.\[\]]+(\[\d+\])?"
+FieldPath = Annotated[str, StringConstraints(pattern=rf"^{_STEP}(\.{_STEP})*$")]
 Pii = Literal["none", "name", "email", "phone", "address", "free_text", "identifier"]
 Semantics = Literal["updated", "event_date", "snapshot"]
 Encoding = Literal["plain", "text", "gid", "epoch_s", "epoch_s_zero_is_null", "epoch_float_s", "yyyymmdd"]
@@ -42,7 +45,7 @@ class Field(_Strict):
 
     name: Name
     type: str
-    path: str
+    path: FieldPath
     description: str
     nullable: bool = True
     encoding: Encoding = "plain"
@@ -115,7 +118,7 @@ class Contract(_Strict):
     @model_validator(mode="after")
     def _names_exist(self) -> "Contract":
         columns = set(self.table.column_names)
-        if self.semantics != "snapshot" and self.cursor not in columns:
+        if (self.cursor is not None or self.semantics != "snapshot") and self.cursor not in columns:
             raise ValueError(f"cursor {self.cursor!r} is not a field of {self.table.name}")
         for table in self.table.walk():
             missing = [name for name in table.key if name not in table.column_names]
@@ -162,12 +165,38 @@ def _table_from(raw: dict[str, object], inherited: tuple[str, ...]) -> dict[str,
     return table
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe YAML in which a name given twice is an error instead of the last one winning."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        names = [key.value for key, _ in node.value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise yaml.MarkedYAMLError(problem=f"{twice[0]} is given twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _entry(location: tuple[int | str, ...], content: object) -> str:
+    """Where an error is, with fields and children by their names rather than their positions."""
+    named = []
+    for part in location:
+        content = content[part] if isinstance(content, dict | list) and _holds(content, part) else None
+        is_named = isinstance(part, int) and isinstance(content, dict) and "name" in content
+        named.append(str(content["name"]) if is_named and isinstance(content, dict) else str(part))
+    return ".".join(named)
+
+
+def _holds(content: "dict[object, object] | list[object]", part: int | str) -> bool:
+    return part in content if isinstance(content, dict) else isinstance(part, int) and part < len(content)
+
+
 @cache
 def load_contract(path: Path) -> Contract:
     """Read one contract file. Raises ContractError naming the file and what is wrong with it."""
     content = path.read_bytes()
+    whole: dict[str, object] = {}
     try:
-        raw = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+        raw = yaml.load(content, Loader=_Loader)  # noqa: S506 - both are safe loaders
         table = _table_from(
             {
                 "name": raw["stream"],
@@ -179,11 +208,15 @@ def load_contract(path: Path) -> Contract:
             },
             (),
         )
-        contract = Contract.model_validate({**raw, "table": table, "digest": hashlib.sha256(content).hexdigest()[:16]})
+        whole = {**raw, "table": table, "digest": hashlib.sha256(content).hexdigest()[:16]}
+        contract = Contract.model_validate(whole)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ContractError(f"{path.parent.name}/{path.name}: {where}: {first['msg']}") from error
+        where = f"{_entry(first['loc'], whole)}: " if first["loc"] else ""
+        raise ContractError(f"{path.parent.name}/{path.name}: {where}{first['msg']}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ContractError(f"{path.parent.name}/{path.name}: line {line}: {error.problem}") from error
     except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise ContractError(f"{path.parent.name}/{path.name}: {type(error).__name__}: {error}") from error
     if (contract.source, contract.stream) != (path.parent.name, path.stem):

@@ -101,9 +101,11 @@ def _parse_or_split(
 
 
 def _reason(error: Exception) -> str:
-    """One line, without the offending value where Arrow quotes it (it may be personal data)."""
+    """One line, without the offending value, which Arrow quotes at the end (it may be personal data)."""
     text = str(error).splitlines()[0]
-    return text.split("'")[0].strip().rstrip(":") if "string to" in text or "from string" in text else text
+    for mark in (", couldn't parse", "'"):
+        text = text.split(mark)[0]
+    return text.strip().rstrip(":")
 
 
 def _parse_together(
@@ -181,6 +183,11 @@ def _flatten(
         if not column.nullable and columns[column.name].null_count:
             raise ContractBreach(f"{table.name}.{column.name} is null in a record")
     tables[table.name] = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+    try:
+        # Arrow's JSON reader takes bytes that are no UTF-8 for text; Postgres would refuse them at the load.
+        tables[table.name].validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise ContractBreach(f"{table.name}: a text is not valid UTF-8") from error
     for child in table.children:
         inherited = {name: columns[name] for name in child.inherits}
         _flatten(contract, child, _Level(records, level.pages, page_of, inherited), tables, enums)

@@ -1,0 +1,352 @@
+"""Pages parsed by their contracts: what lands, what is reported, what is left out."""
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from hotdash_pipelines.contracts import parse
+from hotdash_pipelines.contracts.parse import parse_pages
+from tests.synthetic import contract_of
+
+CUSTOMERS = contract_of("shopify", "customers")
+ORDERS = contract_of("shopify", "orders")
+CONVERSATIONS = contract_of("chatwoot", "conversations")
+AGENTS = contract_of("chatwoot", "agents")
+TRAFFIC = contract_of("ga4", "traffic_daily")
+NOON = "2025-03-01T12:00:00Z"
+MONEY = {"amount": "1.50", "currencyCode": "USD"}
+
+
+def _customer(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "legacyResourceId": str(number),
+        "createdAt": NOON,
+        "updatedAt": NOON,
+        "firstName": "Ada",
+        "lastName": None,
+        "defaultEmailAddress": {"emailAddress": "ada@example.com", "marketingState": "SUBSCRIBED"},
+        "defaultPhoneNumber": None,
+        "state": "ENABLED",
+        "tags": ["vip"],
+        "numberOfOrders": "3",
+        "amountSpent": MONEY,
+        "defaultAddress": None,
+    } | changes
+
+
+def _page(*customers: Any) -> bytes:
+    return json.dumps({"data": {"customers": {"nodes": customers, "pageInfo": {"hasNextPage": False}}}}).encode()
+
+
+def _conversation(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "inbox_id": 1,
+        "status": "open",
+        "priority": None,
+        "labels": [],
+        "meta": {"sender": {"id": 5}, "assignee": None, "channel": "Channel::Email"},
+        "created_at": 1740830400,
+        "updated_at": 1740830400.123456,
+        "last_activity_at": 1740830400,
+        "first_reply_created_at": 0,
+        "waiting_since": 1740830401,
+    } | changes
+
+
+def _report(*rows: dict[str, Any], **changes: Any) -> bytes:
+    body: dict[str, Any] = {"kind": "analyticsData#runReport", "metadata": {"currencyCode": "USD", "timeZone": "UTC"}}
+    return json.dumps(body | ({"rows": rows} if rows else {}) | changes).encode()
+
+
+def _row(
+    *, day: str = "20250301", dimensions: int = 4, metrics: tuple[str, ...] = ("1", "2", "3", "4", "5", "6.78905")
+) -> dict[str, Any]:
+    values = (day, *(f"d{number}" for number in range(dimensions)))
+    return {"dimensionValues": [{"value": v} for v in values], "metricValues": [{"value": v} for v in metrics]}
+
+
+def _ids(pages: list[bytes]) -> list[int]:
+    return parse_pages(CUSTOMERS, pages).tables["customers"]["customer_id"].to_pylist()
+
+
+def test_a_record_becomes_typed_columns() -> None:
+    (row,) = parse_pages(CUSTOMERS, [_page(_customer(7))]).tables["customers"].to_pylist()
+    assert row["customer_id"] == 7
+    assert row["updated_at"] == datetime(2025, 3, 1, 12, tzinfo=UTC)
+    assert row["email"] == "ada@example.com"
+    assert row["tags"] == ["vip"]
+    assert row["spent_amount"] == Decimal("1.5000")
+    assert (row["last_name"], row["phone"], row["city"]) == (None, None, None)
+
+
+def test_no_pages_and_empty_pages_give_empty_tables_in_the_contracts_schema() -> None:
+    for pages in ([], [_page()]):
+        parsed = parse_pages(CUSTOMERS, pages)
+        assert parsed.tables["customers"].num_rows == 0
+        assert parsed.tables["customers"].schema.names == list(CUSTOMERS.table.column_names)
+        assert not parsed.bad_pages
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b'{"data":', "JSON parse error"),
+        (b"", "a response is not a JSON object"),
+        (b"[1]", "a response is not a JSON object"),
+        (b"<html>502</html>", "a response is not a JSON object"),
+        (_page(_customer(9)) + b" x", "JSON parse error"),
+        (_page(_customer(9)) + _page(_customer(9)), "1 responses gave 2 JSON documents"),
+        (b'{"data": {}}', "customers: data.customers.nodes is missing from a response"),
+        (b'{"data": null}', "customers: data.customers.nodes is missing from a response"),
+        (b'{"data": {"customers": {"nodes": null}}}', "customers: data.customers.nodes is missing from a response"),
+        (_page(None), "customers: a record is null"),
+        (_page(_customer(9, legacyResourceId=9)), "/legacyResourceId) changed from string to number"),
+        (
+            _page(_customer(9, defaultEmailAddress="ada@example.com")),
+            "/defaultEmailAddress) changed from object to string",
+        ),
+        (_page(_customer(9, state=None)), "customers.state is null in a record"),
+        (_page(_customer(9, createdAt="ada@example.com")), "customers.created_at: a value is not a timestamp"),
+        (_page(_customer(9, createdAt="2025-03-01T12:00:00")), "customers.created_at: a value is not a timestamp"),
+        (_page(_customer(9, numberOfOrders="3.5")), "customers.order_count: a value is not a int64"),
+        (
+            _page(_customer(9, amountSpent={"amount": "ada", "currencyCode": "USD"})),
+            "customers.spent_amount: a value is not a decimal",
+        ),
+        (_page(_customer(9)).replace(b"Ada", b"\xff\xfe"), "customers: a text is not valid UTF-8"),
+        (_page(_customer(9)).replace(b'"Ada"', b'"\\ud83d"'), "surrogate pair"),
+        (_page(_customer(9)).replace(b'"state"', b'"state": "X", "state"'), "was specified twice"),
+    ],
+)
+def test_a_bad_page_is_left_out_with_its_reason_and_the_others_are_parsed(bad: bytes, reason: str) -> None:
+    parsed = parse_pages(CUSTOMERS, [_page(_customer(1)), bad, _page(_customer(2)), _page(_customer(3))])
+    assert parsed.tables["customers"]["customer_id"].to_pylist() == [1, 2, 3]
+    ((index, said),) = ((page.index, page.reason) for page in parsed.bad_pages)
+    assert index == 1
+    assert reason in said
+    assert "ada" not in said
+    assert "\n" not in said
+
+
+def test_several_bad_pages_are_each_found() -> None:
+    pages = [_page(_customer(number)) for number in range(9)]
+    for position in (0, 4, 8):
+        pages[position] = b"{"
+    parsed = parse_pages(CUSTOMERS, pages)
+    assert [page.index for page in parsed.bad_pages] == [0, 4, 8]
+    assert parsed.tables["customers"].num_rows == 6
+
+
+def test_an_integer_that_came_as_a_fraction_is_reported_without_its_value() -> None:
+    page = json.dumps({"payload": [_conversation(1, created_at=1740830400.5)]}).encode()
+    (bad,) = parse_pages(CONVERSATIONS, [page]).bad_pages
+    assert bad.reason == "Failed to convert JSON to int64"
+
+
+def test_pages_in_many_groups_equal_pages_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [_page(_customer(number), _customer(number + 100)) for number in range(20)]
+    pages[7] = b"{"
+    together = parse_pages(CUSTOMERS, pages)
+    monkeypatch.setattr(parse, "_GROUP_BYTES", 2 * len(pages[0]))
+    apart = parse_pages(CUSTOMERS, pages)
+    assert apart.tables["customers"].equals(together.tables["customers"])
+    assert apart.bad_pages == together.bad_pages
+    assert [page.index for page in apart.bad_pages] == [7]
+
+
+def test_a_page_printed_over_many_lines_is_one_document() -> None:
+    pretty = json.dumps(json.loads(_page(_customer(1), _customer(2))), indent=2).replace("\n", "\r\n").encode()
+    assert _ids([pretty, _page(_customer(3))]) == [1, 2, 3]
+
+
+def test_unknown_fields_at_any_depth_are_reported_and_dropped() -> None:
+    new = _customer(1, loyaltyTier="gold", wallet={"points": 3})
+    new["amountSpent"] = {**MONEY, "precision": 2}
+    parsed = parse_pages(CUSTOMERS, [_page(new), _page(_customer(2))])
+    assert parsed.unknown_fields == {"loyaltyTier": "string", "wallet": "object", "amountSpent.precision": "int64"}
+    assert parsed.tables["customers"].schema.names == list(CUSTOMERS.table.column_names)
+    assert not parsed.bad_pages
+
+
+def test_ignored_fields_and_the_envelope_are_not_reported() -> None:
+    page = json.loads(_page(_customer(1, id="gid://shopify/Customer/1")))
+    page["extensions"] = {"cost": {"requestedQueryCost": 3}}
+    assert parse_pages(CUSTOMERS, [json.dumps(page).encode()]).unknown_fields == {}
+    agent = {"id": 1, "name": "A", "email": "a@example.com", "role": "agent", "anything": {"else": 1}}
+    assert parse_pages(AGENTS, [json.dumps({"payload": [agent]}).encode()]).unknown_fields == {}
+
+
+def test_values_outside_an_enum_are_counted_and_kept_and_nulls_are_none_of_them() -> None:
+    rows = [_customer(1, state="SLEEPING"), _customer(2, state="SLEEPING"), _customer(3, defaultEmailAddress=None)]
+    parsed = parse_pages(CUSTOMERS, [_page(*rows), _page(_customer(4, state="AWAKE"))])
+    assert parsed.unknown_enum_values == {"customers.state": 3}
+    assert parsed.tables["customers"]["state"].to_pylist() == ["SLEEPING", "SLEEPING", "ENABLED", "AWAKE"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("12.34", "12.3400"),
+        ("0.00005", "0.0001"),
+        ("0.00015", "0.0002"),
+        ("0.00025", "0.0003"),
+        ("-0.00005", "-0.0001"),
+        ("0.000049999", "0.0000"),
+        ("12345678901234.5678", "12345678901234.5678"),
+        ("1e3", "1000.0000"),
+    ],
+)
+def test_money_keeps_every_digit_of_the_contract_and_is_rounded_half_up(sent: str, kept: str) -> None:
+    page = _page(_customer(1, amountSpent={"amount": sent, "currencyCode": "USD"}), _customer(2))
+    assert parse_pages(CUSTOMERS, [page]).tables["customers"]["spent_amount"].to_pylist() == [
+        Decimal(kept),
+        Decimal("1.5"),
+    ]
+
+
+@pytest.mark.parametrize("sent", ["123456789012345.5", "NaN", "", " 1.5", "1,5"])
+def test_money_that_does_not_fit_is_a_bad_page_and_no_guess(sent: str) -> None:
+    page = _page(_customer(1, amountSpent={"amount": sent, "currencyCode": "USD"}))
+    assert len(parse_pages(CUSTOMERS, [page]).bad_pages) == 1
+
+
+def test_offsets_are_turned_into_utc() -> None:
+    page = _page(_customer(1, createdAt="2025-03-01T12:00:00-05:00"), _customer(2, createdAt="2025-03-01T12:00:00.25Z"))
+    assert parse_pages(CUSTOMERS, [page]).tables["customers"]["created_at"].to_pylist() == [
+        datetime(2025, 3, 1, 17, tzinfo=UTC),
+        datetime(2025, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC),
+    ]
+
+
+def test_epoch_times_keep_their_microseconds_and_zero_means_never_only_where_it_says_so() -> None:
+    page = json.dumps({"payload": [_conversation(1), _conversation(2, first_reply_created_at=1740830405)]}).encode()
+    rows = parse_pages(CONVERSATIONS, [page]).tables["conversations"].to_pylist()
+    assert rows[0]["updated_at"] == datetime(2025, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+    assert [row["first_reply_created_at"] for row in rows] == [None, datetime(2025, 3, 1, 12, 0, 5, tzinfo=UTC)]
+    zero = json.dumps({"payload": [_conversation(1, created_at=0)]}).encode()
+    assert parse_pages(CONVERSATIONS, [zero]).tables["conversations"]["created_at"].to_pylist() == [
+        datetime(1970, 1, 1, tzinfo=UTC)
+    ]
+
+
+def test_a_missing_object_makes_its_columns_null() -> None:
+    page = json.dumps({"payload": [_conversation(1, meta=None)]}).encode()
+    (row,) = parse_pages(CONVERSATIONS, [page]).tables["conversations"].to_pylist()
+    assert (row["contact_id"], row["assignee_id"], row["channel"]) == (None, None, None)
+
+
+def test_positional_lists_become_columns_and_page_values_stand_on_every_row() -> None:
+    euro = {"currencyCode": "EUR", "timeZone": "UTC", "subjectToThresholding": True}
+    parsed = parse_pages(TRAFFIC, [_report(_row()), _report(_row(), _row(), metadata=euro)])
+    rows = parsed.tables["traffic_daily"].to_pylist()
+    assert rows[0]["property_date"] == date(2025, 3, 1)
+    assert [rows[0][name] for name in ("channel_group", "source", "medium", "campaign")] == ["d0", "d1", "d2", "d3"]
+    assert [rows[0][name] for name in ("sessions", "purchases", "revenue_amount")] == [1, 5, Decimal("6.7891")]
+    assert [(row["currency_code"], row["is_thresholded"]) for row in rows] == [
+        ("USD", None),
+        ("EUR", True),
+        ("EUR", True),
+    ]
+
+
+def test_an_absent_rows_list_is_an_empty_report_where_the_contract_allows_it() -> None:
+    parsed = parse_pages(TRAFFIC, [_report(), _report(_row()), b"{}"])
+    assert parsed.tables["traffic_daily"].num_rows == 1
+    assert not parsed.bad_pages
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        _row(dimensions=1),
+        _row(metrics=("1", "2")),
+        _row(day="2025-03-01"),
+        _row(day="(other)"),
+        _row(metrics=("1.5",) * 6),
+    ],
+    ids=["short dimensions", "short metrics", "another date format", "no date", "fraction"],
+)
+def test_a_report_row_that_does_not_fit_spoils_its_page_alone(row: dict[str, Any]) -> None:
+    parsed = parse_pages(TRAFFIC, [_report(_row()), _report(_row(), row)])
+    assert [page.index for page in parsed.bad_pages] == [1]
+    assert parsed.tables["traffic_daily"].num_rows == 1
+
+
+def _order(number: int, lines: int, refunds: tuple[int, ...] = ()) -> dict[str, Any]:
+    """An order made of what the contract names; `refunds` holds the number of lines of each refund."""
+    order = _filled(ORDERS.table)
+    order["legacyResourceId"] = str(number)
+    order["lineItems"] = {
+        "nodes": [_filled(ORDERS.tables[1]) | {"id": _gid("LineItem", number, n)} for n in range(lines)]
+    }
+    order["refunds"] = []
+    for position, count in enumerate(refunds):
+        refund = _filled(next(table for table in ORDERS.tables if table.name == "refunds"))
+        refund["legacyResourceId"] = f"{number}{position}"
+        line = _filled(next(table for table in ORDERS.tables if table.name == "refund_lines"))
+        nodes = [line | {"lineItem": {"id": _gid("LineItem", number, n)}} for n in range(count)]
+        refund |= {"refundLineItems": {"nodes": nodes}, "orderAdjustments": {"nodes": []}}
+        order["refunds"].append(refund)
+    return order
+
+
+def _gid(kind: str, number: int, position: int) -> str:
+    return f"gid://shopify/{kind}/{number}{position}"
+
+
+def _filled(table: Any) -> dict[str, Any]:
+    """A record with a fitting value at every path of the table's fields."""
+    record: dict[str, Any] = {}
+    for field in table.fields:
+        *folders, last = field.path.split(".")
+        node = record
+        for folder in folders:
+            node = node.setdefault(folder, {})
+        by_type: dict[str, Any] = {"timestamp": NOON, "bool": False, "list<string>": ["a"], "string": "x"}
+        value = by_type.get(field.type, "1" if field.decimal or field.encoding != "plain" else 1)
+        node[last] = field.enum[0] if field.enum else value
+    return record
+
+
+def test_nested_lists_become_tables_that_carry_the_keys_of_all_their_parents() -> None:
+    nodes = [_order(1, lines=2, refunds=(1, 2)), _order(2, lines=0), _order(3, lines=1, refunds=(0,))]
+    page = json.dumps({"data": {"orders": {"nodes": nodes}}}).encode()
+    parsed = parse_pages(ORDERS, [page])
+    assert not parsed.bad_pages
+    assert parsed.unknown_fields == {}
+    keys = {
+        table.name: [
+            tuple(row.values())
+            for row in parsed.tables[table.name].select([*table.inherits, *table.key][:3]).to_pylist()
+        ]
+        for table in ORDERS.tables[1:]
+    }
+    assert keys["order_lines"] == [(1, 10), (1, 11), (3, 30)]
+    assert [row[:2] for row in keys["refunds"]] == [(1, 10), (1, 11), (3, 30)]
+    refund_lines = parsed.tables["refund_lines"].select(["order_id", "refund_id", "order_line_id"]).to_pylist()
+    assert [tuple(row.values()) for row in refund_lines] == [(1, 10, 10), (1, 11, 10), (1, 11, 11)]
+    assert parsed.tables["refund_adjustments"].num_rows == 0
+
+
+def test_children_follow_their_parents_over_pages_and_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [
+        json.dumps({"data": {"orders": {"nodes": [_order(number, lines=number % 3)]}}}).encode()
+        for number in range(1, 7)
+    ]
+    expected = [(number, int(f"{number}{n}")) for number in range(1, 7) for n in range(number % 3)]
+    for size in (10**9, 1):
+        monkeypatch.setattr(parse, "_GROUP_BYTES", size)
+        lines = parse_pages(ORDERS, pages).tables["order_lines"].select(["order_id", "order_line_id"]).to_pylist()
+        assert [tuple(row.values()) for row in lines] == expected
+
+
+def test_a_nested_list_that_is_missing_spoils_the_page() -> None:
+    order = _order(1, lines=1)
+    del order["lineItems"]
+    page = json.dumps({"data": {"orders": {"nodes": [order, _order(2, lines=1)]}}}).encode()
+    (bad,) = parse_pages(ORDERS, [page]).bad_pages
+    assert bad.reason == "order_lines: lineItems.nodes is missing from a response"
