@@ -42,7 +42,3 @@ def main() -> None:
     except expected_errors() as error:
         print(f"hotdash: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()
