@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
@@ -176,18 +176,17 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return super().construct_mapping(node, deep)
 
 
-def _entry(location: tuple[int | str, ...], content: object) -> str:
+def _entry(location: tuple[int | str, ...], content: Any) -> str:
     """Where an error is, with fields and children by their names rather than their positions."""
     named = []
     for part in location:
-        content = content[part] if isinstance(content, dict | list) and _holds(content, part) else None
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            content = None
         is_named = isinstance(part, int) and isinstance(content, dict) and "name" in content
-        named.append(str(content["name"]) if is_named and isinstance(content, dict) else str(part))
+        named.append(str(content["name"] if is_named else part))
     return ".".join(named)
-
-
-def _holds(content: "dict[object, object] | list[object]", part: int | str) -> bool:
-    return part in content if isinstance(content, dict) else isinstance(part, int) and part < len(content)
 
 
 @cache

@@ -166,7 +166,8 @@ def _cursor_range(contract: Contract, table: "pa.Table") -> tuple[str | None, st
     if contract.cursor is None or not table.num_rows:
         return None, None
     ends = pc.min_max(table[contract.cursor]).as_py()
-    return tuple(end.isoformat() if end is not None else None for end in (ends["min"], ends["max"]))
+    lowest, highest = ends["min"], ends["max"]
+    return (lowest.isoformat(), highest.isoformat()) if lowest is not None else (None, None)
 
 
 def read_manifest(store: Store, contract: Contract, project: str, key: str) -> Manifest | None:
@@ -301,5 +302,6 @@ def _conformed(contract: Contract, manifest: Manifest, table: str, found: "pa.Ta
 
 def _corrupt(contract: Contract, key: str, what: str) -> LakeCorruption:
     return LakeCorruption(
-        f"{contract.source}/{contract.stream} {key}: {what}; materialise lake_{contract.source}/{contract.stream} {key} again"
+        f"{contract.source}/{contract.stream} {key}: {what}; "
+        f"materialise lake_{contract.source}/{contract.stream} {key} again"
     )

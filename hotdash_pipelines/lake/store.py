@@ -218,7 +218,7 @@ class S3Store:
         with self._errors(path):
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + path)
 
-    def sweep(self, prefix: str) -> None:  # noqa: ARG002 - the protocol's
+    def sweep(self, prefix: str) -> None:
         """See Store: an unfinished PUT leaves nothing."""
 
     def exclusive(self, prefix: str) -> AbstractContextManager[None]:  # noqa: ARG002 - the protocol's

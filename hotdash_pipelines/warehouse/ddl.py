@@ -142,7 +142,7 @@ def _statements(contract: Contract, table: Table, found: dict[str, _Found]) -> "
         if there is None:
             _refuse(contract, table, column, "missing") if column.is_key else None
             statements.append(
-                sql.SQL("alter table {} add column {} {}").format(name, identifier, sql.SQL(column.sql_type))
+                sql.SQL("alter table {} add column {} {}").format(name, identifier, _verbatim(column.sql_type))
             )
         elif there.sql_type != column.sql_type:
             _refuse(contract, table, column, there.sql_type)
@@ -179,7 +179,9 @@ def _creation(
     schema = sql.Identifier(raw_schema(contract.source))
     lines = [
         sql.SQL("{} {}{}").format(
-            sql.Identifier(column.name), sql.SQL(column.sql_type), sql.SQL(" not null" if column.is_required else "")
+            sql.Identifier(column.name),
+            _verbatim(column.sql_type),
+            _verbatim(" not null" if column.is_required else ""),
         )
         for column in columns
     ]
@@ -198,7 +200,7 @@ def _creation(
         fields = sql.SQL(", ").join(sql.Identifier(part) for part in parts)
         statements.append(
             sql.SQL("create index {} on {} using {} ({})").format(
-                sql.Identifier(f"{table.name}_{index}_idx"), name, sql.SQL(method), fields
+                sql.Identifier(f"{table.name}_{index}_idx"), name, _verbatim(method), fields
             )
         )
     return statements
@@ -220,4 +222,11 @@ def _indexes(contract: Contract, table: Table) -> list[tuple[str, str, tuple[str
 def _comment(kind: str, name: "sql.Composable", text: str) -> "sql.Composed":
     from psycopg import sql
 
-    return sql.SQL("comment on {} {} is {}").format(sql.SQL(kind), name, sql.Literal(text))
+    return sql.SQL("comment on {} {} is {}").format(_verbatim(kind), name, sql.Literal(text))
+
+
+def _verbatim(text: str) -> "sql.SQL":
+    """Words of this module, such as a type's name; never anything that a contract or a row spells."""
+    from psycopg import sql
+
+    return sql.SQL(text)  # pyright: ignore[reportArgumentType]

@@ -3,6 +3,7 @@
 Belongs here: what a revision file calls. Does not belong here: order, locks and bookkeeping (warehouse.migrate).
 """
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -65,5 +66,5 @@ def _of(script: str) -> Migration:
 
 def _run(connection: "Connection", statements: str, parameters: tuple[str, ...] | None = None) -> None:
     # The driver's own cursor takes a whole file as it is; SQLAlchemy would read its % and : as parameters.
-    with connection.connection.cursor() as cursor:
+    with contextlib.closing(connection.connection.cursor()) as cursor:
         cursor.execute(statements, parameters)

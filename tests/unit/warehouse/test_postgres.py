@@ -59,7 +59,8 @@ def test_a_given_address_starts_and_creates_nothing(tmp_path) -> None:
 
 def test_the_drivers_many_lines_become_one() -> None:
     reason = (
-        'connection failed: connection to server at "127.0.0.1", port 5 failed: FATAL:  password authentication failed for user "jane"\n'
+        'connection failed: connection to server at "127.0.0.1", port 5 failed: '
+        'FATAL:  password authentication failed for user "jane"\n'
         "Multiple connection attempts failed. All failures were:\n- host: 'x'\n"
     )
     error = unreachable(URL, reason)
