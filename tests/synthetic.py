@@ -96,7 +96,12 @@ def _values(contract: Contract, table: Table, field: Field, numbers: np.ndarray,
 
 
 def write(
-    store: Store, contract: Contract, tables: Mapping[str, pa.Table], *, key: str = KEY, fetched_at: datetime = FETCHED_AT
+    store: Store,
+    contract: Contract,
+    tables: Mapping[str, pa.Table],
+    *,
+    key: str = KEY,
+    fetched_at: datetime = FETCHED_AT,
 ) -> Manifest:
     """Write tables as a partition, with one small raw page."""
     return write_partition(
