@@ -4,11 +4,12 @@ Belongs here: one query. Does not belong here: running checks (quality), wording
 """
 
 from collections.abc import Mapping
-from typing import Any
-
-import psycopg
+from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.alerts.messages import CHECK_RUNBOOK, FailedCheck
+
+if TYPE_CHECKING:
+    import psycopg
 
 # The history of a check is what was stored up to that run: a later pass must not hide since when it failed.
 _FAILED = """
@@ -47,7 +48,7 @@ order by failed.asset, failed.check_name
 
 
 def failed_blocking_checks(
-    conn: psycopg.Connection[Any], project_key: str, run_id: str, owners: Mapping[str, str], default_owner: str
+    conn: "psycopg.Connection[Any]", project_key: str, run_id: str, owners: Mapping[str, str], default_owner: str
 ) -> tuple[FailedCheck, ...]:
     """The blocking checks that failed in a run, by asset and name. `owners` maps an asset's key text to its owner."""
     rows = conn.execute(_FAILED, {"project": project_key, "run": run_id}).fetchall()

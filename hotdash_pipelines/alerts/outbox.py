@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-from psycopg.pq import TransactionStatus
-
 from hotdash_pipelines.alerts.messages import Alert
 
 if TYPE_CHECKING:
     import httpx
+    import psycopg
 
     from hotdash_pipelines.alerts.slack import SlackWebhook
 
@@ -38,7 +36,7 @@ class Delivery:
     undeliverable: int = 0
 
 
-def enqueue(conn: psycopg.Connection[Any], alert: Alert, now: datetime) -> bool:
+def enqueue(conn: "psycopg.Connection[Any]", alert: Alert, now: datetime) -> bool:
     """Put an alert into the outbox within the caller's transaction; False when its dedupe key is there already.
 
     Nothing is sent if the caller rolls back. `now` is aware.
@@ -57,7 +55,7 @@ def enqueue(conn: psycopg.Connection[Any], alert: Alert, now: datetime) -> bool:
 
 
 def deliver_pending(
-    conn: psycopg.Connection[Any],
+    conn: "psycopg.Connection[Any]",
     webhook_url: str | None,
     now: datetime,
     *,
@@ -70,6 +68,8 @@ def deliver_pending(
     and the row waits (Retry-After, else 30 s doubling to 1 h); after `max_attempts`, or a refusal, it is dead. Without
     a webhook rows keep waiting and say `undeliverable`. `conn` must not be inside a transaction (ValueError).
     """
+    from psycopg.pq import TransactionStatus
+
     if conn.info.transaction_status != TransactionStatus.IDLE:
         raise ValueError("deliver_pending commits row by row and needs a connection outside a transaction")
     if not webhook_url:
@@ -92,14 +92,16 @@ def deliver_pending(
     return Delivery(sent, failed, dead, waiting=_waiting(conn))
 
 
-def requeue_dead(conn: psycopg.Connection[Any], now: datetime) -> int:
+def requeue_dead(conn: "psycopg.Connection[Any]", now: datetime) -> int:
     """Give every dead alert a fresh set of attempts, after the webhook was mended; returns how many there were."""
     return conn.execute(
         "update ops.alert_outbox set state = 'pending', attempts = 0, next_attempt_at = %s where state = 'dead'", (now,)
     ).rowcount
 
 
-def _deliver_one(conn: psycopg.Connection[Any], slack: "SlackWebhook", now: datetime, max_attempts: int) -> str | None:
+def _deliver_one(
+    conn: "psycopg.Connection[Any]", slack: "SlackWebhook", now: datetime, max_attempts: int
+) -> str | None:
     """Send the oldest due row that nobody else holds; its new state, or None when there is none."""
     from hotdash_pipelines.alerts.slack import SlackError, TransientSlackError
 
@@ -151,7 +153,7 @@ def _backoff(attempts: int) -> timedelta:
 
 
 def _note_failure(
-    conn: psycopg.Connection[Any], number: int, state: str, attempts: int, until: datetime, error: str
+    conn: "psycopg.Connection[Any]", number: int, state: str, attempts: int, until: datetime, error: str
 ) -> None:
     conn.execute(
         "update ops.alert_outbox set state = %s, attempts = %s, next_attempt_at = %s, last_error = %s where id = %s",
@@ -159,7 +161,7 @@ def _note_failure(
     )
 
 
-def _hold_others(conn: psycopg.Connection[Any], until: datetime) -> None:
+def _hold_others(conn: "psycopg.Connection[Any]", until: datetime) -> None:
     """Slack's limit is the webhook's, not the message's: nothing else goes out before it ends."""
     conn.execute(
         """
@@ -174,7 +176,7 @@ def _hold_others(conn: psycopg.Connection[Any], until: datetime) -> None:
     )
 
 
-def _mark_undeliverable(conn: psycopg.Connection[Any], reason: str = UNDELIVERABLE) -> Delivery:
+def _mark_undeliverable(conn: "psycopg.Connection[Any]", reason: str = UNDELIVERABLE) -> Delivery:
     with conn.transaction():
         conn.execute(
             """
@@ -187,7 +189,7 @@ def _mark_undeliverable(conn: psycopg.Connection[Any], reason: str = UNDELIVERAB
     return Delivery(waiting=waiting, undeliverable=waiting)
 
 
-def _waiting(conn: psycopg.Connection[Any]) -> int:
+def _waiting(conn: "psycopg.Connection[Any]") -> int:
     with conn.transaction():
         counted = conn.execute("select count(*) from ops.alert_outbox where state = 'pending'").fetchone()
     return counted[0] if counted else 0
