@@ -15,3 +15,11 @@ def test_only_the_named_point_kills() -> None:
     )
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"passed\n")
     assert subprocess.run([sys.executable, "-c", script], env={}, capture_output=True, check=False).returncode == 0
+
+
+def test_a_point_may_be_passed_before_it_kills() -> None:
+    script = "from hotdash_pipelines.lake.killpoints import reach\nfor n in range(5): print(n, flush=True); reach('a')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={"HOTDASH_KILL_AT": "a:3"}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"0\n1\n2\n")
