@@ -174,7 +174,6 @@ final as (
     inner join projects on projects.project_key = summed.project_key
 ){% if incremental_run() %},
 
--- A day is replaced as a whole when any of its rows is new, different or gone.
 differing as (
     (
         select {{ contract_columns() }} from final
@@ -187,6 +186,12 @@ differing as (
         except
         select {{ contract_columns() }} from final
     )
+),
+
+-- A day is replaced as a whole when any of its rows is new, different or gone.
+changed_days as (
+    select distinct project_key, business_date
+    from differing
 ){% endif %}
 
 select
@@ -194,11 +199,8 @@ select
     '{{ invocation_id }}'::text as _dbt_run_id
 from final
 {% if incremental_run() %}
-where exists (
-    select 1
-    from differing
-    where differing.project_key = final.project_key
-        and differing.business_date = final.business_date
-)
+inner join changed_days
+    on changed_days.project_key = final.project_key
+    and changed_days.business_date = final.business_date
 {% endif %}
 order by final.project_key, final.business_date

@@ -6,7 +6,7 @@
     )
 }}
 
-{% set fiscal_shift = '(' ~ (13 - var('fiscal_year_start_month')) % 12 ~ " || ' months')::interval" %}
+{% set fiscal_shift = '(' ~ (13 - var('fiscal_year_start_month') | int) % 12 ~ " || ' months')::interval" %}
 
 with seen as (
     select min(business_date) as first_day, max(business_date) as last_day from {{ ref('stg_shopify__orders') }}

@@ -2,7 +2,8 @@
     config(
         incremental_strategy='merge',
         unique_key=['project_key', 'order_id'],
-        pre_hook="{{ delete_test_orders() }}",
+        pre_hook=["{{ allow_nested_loops_for_few_orders() }}", "{{ delete_test_orders() }}"],
+        post_hook="{{ analyze_after_big_load() }}",
         indexes=[
             {'columns': ['project_key', 'order_id'], 'unique': true},
             {'columns': ['project_key', 'date_key']},

@@ -2,7 +2,8 @@
     config(
         incremental_strategy='delete+insert',
         unique_key=['project_key', 'order_id'],
-        pre_hook="{{ delete_vanished_lines() }}",
+        pre_hook=["{{ allow_nested_loops_for_few_orders() }}", "{{ delete_vanished_lines() }}"],
+        post_hook="{{ analyze_after_big_load() }}",
         indexes=[
             {'columns': ['project_key', 'order_line_id'], 'unique': true},
             {'columns': ['project_key', 'order_id']},

@@ -75,8 +75,7 @@ joined as (
         coalesce(talk.private_note_count, 0)::int as private_note_count,
         coalesce(talk.reopened_count, 0)::int as reopened_count,
         greatest(conversations._loaded_at, talk._loaded_at) as newest_loaded_at,
-        {{ business_date('coalesce(conversations.first_reply_created_at, talk.first_reply_at)') }} as first_reply_date,
-        {{ business_date("case when conversations.status = 'resolved' then coalesce(talk.last_resolution_at, conversations.last_activity_at) end") }} as resolved_date
+        projects.iana_timezone
     from conversations
     left join talk
         on talk.project_key = conversations.project_key
@@ -113,10 +112,10 @@ final as (
         priority,
         labels,
         first_reply_at,
-        {{ date_key('first_reply_date') }} as first_reply_date_key,
+        {{ date_key(business_date('first_reply_at', 'iana_timezone')) }} as first_reply_date_key,
         extract(epoch from first_reply_at - created_at)::bigint as first_reply_seconds,
         resolved_at,
-        {{ date_key('resolved_date') }} as resolved_date_key,
+        {{ date_key(business_date('resolved_at', 'iana_timezone')) }} as resolved_date_key,
         extract(epoch from resolved_at - created_at)::bigint as resolve_seconds,
         status = 'resolved' as is_resolved,
         reopened_count,

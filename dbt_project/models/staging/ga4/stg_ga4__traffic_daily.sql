@@ -34,7 +34,7 @@ renamed as (
 final as (
     select
         renamed.*,
-        renamed.time_zone is distinct from projects.iana_timezone as tz_mismatch
+        (renamed.time_zone is distinct from projects.iana_timezone) as tz_mismatch
     from renamed
     left join projects on projects.project_key = renamed.project_key
 )
