@@ -5,9 +5,10 @@ benchmarks and the tests run the very same path.
 Does not belong here: how a source is read (sources), files (lake), SQL (warehouse), Dagster (defs).
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import partial
 
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.parse import parse_pages
@@ -15,10 +16,7 @@ from hotdash_pipelines.contracts.window import Window
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake.store import Store
 from hotdash_pipelines.sources import FetchFunction, PermanentSourceError, SourceError
-from hotdash_pipelines.warehouse.load import LoadResult, load_partition
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from hotdash_pipelines.warehouse.load import Loader, LoadResult
 
 
 class BadData(PermanentSourceError):
@@ -101,26 +99,27 @@ def is_due(contract: Contract, window: Window, newest: Window, held: lake.Manife
     return (newest.day - window.day).days < contract.refetch_days
 
 
-def load_window(
-    contract: Contract, store: Store, database_url: str, project: str, key: str, now: datetime
-) -> LoadResult | None:
-    """Load a window of the lake into the raw tables; None when a listing has no file for that day.
+def load_windows(
+    contract: Contract, store: Store, database_url: str, project: str, keys: Sequence[str], now: datetime
+) -> Iterator[tuple[str, LoadResult | None]]:
+    """Load windows of the lake into the raw tables, each in its own transaction on one connection.
 
-    Raises SourceError when the lake has no partition where there should be one.
+    Yields each key with what its load did; None where a listing has no file for that day. Raises SourceError when the
+    lake lacks a partition that should be there, LakeError or LoadError when one cannot be read or loaded.
     """
-    manifest = lake.read_manifest(store, contract, project, key)
-    if manifest is None:
-        if contract.semantics == "snapshot":
-            return None
-        raise PermanentSourceError(
-            f"{contract.source}/{contract.stream} {key}: the lake has no partition; "
-            f"materialise lake_{contract.source}/{contract.stream} first"
-        )
+    with Loader(database_url, contract) as loader:
+        for key in keys:
+            manifest = lake.read_manifest(store, contract, project, key)
+            if manifest is not None:
+                read = partial(lake.read_table, store, contract, manifest)
+                yield key, loader.load(project, manifest, read, now)
+            elif contract.semantics == "snapshot":
+                yield key, None
+            else:
+                raise PermanentSourceError(
+                    f"{contract.source}/{contract.stream} {key}: the lake has no partition; "
+                    f"materialise lake_{contract.source}/{contract.stream} first"
+                )
 
-    def read(table: str) -> "pa.Table":
-        return lake.read_table(store, contract, manifest, table)
 
-    return load_partition(database_url, contract, project, manifest, read, now)
-
-
-__all__ = ["BadData", "Ingested", "NotYetOver", "SourceError", "ingest_window", "is_due", "load_window"]
+__all__ = ["BadData", "Ingested", "NotYetOver", "SourceError", "ingest_window", "is_due", "load_windows"]

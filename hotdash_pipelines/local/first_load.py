@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hotdash_pipelines.lake.store import Store
 
-_POLL_S = 0.25
+_POLL_S = 0.4
 
 
 @dataclass
@@ -119,12 +119,21 @@ def _watch(
     report: Callable[[list[StepProgress]], None],
     stop: threading.Event,
 ) -> None:
+    import dagster as dg
+
+    kinds = {
+        dg.DagsterEventType.STEP_START,
+        dg.DagsterEventType.STEP_SUCCESS,
+        dg.DagsterEventType.STEP_FAILURE,
+        dg.DagsterEventType.STEP_SKIPPED,
+        dg.DagsterEventType.STEP_UP_FOR_RETRY,
+    }
     progress = {name: StepProgress(name) for name in steps}
     started: dict[str, float] = {}
     cursor = None
     while True:
         ending = stop.is_set()
-        page = instance.get_records_for_run(run_id, cursor=cursor)
+        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=kinds)
         cursor = page.cursor
         for record in page.records:
             event = record.event_log_entry.dagster_event

@@ -15,6 +15,7 @@ from hotdash_pipelines.settings import PROJECT_ROOT, Settings
 if TYPE_CHECKING:
     import dagster as dg
 
+_STATEMENT_TIMEOUT_MS = 60_000
 INSTANCE_FILE = PROJECT_ROOT / "docker" / "dagster.yaml"
 
 
@@ -61,6 +62,9 @@ def open_instance() -> "dg.DagsterInstance":
     from hotdash_pipelines.keys import POOLS
 
     instance = dg.DagsterInstance.get()
+    # Dagster opens a connection for every event it stores, which was half the time of a first load; the webserver's
+    # setting keeps them in a pool.
+    instance.optimize_for_webserver(statement_timeout=_STATEMENT_TIMEOUT_MS, pool_recycle=3600, max_overflow=10)
     storage = instance.event_log_storage
     known = {pool.name: pool.limit for pool in storage.get_pool_limits()}
     for name, limit in POOLS.items():

@@ -12,7 +12,7 @@ import dagster as dg
 from hotdash_pipelines import keys
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.failures import one_line_errors
-from hotdash_pipelines.ingest import load_window
+from hotdash_pipelines.ingest import load_windows
 from hotdash_pipelines.metadata import LOADER_COLUMNS, contract_metadata, table_description
 from hotdash_pipelines.partitions import daily_partitions
 from hotdash_pipelines.resources import ClockResource, LakeResource, ProjectResource, WarehouseResource
@@ -61,8 +61,10 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         changes: dict[str, Counter[str]] = {table.name: Counter() for table in contract.tables}
         with one_line_errors(context.op_execution_context):
-            for partition_key in context.partition_keys:
-                result = load_window(contract, lake.store(), warehouse.url(), project.key(), partition_key, clock.now())
+            loads = load_windows(
+                contract, lake.store(), warehouse.url(), project.key(), context.partition_keys, clock.now()
+            )
+            for _, result in loads:
                 for name, table in result.tables.items() if result else ():
                     changes[name].update(_counts(table))
                     changes[name]["dagster/row_count"] = table.total
