@@ -8,10 +8,22 @@ def expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message already says what failed and what to do."""
     from hotdash_pipelines.contracts import ContractError
     from hotdash_pipelines.dbt_manifest import ManifestError
+    from hotdash_pipelines.lake.partition import LakeError
+    from hotdash_pipelines.lake.store import StoreError
     from hotdash_pipelines.local.children import ChildError
     from hotdash_pipelines.settings import SettingsError
     from hotdash_pipelines.sources import SourceError
     from hotdash_pipelines.warehouse.binaries import EmbeddedPostgresError
     from hotdash_pipelines.warehouse.postgres import WarehouseError
 
-    return (ContractError, ManifestError, ChildError, SettingsError, SourceError, EmbeddedPostgresError, WarehouseError)
+    return (
+        ContractError,
+        ManifestError,
+        LakeError,
+        StoreError,
+        ChildError,
+        SettingsError,
+        SourceError,
+        EmbeddedPostgresError,
+        WarehouseError,
+    )

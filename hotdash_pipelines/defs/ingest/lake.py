@@ -13,7 +13,7 @@ from hotdash_pipelines import keys
 from hotdash_pipelines.checks import finding_of, keep
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.contracts.window import last_complete_day, window_of
-from hotdash_pipelines.failures import one_line_errors
+from hotdash_pipelines.failures import one_line_errors, windows_of
 from hotdash_pipelines.ingest import Ingested, ingest_window, is_due
 from hotdash_pipelines.lake.partition import folder_of, read_manifest
 from hotdash_pipelines.lake.store import Store
@@ -58,7 +58,8 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
         newest = window_of(last_complete_day(now, zone).isoformat(), zone)
         only_due = context.run.tags.get(keys.REFETCH_TAG) == keys.REFETCH_DUE or contract.semantics == "snapshot"
         done: list[Ingested] = []
-        with one_line_errors(context.op_execution_context), sources.client(contract.source) as client:
+        where = windows_of(contract, context.partition_keys)
+        with one_line_errors(context.op_execution_context, where), sources.client(contract.source) as client:
             for partition_key in context.partition_keys:
                 window = window_of(partition_key, zone)
                 held = read_manifest(store, contract, project.key(), partition_key)
@@ -71,7 +72,8 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
         result = _result(context, contract, key, store, done)
         specs = {spec.name: spec for spec in _check_specs(key)}
         findings = [finding_of(check, specs[str(check.check_name)], "ingest") for check in result.check_results or ()]
-        keep(warehouse.url(), findings, project.key(), context.run_id, now)
+        with one_line_errors(context.op_execution_context, where):
+            keep(warehouse.url(), findings, project.key(), context.run_id, now)
         yield result
 
     return stream

@@ -31,7 +31,7 @@ def suite_checks(suite: Suite) -> dg.AssetChecksDefinition:
         project: ProjectResource,
     ) -> Iterator[dg.AssetCheckResult]:
         selected = {key.name for key in context.selected_asset_check_keys}
-        with one_line_errors(context.op_execution_context):
+        with one_line_errors(context.op_execution_context, suite.asset):
             findings = run_suite(suite, warehouse.url(), selected, project.key(), now=clock.now())
             keep(warehouse.url(), findings, project.key(), context.run.run_id, clock.now())
         for finding in findings:

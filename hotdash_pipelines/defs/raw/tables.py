@@ -11,7 +11,7 @@ import dagster as dg
 
 from hotdash_pipelines import keys
 from hotdash_pipelines.contracts import Contract, load_contracts
-from hotdash_pipelines.failures import one_line_errors
+from hotdash_pipelines.failures import one_line_errors, windows_of
 from hotdash_pipelines.ingest import load_windows
 from hotdash_pipelines.metadata import LOADER_COLUMNS, contract_metadata, table_description
 from hotdash_pipelines.partitions import daily_partitions
@@ -60,7 +60,7 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
         project: ProjectResource,
     ) -> Iterator[dg.MaterializeResult]:
         changes: dict[str, Counter[str]] = {table.name: Counter() for table in contract.tables}
-        with one_line_errors(context.op_execution_context):
+        with one_line_errors(context.op_execution_context, windows_of(contract, context.partition_keys)):
             loads = load_windows(
                 contract, lake.store(), warehouse.url(), project.key(), context.partition_keys, clock.now()
             )

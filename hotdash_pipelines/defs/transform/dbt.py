@@ -3,17 +3,26 @@
 Belongs here: how dbt's project looks in Dagster. Does not belong here: SQL (dbt_project/).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliInvocation,
+    DbtProject,
+    dbt_assets,
+)
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from hotdash_pipelines import keys
 from hotdash_pipelines.checks import finding_of, keep
 from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, prepare_manifest
+from hotdash_pipelines.failures import dbt_failure, one_line_errors
+from hotdash_pipelines.lake.killpoints import reach
 from hotdash_pipelines.metadata import column_schema
 from hotdash_pipelines.resources import ClockResource, ProjectResource, WarehouseDbt, WarehouseResource
 from hotdash_pipelines.settings import get_settings
@@ -104,6 +113,14 @@ class _Rows:
             self._connection.close()
 
 
+def _results(invocation: DbtCliInvocation) -> Sequence[Mapping[str, Any]]:
+    try:
+        return invocation.get_artifact("run_results.json")["results"]
+    except FileNotFoundError:
+        # dbt ended before it ran anything.
+        return []
+
+
 @dbt_assets(
     manifest=prepare_manifest(),
     dagster_dbt_translator=WarehouseTranslator(
@@ -123,7 +140,7 @@ def dbt_models(
     """Build every selected model and run its tests; unit tests run in `make test`, not every night."""
     from hotdash_pipelines.warehouse.projects import upsert_project
 
-    with warehouse.connection() as conn:
+    with one_line_errors(context.op_execution_context, "dbt"), warehouse.connection() as conn:
         upsert_project(conn, project.describe(), clock.now())
     invocation = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context)
     specs = {(spec.asset_key, spec.name): spec for spec in context.assets_def.check_specs}
@@ -134,10 +151,13 @@ def dbt_models(
             if isinstance(event, dg.Output):
                 unique_id = event.metadata["unique_id"].value
                 yield event.with_metadata({**event.metadata, "dagster/row_count": rows.count(str(unique_id))})
+                reach("dbt.model_built")
                 continue
             if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
                 findings.append(finding_of(event, specs.get((event.asset_key, event.check_name)), "dbt"))
             yield event
+    except DagsterDbtCliRuntimeError as error:
+        raise dg.Failure(dbt_failure(_results(invocation)), allow_retries=False) from error
     finally:
         rows.close()
         keep(warehouse.url(), findings, project.key(), context.run_id, clock.now())
