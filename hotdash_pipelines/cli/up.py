@@ -57,14 +57,14 @@ def _run(settings: "Settings", console: "Console", days: int, serve: bool, read_
     from hotdash_pipelines.local.lock import home_lock
 
     began = time.monotonic()
-    if serve and not port_is_free(settings.webserver_host, settings.webserver_port):
-        raise ChildError(
-            f"port {settings.webserver_port} on {settings.webserver_host} is taken: "
-            "stop what uses it or set HOTDASH_WEBSERVER_PORT"
-        )
     settings.home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(home_lock(settings.home))
+        if serve and not port_is_free(settings.webserver_host, settings.webserver_port):
+            raise ChildError(
+                f"port {settings.webserver_port} on {settings.webserver_host} is taken: "
+                "stop what uses it or set HOTDASH_WEBSERVER_PORT"
+            )
         children = stack.enter_context(Children(settings.home / "logs"))
         outcome = _load(settings, console, children, stack, days)
         seconds = time.monotonic() - began
