@@ -39,7 +39,7 @@
     Nested loops are off for the marts (dbt_project.yml). For a few orders they are the better plan, an index look-up
     each, so increments of the order facts may use them up to a size at which a wrong guess costs nothing.
 #}
-{% macro is_small_increment(limit=1000) %}
+{% macro is_small_increment(limit=2500) %}
     {%- if not execute or not incremental_run() -%}
         {{ return(false) }}
     {%- endif -%}
@@ -98,26 +98,32 @@
     {%- set parts = ['orders', 'order_lines', 'refunds', 'refund_lines', 'refund_adjustments'] -%}
     {%- set since = loaded_since() if incremental_run() else none -%}
     select
-        parts.project_key,
-        parts.order_id,
-        max(parts._loaded_at) as _loaded_at
+        loaded.project_key,
+        loaded.order_id,
+        loaded._loaded_at
     from (
-        {%- for part in parts %}
-        select project_key, order_id, _loaded_at from {{ ref('stg_shopify__' ~ part) }}
-        {%- if since %} where _loaded_at >= {{ since }}{% endif %}
-        {%- if not loop.last %}
-        union all
-        {%- endif %}
-        {%- endfor %}
-    ) as parts
-    group by parts.project_key, parts.order_id
-    {%- if incremental_run() %}
-    having not exists (
+        select
+            parts.project_key,
+            parts.order_id,
+            max(parts._loaded_at) as _loaded_at
+        from (
+            {%- for part in parts %}
+            select project_key, order_id, _loaded_at from {{ ref('stg_shopify__' ~ part) }}
+            {%- if since %} where _loaded_at >= {{ since }}{% endif %}
+            {%- if not loop.last %}
+            union all
+            {%- endif %}
+            {%- endfor %}
+        ) as parts
+        group by parts.project_key, parts.order_id
+    ) as loaded
+    {%- if since %}
+    where not exists (
         select 1
         from {{ this }} as built
-        where built.project_key = parts.project_key
-            and built.order_id = parts.order_id
-            and built._loaded_at = max(parts._loaded_at)
+        where built.project_key = loaded.project_key
+            and built.order_id = loaded.order_id
+            and built._loaded_at = loaded._loaded_at
     )
     {%- endif %}
 {%- endmacro %}
