@@ -7,6 +7,7 @@ import dagster as dg
 
 # What the groups are called in the UI; sources name their own.
 TRANSFORM_GROUPS = ("staging", "marts", "metrics")
+OPERATIONS_GROUP = "operations"
 
 TEAM_DATA = "team:data"
 TEAM_SUPPORT = "team:support"
@@ -40,6 +41,9 @@ def lake_kinds(source: str) -> set[str]:
     """Badges of a lake asset in the UI."""
     return {"python", "parquet", source if source == "shopify" else "api"}
 
+
+# The stores themselves, which dbt reads beside the raw tables.
+PROJECTS_KEY = dg.AssetKey(["ops", "projects"])
 
 RAW_KINDS = {"postgres", "python"}
 DBT_KINDS = {"dbt", "postgres"}

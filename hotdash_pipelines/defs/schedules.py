@@ -18,7 +18,8 @@ _settings = get_settings()
 
 nightly_job = dg.define_asset_job(
     keys.NIGHTLY_JOB,
-    selection=dg.AssetSelection.groups(*_settings.pipeline_sources, *keys.TRANSFORM_GROUPS),
+    selection=dg.AssetSelection.groups(*_settings.pipeline_sources, *keys.TRANSFORM_GROUPS)
+    | dg.AssetSelection.assets(keys.PROJECTS_KEY),
     partitions_def=daily_partitions(_settings.first_partition, _settings.store_timezone),
     description="Every stream's due windows, from the source to the rollups, with all checks. A range fills a gap.",
     tags={"hotdash/job": "nightly"},

@@ -46,8 +46,8 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
     return FailedRun(
         run_id=run.run_id,
         root_run_id=run.root_run_id or run.run_id,
-        job=run.job_name,
-        environment=get_settings().environment,
+        job="a run by hand" if run.job_name.startswith("__") else run.job_name,
+        environment=get_settings().stage,
         owner=keys.TEAM_DATA,
         failed_at=datetime.fromtimestamp(stats.end_time, UTC) if stats.end_time else get_settings().now(),
         started_at=datetime.fromtimestamp(stats.start_time, UTC) if stats.start_time else None,

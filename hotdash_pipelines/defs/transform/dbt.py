@@ -21,12 +21,16 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from hotdash_pipelines import keys
 from hotdash_pipelines.checks import finding_of, keep
 from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, prepare_manifest
-from hotdash_pipelines.failures import dbt_failure, one_line_errors
+from hotdash_pipelines.failures import dbt_failure
 from hotdash_pipelines.lake.killpoints import reach
 from hotdash_pipelines.metadata import column_schema
 from hotdash_pipelines.resources import ClockResource, ProjectResource, WarehouseDbt, WarehouseResource
 from hotdash_pipelines.settings import get_settings
 
+_COLUMNS = """
+select attname, format_type(atttypid, atttypmod) from pg_attribute
+where attrelid = %(name)s::regclass and attnum > 0 and not attisdropped order by attnum
+"""
 # The night starts at 04:00; anything older than a night and two hours is late.
 LATE_AFTER = timedelta(hours=26)
 
@@ -57,14 +61,7 @@ class WarehouseTranslator(DagsterDbtTranslator):
         metadata = dict(super().get_metadata(dbt_resource_props))
         columns = dbt_resource_props.get("columns", {}).values()
         metadata["dagster/column_schema"] = column_schema(
-            (
-                column["name"],
-                column.get("data_type") or "",
-                column.get("description", ""),
-                not _is_required(column),
-                _tags(column),
-            )
-            for column in columns
+            _described(column["name"], column.get("data_type") or "", column) for column in columns
         )
         metadata["runbook"] = dg.MetadataValue.url(f"{get_settings().runbook_base_url}/runbooks/run-failed.md")
         return metadata
@@ -88,8 +85,13 @@ def _tags(column: Mapping[str, Any]) -> dict[str, str]:
     return {"pii": str(meta["pii"])} if meta.get("pii") else {}
 
 
-class _Rows:
-    """Row counts of freshly built models, on one connection that opens when it is first needed."""
+def _described(name: str, kind: str, column: Mapping[str, Any]) -> tuple[str, str, str, bool, Mapping[str, str]]:
+    """A column as the UI shows it; `column` is what the project's YAML says of it."""
+    return name, kind, column.get("description", ""), not _is_required(column), _tags(column)
+
+
+class _Built:
+    """What is worth seeing of freshly built models, read on one connection that opens when it is first needed."""
 
     def __init__(self, warehouse: WarehouseResource, manifest: Mapping[str, Any]) -> None:
         self._warehouse, self._manifest = warehouse, manifest
@@ -100,13 +102,21 @@ class _Rows:
 
         return connect(self._warehouse.url(), autocommit=True)
 
-    def count(self, unique_id: str) -> int:
-        """Rows of the model's table or view."""
+    def facts(self, unique_id: str) -> dict[str, Any]:
+        """Rows of the model's table or view, and its columns with the types that Postgres gave them."""
         from psycopg import sql
 
         node = self._manifest["nodes"][unique_id]
-        query = sql.SQL("select count(*) from {}").format(sql.Identifier(node["schema"], node["alias"]))
-        return self._connection.execute(query).fetchone()[0]
+        name = sql.Identifier(node["schema"], node["alias"])
+        (rows,) = self._connection.execute(sql.SQL("select count(*) from {}").format(name)).fetchone()
+        columns = self._connection.execute(_COLUMNS, {"name": name.as_string(self._connection)}).fetchall()
+        described = node.get("columns", {})
+        return {
+            "dagster/row_count": rows,
+            "dagster/column_schema": column_schema(
+                _described(column, kind, described.get(column, {})) for column, kind in columns
+            ),
+        }
 
     def close(self) -> None:
         if "_connection" in self.__dict__:
@@ -138,19 +148,14 @@ def dbt_models(
     clock: ClockResource,
 ) -> Iterator[Any]:
     """Build every selected model and run its tests; unit tests run in `make test`, not every night."""
-    from hotdash_pipelines.warehouse.projects import upsert_project
-
-    with one_line_errors(context.op_execution_context, "dbt"), warehouse.connection() as conn:
-        upsert_project(conn, project.describe(), clock.now())
     invocation = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context)
     specs = {(spec.asset_key, spec.name): spec for spec in context.assets_def.check_specs}
-    rows = _Rows(warehouse, invocation.manifest)
+    built = _Built(warehouse, invocation.manifest)
     findings = []
     try:
         for event in invocation.stream():
             if isinstance(event, dg.Output):
-                unique_id = event.metadata["unique_id"].value
-                yield event.with_metadata({**event.metadata, "dagster/row_count": rows.count(str(unique_id))})
+                yield event.with_metadata({**event.metadata, **built.facts(str(event.metadata["unique_id"].value))})
                 reach("dbt.model_built")
                 continue
             if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
@@ -159,5 +164,5 @@ def dbt_models(
     except DagsterDbtCliRuntimeError as error:
         raise dg.Failure(dbt_failure(_results(invocation)), allow_retries=False) from error
     finally:
-        rows.close()
+        built.close()
         keep(warehouse.url(), findings, project.key(), context.run_id, clock.now())
