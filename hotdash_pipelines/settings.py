@@ -68,8 +68,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HOTDASH_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     home: Path = Field(default=PROJECT_ROOT / ".hotdash", description="Folder for everything this machine keeps.")
-    environment: Literal["demo", "dev", "prod"] = Field(
-        default="dev", description="Shown in alerts; guards dangerous verbs."
+    environment: Literal["demo", "dev", "prod"] | None = Field(
+        default=None, description="Shown in alerts; guards dangerous verbs. Unset: demo without credentials, else dev."
     )
     project_key: str | None = Field(
         default=None, description="Slug that marks every row; derived from the shop's domain when unset."
@@ -187,6 +187,11 @@ class Settings(BaseSettings):
                 self.ga4_property_id,
             )
         )
+
+    @property
+    def stage(self) -> str:
+        """The environment as alerts name it."""
+        return self.environment or ("demo" if self.uses_demo else "dev")
 
     @property
     def project(self) -> str:

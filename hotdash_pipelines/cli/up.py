@@ -36,10 +36,10 @@ def up(
     """
     from rich.console import Console
 
-    from hotdash_pipelines.local.children import Terminated, raise_on_sigterm
+    from hotdash_pipelines.local.children import Terminated, unwind_on_signals
     from hotdash_pipelines.settings import get_settings
 
-    raise_on_sigterm()
+    unwind_on_signals()
     console = Console(stderr=True)
     try:
         outcome = _run(get_settings(), console, days, serve, read_only, as_json)
@@ -86,6 +86,7 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     from hotdash_pipelines.dbt_manifest import prepare_manifest
     from hotdash_pipelines.lake.store import open_store
     from hotdash_pipelines.local import warehouse as local_warehouse
+    from hotdash_pipelines.local.children import unwind_on_signals
     from hotdash_pipelines.local.first_load import due_range, run_nightly
     from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance, prepare_instance
     from hotdash_pipelines.resources import dbt_environment
@@ -119,6 +120,7 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     # dbt writes to standard output, which belongs to the progress display or to the JSON object.
     with (settings.home / "logs" / "run.log").open("a") as log, redirect_stdout(log), _progress(console) as show:
         outcome = run_nightly(instance, first, last, show)
+    unwind_on_signals()
     if not outcome.success:
         local_warehouse.alert_failure(settings, url, outcome)
     return outcome

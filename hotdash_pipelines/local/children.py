@@ -24,13 +24,18 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, raised like Ctrl-C so that every `finally` runs."""
 
 
-def raise_on_sigterm() -> None:
-    """Make SIGTERM unwind the stack instead of ending the process on the spot."""
+def unwind_on_signals() -> None:
+    """Make SIGTERM and SIGINT unwind the stack, so that every `finally` runs.
+
+    Both are set anew whenever Dagster ran a job in this process: it gives SIGTERM the handler of SIGINT, which is "ignore"
+    in a process that a shell started in the background.
+    """
 
     def _raise(_signal: int, _frame: FrameType | None) -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, _raise)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def port_is_free(host: str, port: int) -> bool:

@@ -101,7 +101,7 @@ def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
         run_id=outcome.run_id,
         root_run_id=outcome.run_id,
         job=NIGHTLY_JOB,
-        environment=settings.environment,
+        environment=settings.stage,
         owner=TEAM_DATA,
         failed_at=now,
         failed_steps=tuple(line.partition(":")[0] for line in outcome.errors),

@@ -67,6 +67,9 @@ def _initdb(
     give(password_file, user)
     command = [install / "bin" / "initdb", "-D", data, "-U", superuser, "--auth=scram-sha-256"]
     options = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums"]
+    # Iterations slow down guessing a weak password; this one is random, and Dagster connects for every event it stores
+    # (3.5 ms a connection instead of 9).
+    options.append("--set=scram_iterations=1")
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command
             [*command, f"--pwfile={password_file}", *options, *(() if sync else ("--no-sync",))],
