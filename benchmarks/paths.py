@@ -1,0 +1,177 @@
+"""The ways from order pages into Postgres that are measured against each other, one process a measurement.
+
+Belongs here: our path, and the process that runs any one path and reports seconds and peak memory.
+Does not belong here: the peers and the floor (peers.py), repeating and comparing (ingest.py).
+
+Run as `python -m benchmarks.paths PATH FOLDER SCRATCH`; the database's URL comes by the environment, since it holds a
+password. Imports are done before the clock starts, and so is what happens once in a project's life (tables).
+"""
+
+import importlib
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import psutil
+
+from benchmarks import peers
+from benchmarks.orders import DAY, read_pages
+from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts.model import CONTRACTS_DIR, load_contract
+from hotdash_pipelines.contracts.parse import parse_pages
+from hotdash_pipelines.contracts.window import Window
+from hotdash_pipelines.lake import partition as lake
+from hotdash_pipelines.lake.store import FolderStore
+from hotdash_pipelines.warehouse.load import load_partition
+
+URL_VARIABLE = "HOTDASH_BENCHMARK_DATABASE_URL"
+SERVER_VARIABLE = "HOTDASH_BENCHMARK_SERVER_PID"
+PROJECT = "benchmark"
+NOW = datetime(2026, 3, 4, tzinfo=UTC)
+
+Timed = Callable[[], dict[str, float]]
+
+
+def orders_contract() -> Contract:
+    """The contract of the stream that is measured."""
+    return load_contract(CONTRACTS_DIR / "shopify" / "orders.yaml")
+
+
+class Stages:
+    """Seconds of each named part of a path."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        """Add the time of the block to `name`."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def ours(url: str, folder: Path, scratch: Path) -> Timed:
+    """Pages -> contract -> lake (Parquet and raw pages, synced, with checksums) -> raw tables without rows."""
+    _create_tables(url)
+    return lambda: _ingest(url, scratch, lambda: list(read_pages(folder)), "2026-03-02")
+
+
+def ours_onto_rows(url: str, folder: Path, scratch: Path) -> Timed:
+    """The same into raw tables that have rows, so that every row is staged and merged."""
+    _create_tables(url)
+    _ingest(url, scratch, lambda: [next(read_pages(folder))], "2026-03-01")
+    return lambda: _ingest(url, scratch, lambda: list(read_pages(folder)), "2026-03-02")
+
+
+def ours_again(url: str, folder: Path, scratch: Path) -> Timed:
+    """The same a second time over its own rows: everything is compared and nothing changes."""
+    ours(url, folder, scratch)()
+    return lambda: _ingest(url, scratch, lambda: list(read_pages(folder)), "2026-03-02")
+
+
+def _create_tables(url: str) -> None:
+    from hotdash_pipelines.warehouse.ddl import ensure_raw_tables
+    from hotdash_pipelines.warehouse.migrate import migrate
+    from hotdash_pipelines.warehouse.postgres import connect
+
+    migrate(url)
+    with connect(url) as conn:
+        ensure_raw_tables(conn, (orders_contract(),))
+
+
+def _ingest(url: str, scratch: Path, read: Callable[[], list[bytes]], key: str) -> dict[str, float]:
+    contract, store, stages = orders_contract(), FolderStore(scratch / "lake"), Stages()
+    with stages.time("read"):
+        pages = read()
+    with stages.time("parse"):
+        parsed = parse_pages(contract, pages)
+    if parsed.bad_pages:
+        raise SystemExit(f"the contract refuses a page: {parsed.bad_pages[0].reason}")
+    with stages.time("lake"):
+        manifest = lake.write_partition(
+            store,
+            contract,
+            PROJECT,
+            Window(key, DAY, DAY + timedelta(days=1)),
+            parsed.tables,
+            pages,
+            fetched_at=NOW,
+            api_version="2026-10",
+            requests=len(pages),
+            cost=None,
+            expected_rows=None,
+            unknown_fields=parsed.unknown_fields,
+            unknown_enum_values=parsed.unknown_enum_values,
+            quarantined=0,
+            notes={},
+        )
+    # The pipeline loads in another step, which has the lake's files and nothing else.
+    del parsed, pages
+    with stages.time("load"):
+        load_partition(
+            url, contract, PROJECT, manifest, lambda table: lake.read_table(store, contract, manifest, table), NOW
+        )
+    return stages.seconds
+
+
+PATHS: dict[str, Callable[[str, Path, Path], Timed]] = {
+    "ours": ours,
+    "ours_onto_rows": ours_onto_rows,
+    "ours_again": ours_again,
+    "floor": peers.floor,
+    "dlt_arrow": peers.dlt_arrow,
+    "dlt_arrow_adbc": peers.dlt_arrow_adbc,
+    "dlt_json": peers.dlt_json,
+}
+_WARM = {"ours": ("pyarrow.json", "pyarrow.parquet", "adbc_driver_postgresql.dbapi", "psycopg"), "dlt": ("dlt",)}
+
+
+def peak_mib() -> float:
+    """The most memory that this process ever held; the kernel's ru_maxrss would count the parent's from before exec."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main(name: str, folder: Path, scratch: Path) -> None:
+    """Run one path and print its seconds, its processor seconds, its parts and its peak memory as JSON."""
+    for module in (*_WARM.get(name.split("_")[0], ()), "pyarrow", "pyarrow.compute"):
+        importlib.import_module(module)
+    timed = PATHS[name](os.environ[URL_VARIABLE], folder, scratch)
+    server = psutil.Process(int(os.environ[SERVER_VARIABLE]))
+    start, cpu, server_cpu = time.perf_counter(), time.process_time(), _cpu_of(server)
+    stages = timed()
+    found = {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu,
+        "server_cpu_seconds": _cpu_of(server) - server_cpu,
+        "peak_mib": peak_mib(),
+        "stages": stages,
+    }
+    sys.stdout.buffer.write(orjson.dumps(found) + b"\n")
+
+
+def _cpu_of(server: psutil.Process) -> float:
+    """Processor seconds of the database server and its processes, ended ones included."""
+    times = server.cpu_times()
+    spent = times.user + times.system + times.children_user + times.children_system
+    for child in server.children(recursive=True):
+        try:
+            times = child.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        spent += times.user + times.system
+    return spent
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
