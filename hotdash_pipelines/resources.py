@@ -160,7 +160,7 @@ class WarehouseDbt(DbtCliResource):
 
         return version.parse(installed("dbt-core"))
 
-    def _initialize_dbt_core_adapter(self, args: Any) -> None:
+    def _initialize_dbt_core_adapter(self, args: Any) -> Any:
         """No adapter in this process: it would import dbt (0.5 s) to count rows, which the asset does itself."""
 
     def cli(self, args: Any, **options: Any) -> Any:

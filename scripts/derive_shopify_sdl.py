@@ -182,7 +182,7 @@ def _is_leaf(node: dict[str, Any]) -> bool:
 
 def main() -> int:
     """Write the SDL and its digests; with --check, only compare."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("introspection", type=Path)
     parser.add_argument("--check", action="store_true", help="write nothing, fail if the committed SDL differs")
     options = parser.parse_args()

@@ -6,7 +6,7 @@ Does not belong here: reading pages (parse.py).
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.contracts.model import Contract, Field, Table
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _STEP = re.compile(r"^(?P<name>[^\[\]]+)(\[(?P<index>\d+)\])?$")
+
+
+def compute() -> Any:
+    """`pyarrow.compute`, imported when needed. It makes its functions at import, where no type checker sees them."""
+    import pyarrow.compute
+
+    return pyarrow.compute
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def _table(contract: Contract, table: Table) -> dict[str, object]:
         if field.pii != "none":
             column["config"] = {"meta": {"pii": field.pii}}
         columns.append(column)
-    columns += [{"name": name, "description": text} for name, text in _LOADER_COLUMNS.items()]
+    columns.extend({"name": name, "description": text} for name, text in _LOADER_COLUMNS.items())
     return {
         "name": table.name,
         "description": table.description,

@@ -160,7 +160,8 @@ def _table_from(raw: dict[str, object], inherited: tuple[str, ...]) -> dict[str,
     table = dict(raw)
     table["inherits"] = inherited
     table["fields"] = [{"name": name, **(body or {})} for name, body in fields.items()]
-    child_inherits = tuple(dict.fromkeys((*inherited, *(key if isinstance(key, list) else []))))
+    own = [str(name) for name in key] if isinstance(key, list) else []
+    child_inherits = tuple(dict.fromkeys((*inherited, *own)))
     table["children"] = [_table_from({"name": name, **body}, child_inherits) for name, body in children.items()]
     return table
 

@@ -27,8 +27,8 @@ class Terminated(KeyboardInterrupt):
 def unwind_on_signals() -> None:
     """Make SIGTERM and SIGINT unwind the stack, so that every `finally` runs.
 
-    Both are set anew whenever Dagster ran a job in this process: it gives SIGTERM the handler of SIGINT, which is "ignore"
-    in a process that a shell started in the background.
+    To be called again when Dagster ran a job in this process: it gives SIGTERM the handler of SIGINT, which is
+    "ignore" in a process that a shell started in the background.
     """
 
     def _raise(_signal: int, _frame: FrameType | None) -> None:

@@ -170,7 +170,7 @@ def _outcome(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]", wa
         if event.is_step_materialization and event.asset_key:
             rows = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
             if rows is not None:
-                outcome.assets[event.asset_key.to_user_string()] = int(rows.value)
+                outcome.assets[event.asset_key.to_user_string()] = int(str(rows.value))
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             check = event.asset_check_evaluation_data
             if check.passed:

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.contracts import Contract, Table
+from hotdash_pipelines.contracts.arrow import compute
 from hotdash_pipelines.lake.killpoints import reach
 from hotdash_pipelines.lake.manifest import Manifest
 from hotdash_pipelines.warehouse import merge
@@ -278,7 +279,8 @@ class _Load:
 def _prepared(contract: Contract, table: Table, rows: "pa.Table") -> "pa.Table":
     """Rows as they can be staged: one a key, the newest, and without the character that Postgres text cannot hold."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     for position, column in enumerate(rows.schema):
         if pa.types.is_string(column.type) and pc.any(pc.match_substring(rows.column(position), "\x00")).as_py():
@@ -300,7 +302,7 @@ def _prepared(contract: Contract, table: Table, rows: "pa.Table") -> "pa.Table":
 
 def _check_dates(contract: Contract, manifest: Manifest, tables: "dict[str, pa.Table]") -> None:
     """Rows of another date would be deleted by the next load of their own."""
-    import pyarrow.compute as pc
+    pc = compute()
 
     if contract.semantics != "event_date":
         return

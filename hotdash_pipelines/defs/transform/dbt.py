@@ -149,7 +149,7 @@ def dbt_models(
 ) -> Iterator[Any]:
     """Build every selected model and run its tests; unit tests run in `make test`, not every night."""
     invocation = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context)
-    specs = {(spec.asset_key, spec.name): spec for spec in context.assets_def.check_specs}
+    specs = {(str(spec.asset_key), spec.name): spec for spec in context.assets_def.check_specs}
     built = _Built(warehouse, invocation.manifest)
     findings = []
     try:
@@ -159,7 +159,7 @@ def dbt_models(
                 reach("dbt.model_built")
                 continue
             if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
-                findings.append(finding_of(event, specs.get((event.asset_key, event.check_name)), "dbt"))
+                findings.append(finding_of(event, specs.get((str(event.asset_key), str(event.check_name))), "dbt"))
             yield event
     except DagsterDbtCliRuntimeError as error:
         raise dg.Failure(dbt_failure(_results(invocation)), allow_retries=False) from error
