@@ -3,12 +3,24 @@
 Belongs here: fixtures. Does not belong here: what the tests look at (stack.py).
 """
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.pipeline.homes import CommandLines, Home, Served, Stopped, home_in
 from tests.pipeline.stack import NOW, Stack, open_stack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at the served home comes first, then what looks at it after it was stopped, then the rest."""
+
+    def turn(item: pytest.Item) -> int:
+        names = getattr(item, "fixturenames", ())
+        return 1 if "stopped" in names else 0 if "served" in names else 2
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +42,27 @@ def stack(server: object, session_home: Path, tmp_path: Path) -> Iterator[Stack]
 def now() -> object:
     """The frozen present of every stack."""
     return NOW
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A home in which `hotdash up` loaded five days and serves, every command line of the machine noted meanwhile."""
+    with home_in(tmp_path_factory.mktemp("served")) as home, CommandLines() as command_lines:
+        command = home.start("up", "--json", "--days", "5")
+        command.says("Dagster UI")
+        yield Served(home, command, command_lines)
+
+
+@pytest.fixture(scope="session")
+def stopped(served: Served) -> Stopped:
+    """The served home after SIGTERM."""
+    endpoint = served.home.endpoint()
+    code = served.command.end(signal.SIGTERM)
+    return Stopped(served.home, served.command, code, served.home.left_behind(), endpoint)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """An empty home of the test's own."""
+    with home_in(tmp_path) as home:
+        yield home

@@ -1,0 +1,119 @@
+"""What an analyst sees in the Dagster UI, asked over its GraphQL: lineage, runs, row counts, checks, who owns what."""
+
+from typing import Any
+
+import pytest
+
+from tests.pipeline.homes import Served
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(400)]
+
+FROM, TO = "lake_shopify/orders", "metrics/agg_sales_daily"
+NODES = """{ assetNodes {
+  assetKey { path } groupName kinds description
+  owners { ... on TeamAssetOwner { team } ... on UserAssetOwner { email } }
+  dependedByKeys { path }
+  freshnessPolicy { maximumLagMinutes } internalFreshnessPolicy { __typename }
+  assetMaterializations(limit: 1) {
+    runId
+    metadataEntries { label ... on IntMetadataEntry { intValue }
+      ... on TableSchemaMetadataEntry { schema { columns { name type } } } } }
+  assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status runId
+    evaluation { success } } } } }
+} }"""
+RUNS = """{ runsOrError { ... on Runs { results { runId status jobName tags { key value }
+  assets { key { path } } } } } }"""
+
+
+def name_of(key: dict[str, Any]) -> str:
+    return "/".join(key["path"])
+
+
+@pytest.fixture(scope="module")
+def nodes(served: Served) -> dict[str, dict[str, Any]]:
+    """Every asset of the UI by its key."""
+    return {name_of(node["assetKey"]): node for node in served.home.ask(NODES)["assetNodes"]}
+
+
+@pytest.fixture(scope="module")
+def run(served: Served) -> dict[str, Any]:
+    """The one run of the first load."""
+    (only,) = served.home.ask(RUNS)["runsOrError"]["results"]
+    return only
+
+
+def downstream(nodes: dict[str, dict[str, Any]], start: str) -> set[str]:
+    seen, waiting = set(), [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += [name_of(key) for key in nodes[name]["dependedByKeys"]]
+    return seen
+
+
+def test_lineage_is_unbroken_from_the_lake_to_the_rollup(nodes: dict[str, dict[str, Any]]) -> None:
+    reached = downstream(nodes, FROM)
+    steps = ("raw_shopify/orders", "raw_shopify/order_lines", "staging/stg_shopify__orders", "marts_core/fct_order")
+    assert {*steps, "marts_core/fct_order_line", TO} <= reached
+    assert downstream(nodes, TO) == {TO}
+
+
+def test_lineage_without_the_staging_model_would_be_broken(nodes: dict[str, dict[str, Any]]) -> None:
+    cut = {name: {**node, "dependedByKeys": []} if name.startswith("raw_") else node for name, node in nodes.items()}
+    assert TO not in downstream(cut, FROM)
+
+
+def test_every_stream_reaches_a_model(nodes: dict[str, dict[str, Any]]) -> None:
+    lake = [name for name in nodes if name.startswith("lake_")]
+    assert len(lake) == 10
+    assert [name for name in lake if not any(found.startswith("staging/") for found in downstream(nodes, name))] == []
+
+
+def test_every_asset_shows_owner_group_kinds_description_and_freshness(nodes: dict[str, dict[str, Any]]) -> None:
+    for name, node in nodes.items():
+        assert node["owners"], name
+        assert node["groupName"] not in (None, "default"), name
+        assert node["kinds"], name
+        assert node["description"], name
+        assert node["internalFreshnessPolicy"], name
+    groups = {node["groupName"] for node in nodes.values()}
+    assert groups == {"shopify", "chatwoot", "ga4", "staging", "marts", "metrics", "operations"}
+
+
+def test_the_run_is_visible_with_all_its_assets(nodes: dict[str, dict[str, Any]], run: dict[str, Any]) -> None:
+    assert (run["status"], run["jobName"]) == ("SUCCESS", "nightly_job")
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    assert (tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]) == (
+        "2026-03-05",
+        "2026-03-09",
+    )
+    assert {name_of(asset["key"]) for asset in run["assets"]} == set(nodes)
+
+
+def test_every_materialisation_shows_its_rows_and_columns(
+    served: Served, nodes: dict[str, dict[str, Any]], run: dict[str, Any]
+) -> None:
+    for name, node in nodes.items():
+        (latest,) = node["assetMaterializations"]
+        assert latest["runId"] == run["runId"], name
+        entries = {entry["label"]: entry for entry in latest["metadataEntries"]}
+        assert entries["dagster/row_count"]["intValue"] == served.outcome["assets"][name], name
+        if name.split("/")[0] in ("staging", "intermediate", "marts_core", "marts_support", "metrics"):
+            columns = entries["dagster/column_schema"]["schema"]["columns"]
+            assert len(columns) > 3, name
+            assert all(column["type"] for column in columns), name
+
+
+def test_every_check_shows_that_it_ran_and_passed(
+    served: Served, nodes: dict[str, dict[str, Any]], run: dict[str, Any]
+) -> None:
+    executions = [
+        (name, check["name"], check["executionForLatestMaterialization"])
+        for name, node in nodes.items()
+        for check in node["assetChecksOrError"].get("checks", ())
+    ]
+    assert [(name, check) for name, check, execution in executions if execution is None] == []
+    assert {execution["runId"] for _, _, execution in executions} == {run["runId"]}
+    passed = [execution for _, _, execution in executions if execution["evaluation"]["success"]]
+    assert len(passed) == served.outcome["checks"]["passed"] == len(executions)
