@@ -109,7 +109,7 @@ def run_nightly(
     finally:
         stop.set()
         watcher.join()
-    return _outcome(run_id, result.success, result.all_events, dg.AssetCheckSeverity.WARN)
+    return outcome_of(run_id, result.success, result.all_events)
 
 
 def _watch(
@@ -164,7 +164,10 @@ def _watch(
         stop.wait(_POLL_S)
 
 
-def _outcome(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]", warn: "dg.AssetCheckSeverity") -> Outcome:
+def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") -> Outcome:
+    """What a finished run did, read from its events."""
+    import dagster as dg
+
     outcome = Outcome(run_id, success)
     for event in events:
         if event.is_step_materialization and event.asset_key:
@@ -175,7 +178,7 @@ def _outcome(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]", wa
             check = event.asset_check_evaluation_data
             if check.passed:
                 outcome.passed += 1
-            elif check.severity == warn:
+            elif check.severity == dg.AssetCheckSeverity.WARN:
                 outcome.warned += 1
                 outcome.failed_checks.append(f"{check.asset_key.to_user_string()}: {check.check_name} (warning)")
             else:

@@ -1,7 +1,7 @@
 """Every stream's windows from a stand-in store through lake and load, as a program that a test can kill.
 
-`python -m tests.pipeline.ingest_days HOME DATABASE_URL DAY,DAY SOURCE/STREAM,SOURCE/STREAM`; the store's endpoint file is
-in the home.
+`python -m tests.pipeline.ingest_days HOME DATABASE_URL DAY,DAY SOURCE/STREAM,SOURCE/STREAM`; the file with the
+store's endpoint is in the home.
 Belongs here: the run itself. Does not belong here: killing and comparing (test_kill_and_rerun.py).
 """
 
