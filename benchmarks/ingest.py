@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -128,15 +129,14 @@ def read_totals(url: str, path: str) -> Totals:
 @contextmanager
 def _database(server: EmbeddedPostgres) -> Iterator[str]:
     """A new database; what the last one left to be written is written before it is handed out."""
-    admin = server.url("postgres")
+    admin, name = server.url("postgres"), f"bench_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(admin, autocommit=True) as conn:
-        conn.execute("drop database if exists bench with (force)")
-        conn.execute("create database bench")
+        conn.execute(f"create database {name}".encode())
         conn.execute("checkpoint")
         try:
-            yield with_database(admin, "bench")
+            yield with_database(admin, name)
         finally:
-            conn.execute("drop database if exists bench with (force)")
+            conn.execute(f"drop database if exists {name} with (force)".encode())
 
 
 def summarise(rounds: list[list[Measurement]]) -> list[Result]:

@@ -8,17 +8,20 @@ itself: a changed type raises with its column path, a new field comes back as an
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hotdash_pipelines.contracts.arrow import column_type, json_type, page_schema, steps, table_schema
+from hotdash_pipelines.contracts.arrow import column_type, compute, json_type, page_schema, steps, table_schema
 from hotdash_pipelines.contracts.model import Contract, Field, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Pages are parsed in groups of about this many bytes: enough to keep both cores busy, little enough memory.
-_GROUP_BYTES = 64 * 2**20
+# Pages are parsed in groups of about this many bytes: enough to keep the cores busy, little enough memory.
+_GROUP_BYTES = 32 * 2**20
+# Arrow reads JSON on all cores but does the rest of a group on one, so two groups at a time keep two cores busy.
+_GROUPS_AT_ONCE = 2
 # A JSON block must hold the longest single page.
 _SMALLEST_BLOCK = 4 * 2**20
 
@@ -60,10 +63,21 @@ def parse_pages(contract: Contract, pages: Sequence[bytes]) -> Parsed:
 
     parsed = Parsed(tables={table.name: table_schema(contract, table).empty_table() for table in contract.tables})
     parts: dict[str, list[pa.Table]] = {name: [empty] for name, empty in parsed.tables.items()}
-    for first, group in _groups(pages):
-        _parse_or_split(contract, first, group, parsed, parts)
+    with ThreadPoolExecutor(_GROUPS_AT_ONCE, thread_name_prefix="parse") as workers:
+        for found in workers.map(lambda group: _parse_or_split(contract, *group), _groups(pages)):
+            for name, table in found.tables.items():
+                parts[name].append(table)
+            _note(found, parsed)
     parsed.tables = {name: pa.concat_tables(tables) for name, tables in parts.items()}
     return parsed
+
+
+def _note(found: Parsed, into: Parsed) -> None:
+    """Add what was found beside the rows."""
+    into.unknown_fields.update(found.unknown_fields)
+    into.bad_pages += found.bad_pages
+    for name, count in found.unknown_enum_values.items():
+        into.unknown_enum_values[name] = into.unknown_enum_values.get(name, 0) + count
 
 
 def _groups(pages: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
@@ -77,27 +91,22 @@ def _groups(pages: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
         yield start, pages[start:]
 
 
-def _parse_or_split(
-    contract: Contract, first: int, pages: Sequence[bytes], parsed: Parsed, parts: dict[str, list["pa.Table"]]
-) -> None:
+def _parse_or_split(contract: Contract, first: int, pages: Sequence[bytes]) -> Parsed:
     """Parse the pages together; when they fail, halve them until the bad ones stand alone."""
     import pyarrow as pa
 
     try:
-        tables, unknown, enums = _parse_together(contract, pages)
+        return Parsed(*_parse_together(contract, pages))
     except (pa.ArrowException, ContractBreach) as error:
         if len(pages) == 1:
-            parsed.bad_pages.append(BadPage(first, _reason(error)))
-            return
-        middle = len(pages) // 2
-        _parse_or_split(contract, first, pages[:middle], parsed, parts)
-        _parse_or_split(contract, first + middle, pages[middle:], parsed, parts)
-        return
-    for name, table in tables.items():
-        parts[name].append(table)
-    parsed.unknown_fields.update(unknown)
-    for name, count in enums.items():
-        parsed.unknown_enum_values[name] = parsed.unknown_enum_values.get(name, 0) + count
+            return Parsed({}, bad_pages=[BadPage(first, _reason(error))])
+    middle = len(pages) // 2
+    parsed = _parse_or_split(contract, first, pages[:middle])
+    second = _parse_or_split(contract, first + middle, pages[middle:])
+    for name, table in second.tables.items():
+        parsed.tables[name] = pa.concat_tables([parsed.tables[name], table]) if name in parsed.tables else table
+    _note(second, parsed)
+    return parsed
 
 
 def _reason(error: Exception) -> str:
@@ -156,7 +165,8 @@ def _flatten(
     contract: Contract, table: Table, level: _Level, tables: dict[str, "pa.Table"], enums: dict[str, int]
 ) -> None:
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     lists = _follow(level.holder, table.records)
     if not table.records_optional and lists.null_count:
@@ -194,7 +204,7 @@ def _flatten(
 
 
 def _follow(holder: "pa.Array", path: str) -> "pa.Array":
-    import pyarrow.compute as pc
+    pc = compute()
 
     values = holder
     for step in steps(path):
@@ -215,7 +225,8 @@ def _empty_items(lists: "pa.Array") -> "pa.Array":
 
 def _cast(table: Table, column: Field, values: "pa.Array") -> "pa.Array":
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     target = column_type(column)
     if values.type == target and column.encoding == "plain":
@@ -243,7 +254,7 @@ def _cast(table: Table, column: Field, values: "pa.Array") -> "pa.Array":
 
 def _gid(values: "pa.Array") -> "pa.Array":
     """`gid://shopify/Order/123` -> `123`; an inventory level's query part is dropped."""
-    import pyarrow.compute as pc
+    pc = compute()
 
     tail = pc.replace_substring_regex(values, pattern=r"^gid://shopify/\w+/", replacement="")
     return pc.replace_substring_regex(tail, pattern=r"\?.*$", replacement="")
@@ -252,7 +263,8 @@ def _gid(values: "pa.Array") -> "pa.Array":
 def _decimal(values: "pa.Array", target: "pa.DataType") -> "pa.Array":
     """Text -> decimal, rounded half up where the source sends more digits than the contract keeps."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     try:
         return values.cast(target)

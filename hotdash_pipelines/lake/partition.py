@@ -12,12 +12,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.contracts.arrow import table_schema
+from hotdash_pipelines.contracts.arrow import compute, table_schema
 from hotdash_pipelines.contracts.window import Window
 from hotdash_pipelines.lake.killpoints import reach
 from hotdash_pipelines.lake.manifest import FileEntry, Manifest
@@ -83,15 +84,18 @@ def write_partition(
     """
     folder = folder_of(contract, project, window.key)
     files, contents = [], {}
-    for table in contract.tables:
-        content = _parquet(tables[table.name])
+    # Arrow compresses without holding the interpreter's lock, so the raw pages are packed beside the tables.
+    with ThreadPoolExecutor(1, thread_name_prefix="lake") as worker:
+        packing = worker.submit(_pack, pages)
+        parquet = [_parquet(tables[table.name]) for table in contract.tables]
+        packed = packing.result()
+    for table, content in zip(contract.tables, parquet, strict=True):
         sha = hashlib.sha256(content).hexdigest()
         name = f"{table.name}-{sha[:12]}.parquet"
         files.append(FileEntry(table.name, name, len(content), sha, tables[table.name].num_rows))
         contents[name] = content
     pages_name = None
     if pages:
-        packed = _pack(pages)
         pages_name = f"pages-{hashlib.sha256(packed).hexdigest()[:12]}.jsonl.zst"
         contents[pages_name] = packed
     lowest, highest = _cursor_range(contract, tables[contract.table.name])
@@ -161,7 +165,7 @@ def _pack(pages: Sequence[bytes]) -> bytes:
 
 
 def _cursor_range(contract: Contract, table: "pa.Table") -> tuple[str | None, str | None]:
-    import pyarrow.compute as pc
+    pc = compute()
 
     if contract.cursor is None or not table.num_rows:
         return None, None
