@@ -35,7 +35,7 @@ test: setup ## Run every test
 lint: setup ## Format and style only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/macros/tests
+	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models
 
 check: lint ## Lint, types, import rules, Docker files, generated files
 	$(BIN)/lint-imports

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import dagster as dg
 
+from hotdash_pipelines.execution import build_executor
 from hotdash_pipelines.resources import build_resources
+from hotdash_pipelines.settings import get_settings
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything the code location serves. Loading it touches no network and no database."""
     found = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
-    return dg.Definitions.merge(found, dg.Definitions(resources=build_resources()))
+    return dg.Definitions.merge(
+        found, dg.Definitions(resources=build_resources(), executor=build_executor(get_settings()))
+    )

@@ -6,10 +6,12 @@ Does not belong here: domain code, asset keys.
 """
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
     from hotdash_pipelines.lake.store import Store
     from hotdash_pipelines.warehouse.projects import Project
+
+_DBT_RUNS_KEPT = 9
 
 
 class ClockResource(dg.ConfigurableResource):
@@ -162,6 +166,13 @@ class WarehouseDbt(DbtCliResource):
 
     def _initialize_dbt_core_adapter(self, args: Any) -> Any:
         """No adapter in this process: it would import dbt (0.5 s) to count rows, which the asset does itself."""
+
+    def _get_unique_target_path(self, *, context: Any) -> Path:
+        """A folder a run below HOTDASH_HOME, the newest few kept: the project's own may be read-only."""
+        runs = get_settings().home.absolute() / "dbt"
+        for old in sorted(runs.glob("*/"), key=lambda folder: folder.stat().st_mtime)[:-_DBT_RUNS_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        return runs / super()._get_unique_target_path(context=context).name
 
     def cli(self, args: Any, **options: Any) -> Any:
         """`DbtCliResource.cli` with the warehouse's address in the environment, where profiles.yml reads it."""

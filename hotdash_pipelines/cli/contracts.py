@@ -40,11 +40,11 @@ def dbt_sources(
     """Write dbt's source files from the contracts."""
     from hotdash_pipelines.contracts import load_contracts
     from hotdash_pipelines.contracts.dbt_sources import render_sources
-    from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR
+    from hotdash_pipelines.settings import PROJECT_ROOT
 
     stale = []
     for relative, text in render_sources(load_contracts()).items():
-        path = DBT_PROJECT_DIR / relative
+        path = PROJECT_ROOT / relative
         if path.exists() and path.read_text() == text:
             continue
         stale.append(str(relative))

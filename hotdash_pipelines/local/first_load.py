@@ -79,7 +79,6 @@ def run_nightly(
     instance: "dg.DagsterInstance", first: str, last: str, report: Callable[[list[StepProgress]], None]
 ) -> Outcome:
     """Run the nightly job over `first`..`last` in this process; `report` is called with the steps as they move."""
-    import dagster as dg
     from dagster._core.utils import make_new_run_id
 
     from hotdash_pipelines import keys

@@ -15,7 +15,7 @@ from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.contracts.window import last_complete_day, window_of
 from hotdash_pipelines.failures import one_line_errors, windows_of
 from hotdash_pipelines.ingest import Ingested, ingest_window, is_due
-from hotdash_pipelines.lake.partition import folder_of, read_manifest
+from hotdash_pipelines.lake.partition import folder_of, prune_pages, read_manifest
 from hotdash_pipelines.lake.store import Store
 from hotdash_pipelines.metadata import contract_metadata, partition_metadata, table_description
 from hotdash_pipelines.partitions import daily_partitions
@@ -69,6 +69,7 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
                 fetch = fetcher(contract.source, contract.stream)
                 done.append(ingest_window(contract, client, fetch, store, project.key(), window, now))
                 context.log.info(f"{partition_key}: {done[-1].rows} rows")
+            prune_pages(store, contract, project.key(), now - timedelta(days=settings.raw_pages_days))
         result = _result(context, contract, key, store, done)
         specs = {spec.name: spec for spec in _check_specs(key)}
         findings = [finding_of(check, specs[str(check.check_name)], "ingest") for check in result.check_results or ()]
