@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.window import days_ending, last_complete_day
+from hotdash_pipelines.local.children import raise_for, signals_received
 from hotdash_pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -93,21 +94,25 @@ def run_nightly(
         daemon=True,
     )
     watcher.start()
-    try:
-        result = job.execute_in_process(
-            run_id=run_id,
-            instance=instance,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags={
-                **keys.range_tags(first, last, refetch=keys.REFETCH_DUE),
-                "hotdash/pid": str(os.getpid()),
-                "hotdash/started_by": "hotdash up",
-            },
-        )
-    finally:
-        stop.set()
-        watcher.join()
+    with signals_received() as received:
+        try:
+            result = job.execute_in_process(
+                run_id=run_id,
+                instance=instance,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                tags={
+                    **keys.range_tags(first, last, refetch=keys.REFETCH_DUE),
+                    "hotdash/pid": str(os.getpid()),
+                    "hotdash/started_by": "hotdash up",
+                },
+            )
+        finally:
+            stop.set()
+            watcher.join()
+        # Dagster turns a signal into a failed run; here it must end the command.
+        if not result.success:
+            raise_for(received())
     return outcome_of(run_id, result.success, result.all_events)
 
 
