@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -36,6 +36,36 @@ def unwind_on_signals() -> None:
 
     signal.signal(signal.SIGTERM, _raise)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def signals_received() -> Iterator[Callable[[], set[int]]]:
+    """Yields a function that tells which signals arrived inside, whoever handled them."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def received() -> set[int]:
+        try:
+            return set(os.read(reader, 4096))
+        except BlockingIOError:
+            return set()
+
+    try:
+        yield received
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        os.close(reader)
+
+
+def raise_for(signals: set[int]) -> None:
+    """Raise what SIGTERM or SIGINT among the signals would have raised."""
+    if signal.SIGTERM in signals:
+        raise Terminated
+    if signal.SIGINT in signals:
+        raise KeyboardInterrupt
 
 
 def port_is_free(host: str, port: int) -> bool:
