@@ -1,6 +1,7 @@
 """How the steps of a run are executed.
 
-Belongs here: the executors that a setting chooses between. Does not belong here: where runs are launched (dagster.yaml).
+Belongs here: the executors that a setting chooses between.
+Does not belong here: where runs are launched (dagster.yaml).
 """
 
 import dagster as dg

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
+from dagster_dbt.core.dbt_cli_invocation import PARTIAL_PARSE_FILE_NAME
 from packaging import version
 
 from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, dbt_executable
@@ -168,11 +169,20 @@ class WarehouseDbt(DbtCliResource):
         """No adapter in this process: it would import dbt (0.5 s) to count rows, which the asset does itself."""
 
     def _get_unique_target_path(self, *, context: Any) -> Path:
-        """A folder a run below HOTDASH_HOME, the newest few kept: the project's own may be read-only."""
+        """A folder a run below HOTDASH_HOME, the newest few kept: the project's own may be read-only.
+
+        It begins with the parse of the run before, which fits this warehouse's address; the manifest's may not, and
+        dbt then parses everything anew (1 s).
+        """
         runs = get_settings().home.absolute() / "dbt"
-        for old in sorted(runs.glob("*/"), key=lambda folder: folder.stat().st_mtime)[:-_DBT_RUNS_KEPT]:
+        earlier = sorted(runs.glob("*/"), key=lambda folder: folder.stat().st_mtime)
+        for old in earlier[:-_DBT_RUNS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
-        return runs / super()._get_unique_target_path(context=context).name
+        target = runs / super()._get_unique_target_path(context=context).name
+        if earlier and (earlier[-1] / PARTIAL_PARSE_FILE_NAME).exists():
+            target.mkdir(parents=True)
+            shutil.copy(earlier[-1] / PARTIAL_PARSE_FILE_NAME, target)
+        return target
 
     def cli(self, args: Any, **options: Any) -> Any:
         """`DbtCliResource.cli` with the warehouse's address in the environment, where profiles.yml reads it."""
