@@ -147,12 +147,12 @@ def _warehouse(settings: Settings) -> Diagnosis:
 
 
 def _lake(settings: Settings) -> Diagnosis:
-    from hotdash_pipelines.lake.store import open_store
+    from hotdash_pipelines.lake.store import StoreError, open_store
 
     try:
         store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
         store.list("")
-    except (OSError, ValueError) as error:
+    except (OSError, StoreError) as error:
         return Diagnosis("lake", False, f"{settings.lake}: {error}", "check HOTDASH_LAKE_URL and the AWS_* variables")
     return Diagnosis("lake", True, settings.lake)
 

@@ -168,23 +168,6 @@ def test_a_server_that_ran_before_up_goes_on_running(stopped: Stopped, again: Ra
     server.down()
 
 
-def test_up_without_a_source_that_answers_fails_in_one_line_that_names_the_stream(stopped: Stopped, again: Ran) -> None:
-    """Credentials of a shop where nothing listens: the exit code says so, and so does the JSON's absence of rows."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        nowhere = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    settings = {
-        "HOTDASH_SHOPIFY_BASE_URL": nowhere,
-        "HOTDASH_SHOPIFY_ACCESS_TOKEN": "shpat_none",
-        "HOTDASH_PIPELINE_SOURCES": "ga4",
-        "HOTDASH_PROJECT_KEY": "hotdash-demo",
-    }
-    ran = stopped.home.up(5, settings)
-    assert ran.code == 1
-    assert "ga4" in ran.err
-    assert "Traceback" not in ran.err
-
-
 def test_help_names_every_verb_in_a_sentence(tmp_path: Path) -> None:
     ran = Home(tmp_path / "home").run("--help")
     assert ran.code == 0
