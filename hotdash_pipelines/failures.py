@@ -72,6 +72,21 @@ def _told(where: str, error: Exception) -> str:
     return said if said.startswith(f"{where.partition(' ')[0]} ") else f"{where}: {said}"
 
 
+def failure_line(event: dg.DagsterEvent) -> str:
+    """Why a step failed, in one line and without the class of the error; `event` is its STEP_FAILURE."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description.strip().partition("\n")[0]
+    if data.error is None:
+        return "failed"
+    # The outer error only says that the step failed.
+    error = data.error.cause or data.error
+    kind = (error.cls_name or "").rpartition(".")[2]
+    said = error.message.strip().partition(f"{kind}: ")[2].strip() or error.message.strip()
+    # Dagster puts the names of failed checks on the lines after the first.
+    return " ".join(said.split()) if kind == "DagsterAssetCheckFailedError" else said.partition("\n")[0]
+
+
 def dbt_failure(results: Sequence[Mapping[str, Any]]) -> str:
     """One line about a failed `dbt build` from the entries of its run_results.json: what failed first, and how many."""
     failed = [entry for entry in results if entry["status"] in ("error", "fail")]

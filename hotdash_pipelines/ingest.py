@@ -18,6 +18,9 @@ from hotdash_pipelines.lake.store import Store
 from hotdash_pipelines.sources import FetchFunction, PermanentSourceError, SourceError
 from hotdash_pipelines.warehouse.load import Loader, LoadResult
 
+# Rows may leave a window between the count and the reading when they are edited just then.
+COUNT_TOLERANCE = 0.001
+
 
 class BadData(PermanentSourceError):
     """The source broke its contract; the pages are in quarantine and the window was not written."""
@@ -86,15 +89,21 @@ def ingest_window(
     return Ingested(window.key, manifest, was_fetched=True)
 
 
+def is_off(manifest: lake.Manifest) -> bool:
+    """Whether the source counted clearly more or fewer rows in the window than the partition holds."""
+    expected, landed = manifest.expected_rows, manifest.rows[manifest.stream]
+    return expected is not None and abs(expected - landed) > COUNT_TOLERANCE * max(expected, landed)
+
+
 def is_due(contract: Contract, window: Window, newest: Window, held: lake.Manifest | None) -> bool:
-    """Whether a routine run fetches this window: it is missing, was written by another contract, or may still change.
+    """Whether a routine run fetches this window: it is missing, short, by another contract, or may still change.
 
     `newest` is the last complete day. A window may change for `refetch_days` days; a listing (`snapshot`) shows only
     the present, so only the newest window can be fetched.
     """
     if contract.semantics == "snapshot":
         return window.key == newest.key
-    if held is None or held.contract_digest != contract.digest:
+    if held is None or held.contract_digest != contract.digest or is_off(held):
         return True
     return (newest.day - window.day).days < contract.refetch_days
 
@@ -122,4 +131,4 @@ def load_windows(
                 )
 
 
-__all__ = ["BadData", "Ingested", "NotYetOver", "SourceError", "ingest_window", "is_due", "load_windows"]
+__all__ = ["BadData", "Ingested", "NotYetOver", "SourceError", "ingest_window", "is_due", "is_off", "load_windows"]

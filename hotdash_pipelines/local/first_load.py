@@ -172,6 +172,8 @@ def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") 
     """What a finished run did, read from its events."""
     import dagster as dg
 
+    from hotdash_pipelines.failures import failure_line
+
     outcome = Outcome(run_id, success)
     for event in events:
         if event.is_step_materialization and event.asset_key:
@@ -189,13 +191,5 @@ def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") 
                 outcome.failed += 1
                 outcome.failed_checks.append(f"{check.asset_key.to_user_string()}: {check.check_name}")
         elif event.is_step_failure:
-            outcome.errors.append(_one_line(event))
+            outcome.errors.append(f"{event.step_key}: {failure_line(event)}")
     return outcome
-
-
-def _one_line(event: "dg.DagsterEvent") -> str:
-    data = event.step_failure_data
-    described = data.user_failure_data.description if data.user_failure_data else None
-    error = data.error.cause if data.error and data.error.cause else data.error
-    text = described or (error.message if error else "failed")
-    return f"{event.step_key}: {text.strip().splitlines()[0]}"

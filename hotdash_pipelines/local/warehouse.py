@@ -92,11 +92,12 @@ def wait_for_stand_in(settings: Settings, children: Children, child: Child) -> s
 def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
     """Tell Slack of a failed first load; the failure sensor would not see it before the daemon runs."""
     from hotdash_pipelines.alerts import FailedRun
+    from hotdash_pipelines.definitions import defs
     from hotdash_pipelines.keys import NIGHTLY_JOB, TEAM_DATA
     from hotdash_pipelines.notify import deliver, raise_alert
+    from hotdash_pipelines.resources import slack_webhook
 
     now = settings.now()
-    webhook = settings.endpoints().slack_webhook_url
     failed = FailedRun(
         run_id=outcome.run_id,
         root_run_id=outcome.run_id,
@@ -107,5 +108,6 @@ def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
         failed_steps=tuple(line.partition(":")[0] for line in outcome.errors),
         reason=outcome.errors[0].partition(": ")[2] if outcome.errors else "",
     )
-    raise_alert(settings, url, failed, {}, TEAM_DATA, now)
-    deliver(url, webhook.get_secret_value() if webhook else None, now)
+    owners = {spec.key.to_user_string(): spec.owners[0] for spec in defs().resolve_all_asset_specs() if spec.owners}
+    raise_alert(settings, url, failed, owners, TEAM_DATA, now)
+    deliver(url, slack_webhook(settings), now)

@@ -10,6 +10,7 @@ import dagster as dg
 
 from hotdash_pipelines import keys
 from hotdash_pipelines.alerts import FailedRun
+from hotdash_pipelines.failures import failure_line
 from hotdash_pipelines.notify import deliver, raise_alert
 from hotdash_pipelines.resources import SlackResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
@@ -42,7 +43,7 @@ def _owners(context: dg.RunFailureSensorContext) -> dict[str, str]:
 def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
     run, stats = context.dagster_run, context.instance.get_run_stats(context.dagster_run.run_id)
     failures = context.get_step_failure_events()[:_MAX_STEPS]
-    reason = _reason(failures[0]) if failures else context.failure_event.message or ""
+    reason = failure_line(failures[0]) if failures else context.failure_event.message or ""
     return FailedRun(
         run_id=run.run_id,
         root_run_id=run.root_run_id or run.run_id,
@@ -54,13 +55,6 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
         failed_steps=tuple(str(event.step_key) for event in failures),
         reason=reason,
     )
-
-
-def _reason(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    return data.error.message if data.error else ""
 
 
 @dg.sensor(

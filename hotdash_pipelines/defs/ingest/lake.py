@@ -14,17 +14,14 @@ from hotdash_pipelines.checks import finding_of, keep
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.contracts.window import last_complete_day, window_of
 from hotdash_pipelines.failures import one_line_errors, windows_of
-from hotdash_pipelines.ingest import Ingested, ingest_window, is_due
+from hotdash_pipelines.ingest import Ingested, ingest_window, is_due, is_off
 from hotdash_pipelines.lake.partition import folder_of, prune_pages, read_manifest
 from hotdash_pipelines.lake.store import Store
 from hotdash_pipelines.metadata import contract_metadata, partition_metadata, table_description
-from hotdash_pipelines.partitions import daily_partitions
+from hotdash_pipelines.partitions import BACKFILL_POLICY, daily_partitions
 from hotdash_pipelines.resources import ClockResource, LakeResource, ProjectResource, SourcesResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sources import fetcher
-
-# Rows may leave a window between the count and the reading when they are edited just then.
-COUNT_TOLERANCE = 0.001
 
 
 def lake_asset(contract: Contract) -> dg.AssetsDefinition:
@@ -39,7 +36,7 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
         owners=[contract.owner],
         kinds=keys.lake_kinds(contract.source),
         partitions_def=daily_partitions(settings.first_partition, settings.store_timezone),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=BACKFILL_POLICY,
         code_version=contract.digest,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=contract.late_after_hours)),
         pool=keys.api_pool(contract.source),
@@ -120,13 +117,7 @@ def _count_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckRes
     counted = [entry for entry in done if entry.manifest and entry.manifest.expected_rows is not None]
     expected = sum(entry.manifest.expected_rows or 0 for entry in counted if entry.manifest)
     landed = sum(entry.rows for entry in counted)
-    short = [
-        entry.key
-        for entry in counted
-        if entry.manifest
-        and abs((entry.manifest.expected_rows or 0) - entry.rows)
-        > COUNT_TOLERANCE * max(entry.rows, entry.manifest.expected_rows or 0)
-    ]
+    short = [entry.key for entry in counted if entry.manifest and is_off(entry.manifest)]
     return dg.AssetCheckResult(
         asset_key=key,
         check_name="row_counts_match_the_source",

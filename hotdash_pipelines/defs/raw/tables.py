@@ -14,7 +14,7 @@ from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.failures import one_line_errors, windows_of
 from hotdash_pipelines.ingest import load_windows
 from hotdash_pipelines.metadata import LOADER_COLUMNS, contract_metadata, table_description
-from hotdash_pipelines.partitions import daily_partitions
+from hotdash_pipelines.partitions import BACKFILL_POLICY, daily_partitions
 from hotdash_pipelines.resources import ClockResource, LakeResource, ProjectResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.warehouse.load import TableLoad
@@ -49,7 +49,7 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
         name=f"raw_{contract.source}__{contract.stream}",
         specs=specs,
         partitions_def=daily_partitions(settings.first_partition, settings.store_timezone),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=BACKFILL_POLICY,
         pool=keys.WAREHOUSE_POOL,
     )
     def load(
