@@ -43,6 +43,7 @@ check: lint ## Lint, types, import rules, Docker files, generated files
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	$(BIN)/hotdash contracts dbt-sources --check
+	$(BIN)/hotdash docs --check
 
 bench: setup ## Measure ingest and load against dlt and against the floor; writes docs/performance.md's numbers
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r benchmarks/requirements.lock
@@ -50,6 +51,7 @@ bench: setup ## Measure ingest and load against dlt and against the floor; write
 
 docs: setup ## Write the generated parts of docs/ anew
 	$(BIN)/hotdash contracts dbt-sources
+	$(BIN)/hotdash docs
 
 lock: setup ## Resolve the dependencies anew (needs the package index)
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock

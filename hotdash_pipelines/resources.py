@@ -208,6 +208,7 @@ def dbt_environment(database_url: str) -> Mapping[str, str]:
         "HOTDASH_PG_USER": libpq.get("PGUSER", ""),
         "DBT_ENV_SECRET_PG_PASSWORD": libpq.get("PGPASSWORD", ""),
         "HOTDASH_PG_DATABASE": libpq.get("PGDATABASE", ""),
+        "HOTDASH_EMAIL_SALT": get_settings().email_salt,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }

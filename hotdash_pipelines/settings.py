@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     ui_base_url: str | None = Field(
         default=None, description="Address of the Dagster UI in alerts, when a proxy stands in front of it."
     )
+    email_salt: str = Field(
+        default="hotdash",
+        description="Mixed into the e-mail hashes of the marts; choose one per company and never change it.",
+    )
     runbook_base_url: str = Field(
         default="https://github.com/hotdash/pipelines/blob/main/docs",
         description="Where links from the UI to the docs lead.",
