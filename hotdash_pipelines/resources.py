@@ -149,7 +149,7 @@ class SlackResource(dg.ConfigurableResource):
 
 
 def slack_webhook(settings: Settings) -> str | None:
-    """The webhook that is set, else the stand-in's. That a source lacks credentials must not silence the alert of it."""
+    """The webhook that is set, else the stand-in's. A source without credentials must not silence its alert."""
     secret = settings.slack_webhook_url
     if secret is None:
         try:
