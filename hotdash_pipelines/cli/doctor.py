@@ -54,9 +54,9 @@ def _show(diagnoses: list[Diagnosis]) -> None:
     console = Console()
     for entry in diagnoses:
         mark = "[green]ok[/]  " if entry.is_fine else "[red]mend[/]" if entry.is_fatal else "[yellow]note[/]"
-        console.print(f"{mark} [bold]{entry.subject:12}[/] {entry.finding}", highlight=False)
+        console.print(f"{mark} [bold]{entry.subject:18}[/] {entry.finding}", highlight=False, soft_wrap=True)
         if entry.advice and not entry.is_fine:
-            console.print(f"                  {entry.advice}", highlight=False, style="dim")
+            console.print(f"{'':23} {entry.advice}", highlight=False, style="dim", soft_wrap=True)
 
 
 def examine(settings: Settings) -> Iterator[Diagnosis]:
