@@ -1,0 +1,409 @@
+"""Every fault of source, disk or server ends in one line that says what to do, and the next run repairs it."""
+
+import errno
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotdash_pipelines import keys
+from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
+from hotdash_pipelines.local.first_load import Outcome
+from tests.pipeline.in_process import KEY, Bench, lake_files, open_bench
+from tests.pipeline.stack import NOW, SEED, Stack, open_stack
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline-a")]
+
+ORDERS, CONVERSATIONS, TRAFFIC = "shopify/orders", "chatwoot/conversations", "ga4/traffic_daily"
+OPERATION = {ORDERS: "Orders", CONVERSATIONS: "filter", TRAFFIC: "runReport"}
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[RunningStandIn]:
+    with start_stand_in(seed=SEED, scale=0.003, now=NOW) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def clean(
+    server: object, session_home: Path, store: RunningStandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], dict[str, Any]]:
+    """What lake and tables hold of a stream's window after a run without faults."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def of(name: str) -> dict[str, Any]:
+        if name not in known:
+            home = tmp_path_factory.mktemp("clean")
+            with open_stack(server, session_home, home) as stack, open_bench(stack, store) as bench:
+                assert bench.run(name).success
+                known[name] = bench.state(name)
+                assert rows_of(known[name]) > 0
+        return known[name]
+
+    return of
+
+
+@pytest.fixture
+def bench(stack: Stack, store: RunningStandIn) -> Iterator[Bench]:
+    with open_bench(stack, store) as bench:
+        yield bench
+
+
+def rows_of(state: dict[str, Any]) -> int:
+    return sum(int(checksum.split(":")[0]) for checksum in state["tables"].values())
+
+
+def content(state: dict[str, Any]) -> dict[str, Any]:
+    """A state without what another fetch of the same rows may change."""
+    volatile = ("requests", "cost", "notes", "pages_file")
+    manifests = {
+        path: {name: value for name, value in manifest.items() if name not in volatile}
+        for path, manifest in state["manifests"].items()
+    }
+    return {**state, "manifests": manifests}
+
+
+def told(outcome: Outcome) -> str:
+    """The one error of a failed run: a single line, without the name of the step before it."""
+    assert not outcome.success
+    assert len(outcome.errors) == 1, outcome.errors
+    line = outcome.errors[0].partition(": ")[2]
+    assert "\n" not in line
+    assert "Traceback" not in line
+    return line
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of a source: the scenario, the words of its error, and how often the step runs before it gives up."""
+
+    name: str
+    words: str
+    args: dict[str, Any] = field(default_factory=dict)
+    tries: int = 1
+    streams: tuple[str, ...] = (ORDERS, CONVERSATIONS, TRAFFIC)
+
+
+TRANSIENT = 4
+FAULTS = {
+    "401": Fault("status", "answered 401: .*(check|set)", {"status": 401}),
+    "403": Fault("status", "answered 403: .*(permission|scopes|administrator|viewer)", {"status": 403}),
+    "404": Fault("status", "answered 404: .*check HOTDASH_", {"status": 404}),
+    "429 with Retry-After": Fault(
+        "status", "answered 429 .*too many requests; wait", {"status": 429, "retry_after": 1}, TRANSIENT,
+        (ORDERS, CONVERSATIONS),
+    ),
+    "429 with a Retry-After of hours": Fault(
+        "status", "answered 429 .*too many requests; wait", {"status": 429, "retry_after": 7200}, 1,
+        (ORDERS, CONVERSATIONS),
+    ),
+    "429 without Retry-After": Fault(
+        "status", "answered 429 .*too many requests; wait", {"status": 429}, TRANSIENT, (ORDERS, CONVERSATIONS)
+    ),
+    "THROTTLED": Fault("throttle", "throttl", {"status": 200}, TRANSIENT, (ORDERS,)),
+    "quota": Fault("quota", "quota", {"counter": "tokensPerDay"}, 1, (TRAFFIC,)),
+    "500": Fault("status", "answered 500 .*materialise the partition again later", {"status": 500}, TRANSIENT),
+    "503 with Retry-After": Fault(
+        "status", "answered 503", {"status": 503, "retry_after": 1}, TRANSIENT, (CONVERSATIONS,)
+    ),
+    "time-out": Fault("timeout", "timed out after 0.5 s", {"seconds": 0.8}, TRANSIENT, (ORDERS,)),
+    "broken JSON": Fault("bad_json", "not JSON", {}, TRANSIENT),
+    "truncated page": Fault("truncated_page", "sent .* of .* rows", {}, TRANSIENT, (TRAFFIC,)),
+}  # fmt: skip
+CASES = [pytest.param(name, fault, id=f"{label}-{name}") for label, fault in FAULTS.items() for name in fault.streams]
+
+
+@pytest.mark.parametrize(("name", "fault"), CASES)
+def test_a_fault_of_a_source_ends_in_one_line_and_the_next_run_repairs_it(
+    bench: Bench, clean: Callable[[str], dict[str, Any]], name: str, fault: Fault
+) -> None:
+    undisturbed = clean(name)
+    bench.plant(fault.name, name.partition("/")[0], OPERATION[name], **fault.args)
+    failed = bench.run(name)
+    line = told(failed)
+    assert re.match(rf"^{name} {KEY}: .*{fault.words}", line), line
+    assert starts_of(bench, failed) == fault.tries
+    assert lake_files(bench.stack.home) == []
+    assert rows_of(bench.state(name)) == 0
+    assert bench.state(name)["loads"] == []
+
+    bench.heal()
+    assert bench.run(name).success
+    assert content(bench.state(name)) == content(undisturbed)
+
+
+def starts_of(bench: Bench, outcome: Outcome) -> int:
+    """How often the step that failed was started."""
+    events = [
+        record.event_log_entry.dagster_event for record in bench.instance.get_records_for_run(outcome.run_id).records
+    ]
+    step = outcome.errors[0].partition(": ")[0]
+    return sum(
+        event is not None and event.step_key == step and event.event_type_value in ("STEP_START", "STEP_RESTARTED")
+        for event in events
+    )
+
+
+@pytest.mark.parametrize("name", [ORDERS, CONVERSATIONS, TRAFFIC])
+def test_a_window_that_cannot_be_read_again_keeps_what_it_had(bench: Bench, name: str) -> None:
+    assert bench.run(name).success
+    before = bench.state(name)
+    bench.plant("status", name.partition("/")[0], OPERATION[name], status=500)
+    told(bench.run(name))
+    assert bench.state(name) == before
+
+
+def test_a_fault_that_passes_is_repaired_by_the_step_itself(
+    bench: Bench, clean: Callable[[str], dict[str, Any]]
+) -> None:
+    """Three tries of the first start fail; the second start of the step succeeds."""
+    bench.plant("status", "shopify", "Orders", times=3, status=502)
+    outcome = bench.run(ORDERS)
+    assert outcome.success, outcome.errors
+    assert content(bench.state(ORDERS)) == content(clean(ORDERS))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        (ORDERS, {"client_secret": "shpss_" + "ab" * 16}, "check HOTDASH_SHOPIFY_CLIENT_ID|credentials|token"),
+        (CONVERSATIONS, {"chatwoot_token": "Zq8ZkTnV3xWcY7RfPdLm2aBs"}, "answered 401: .*"),
+        (TRAFFIC, {"ga4_service_account": {"client_email": "a@b.example"}}, "service account|credentials|key"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "/" in value else "",
+)
+def test_wrong_credentials_are_told_by_name_and_never_shown(
+    bench: Bench, clean: Callable[[str], dict[str, Any]], name: str, wrong: dict[str, Any], words: str
+) -> None:
+    bench.endpoint(**wrong)
+    line = told(bench.run(name))
+    assert re.match(rf"^{name} {KEY}: .*({words})", line), line
+    assert not any(str(secret) in line for secret in wrong.values())
+    assert lake_files(bench.stack.home) == []
+    bench.endpoint()
+    assert bench.run(name).success
+    assert content(bench.state(name)) == content(clean(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        (
+            ORDERS,
+            {"shopify_shop": "a.myshopify.com"},
+            "set HOTDASH_SHOPIFY_CLIENT_ID and HOTDASH_SHOPIFY_CLIENT_SECRET",
+        ),
+        (CONVERSATIONS, {"chatwoot_base_url": "http://127.0.0.1:9"}, "set .*HOTDASH_CHATWOOT_API_TOKEN"),
+        (TRAFFIC, {"ga4_property_id": "1"}, "set HOTDASH_GA4_CREDENTIALS_FILE or HOTDASH_GA4_CREDENTIALS_JSON"),
+        (TRAFFIC, {"shopify_shop": "a.myshopify.com", "shopify_access_token": "x"}, "ga4 is not configured"),
+    ],
+)
+def test_missing_credentials_name_the_variables_to_set(
+    bench: Bench, name: str, given: dict[str, str], words: str
+) -> None:
+    bench.set(**given)
+    line = told(bench.run(name))
+    assert re.match(rf"^{name} {KEY}: .*{words}", line), line
+
+
+def test_no_stand_in_and_no_credentials_say_what_to_start(bench: Bench) -> None:
+    (bench.stack.home / "demo" / "endpoint.json").unlink()
+    assert re.match(rf"^{ORDERS} {KEY}: no credentials are set .*`hotdash demo serve`", told(bench.run(ORDERS)))
+
+
+@pytest.mark.parametrize("name", [ORDERS, CONVERSATIONS, TRAFFIC])
+def test_an_unreachable_host_is_retried_and_then_told(
+    bench: Bench, clean: Callable[[str], dict[str, Any]], name: str
+) -> None:
+    account = {**bench.store.credentials["ga4_service_account"], "token_uri": f"http://127.0.0.1:{closed_port()}/token"}
+    bench.endpoint(url=f"http://127.0.0.1:{closed_port()}", ga4_service_account=account)
+    failed = bench.run(name)
+    assert re.match(rf"^{name} {KEY}: .*cannot be reached; check the base URL and the network", told(failed))
+    assert starts_of(bench, failed) == TRANSIENT
+    bench.endpoint()
+    assert bench.run(name).success
+    assert content(bench.state(name)) == content(clean(name))
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_an_unknown_field_is_loaded_around_and_the_check_warns(
+    bench: Bench, clean: Callable[[str], dict[str, Any]]
+) -> None:
+    bench.plant("unknown_field", "shopify", "Orders")
+    outcome = bench.run(ORDERS)
+    assert outcome.success
+    assert outcome.failed_checks == ["lake_shopify/orders: all_fields_and_values_are_known (warning)"]
+    assert bench.state(ORDERS)["tables"] == clean(ORDERS)["tables"]
+
+
+@pytest.mark.parametrize("name", [ORDERS, CONVERSATIONS, TRAFFIC])
+def test_a_wrong_type_is_quarantined_and_the_window_refused(
+    bench: Bench, clean: Callable[[str], dict[str, Any]], name: str
+) -> None:
+    bench.plant("wrong_type", name.partition("/")[0], OPERATION[name])
+    line = told(bench.run(name))
+    assert re.match(
+        rf"^{name} {KEY}: \d+ of \d+ pages break the contract .*mend contracts/{name}.yaml or the source", line
+    )
+    kept = lake_files(bench.stack.home)
+    assert kept
+    assert all(path.startswith(f"quarantine/{name}/") for path in kept)
+    assert str(bench.stack.home / "lake" / kept[0]) in line
+    assert rows_of(bench.state(name)) == 0
+    bench.heal()
+    assert bench.run(name).success
+    assert content(bench.state(name)) == content(clean(name))
+
+
+def test_an_empty_day_is_a_partition_without_rows(bench: Bench) -> None:
+    """Nobody wrote on that day, long before the store's support began."""
+    assert bench.run(CONVERSATIONS).success
+    before = bench.state(CONVERSATIONS)
+    outcome = bench.run(CONVERSATIONS, first="2025-01-15")
+    assert outcome.success, outcome.errors
+    state = bench.state(CONVERSATIONS)
+    assert outcome.assets["lake_chatwoot/conversations"] == 0
+    assert len(state["manifests"]) == len(state["loads"]) == 2
+    assert state["tables"] == before["tables"]
+
+
+def test_a_restated_day_that_comes_back_empty_removes_its_rows_until_it_is_read_again(
+    bench: Bench, clean: Callable[[str], dict[str, Any]]
+) -> None:
+    assert bench.run(TRAFFIC).success
+    bench.plant("empty", "ga4", OPERATION[TRAFFIC])
+    assert bench.run(TRAFFIC).success
+    assert rows_of(bench.state(TRAFFIC)) == 0
+    bench.heal()
+    assert bench.run(TRAFFIC).success
+    assert bench.state(TRAFFIC)["tables"] == clean(TRAFFIC)["tables"]
+
+
+def test_a_window_shorter_than_the_source_counted_is_not_loaded_and_is_read_again(bench: Bench) -> None:
+    """The day is past its re-fetch days, so only the count says that it must be read again."""
+    day = "2026-03-05"
+    bench.plant("empty", "shopify", "Orders")
+    failed = bench.run(ORDERS, first=day, refetch=keys.REFETCH_DUE)
+    assert told(failed) == (
+        "1 blocking asset check failed with ERROR severity: lake_shopify/orders: row_counts_match_the_source"
+    )
+    assert rows_of(bench.state(ORDERS)) == 0
+    bench.heal()
+    assert bench.run(ORDERS, first=day, refetch=keys.REFETCH_DUE).success
+    assert rows_of(bench.state(ORDERS)) > 0
+
+
+def test_a_full_disk_leaves_the_partition_as_it_was(
+    bench: Bench, clean: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = os.fsync, [2]
+
+    def full(handle: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    line = told(bench.run(ORDERS))
+    assert re.match(
+        rf"^{ORDERS} {KEY}: the lake's disk refused .*No space left on device; the partition is as it was", line
+    )
+    assert bench.state(ORDERS)["manifests"] == {}
+    assert not [path for path in lake_files(bench.stack.home) if ".partial-" in path]
+    monkeypatch.setattr(os, "fsync", real)
+    assert bench.run(ORDERS).success
+    assert content(bench.state(ORDERS)) == content(clean(ORDERS))
+    assert len(lake_files(bench.stack.home)) == 7
+
+
+def test_a_session_that_is_ended_again_and_again_is_told_and_changes_nothing(
+    bench: Bench, clean: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bench.run(ORDERS, only="lake").success
+
+    def cut(point: str) -> None:
+        if point == "load.merged":
+            bench.stack.query(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+
+    monkeypatch.setattr("hotdash_pipelines.warehouse.load.reach", cut)
+    failed = bench.run(ORDERS, only="raw")
+    assert re.match(rf"^{ORDERS} {KEY}: the database server went away during the load; load again", told(failed))
+    assert starts_of(bench, failed) == TRANSIENT
+    assert rows_of(bench.state(ORDERS)) == 0
+    monkeypatch.undo()
+    assert bench.run(ORDERS, only="raw").success
+    assert content(bench.state(ORDERS)) == content(clean(ORDERS))
+
+
+@pytest.mark.slow
+def test_a_server_killed_during_the_load_is_started_again_and_the_step_repeats(
+    stack: Stack,
+    store: RunningStandIn,
+    clean: Callable[[str], dict[str, Any]],
+    reachable_tmp: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The embedded server of a home of its own: SIGKILL to the postmaster between merge and commit."""
+    from hotdash_pipelines.local.warehouse import prepare
+    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+
+    own = EmbeddedPostgres(reachable_tmp, profile="fast")
+    own.up()
+    try:
+        prepare(own.url())
+        alone = Stack(reachable_tmp, own.url(), stack.dagster_url)
+        with open_bench(alone, store) as bench:
+            bench.set(database_url=None)
+            killed: list[int] = []
+
+            def kill(point: str) -> None:
+                if point == "load.merged" and not killed:
+                    killed.append(own.status().pid)
+                    os.kill(killed[0], signal.SIGKILL)
+
+            monkeypatch.setattr("hotdash_pipelines.warehouse.load.reach", kill)
+            outcome = bench.run(ORDERS)
+            assert outcome.success, outcome.errors
+            assert killed
+            assert own.status().pid != killed[0]
+            bench.stack.warehouse_url = own.url()
+            assert content(bench.state(ORDERS)) == content(clean(ORDERS))
+    finally:
+        own.destroy()
+
+
+def test_loading_a_window_that_the_lake_lacks_says_what_to_run(bench: Bench) -> None:
+    line = told(bench.run(ORDERS, only="raw"))
+    assert line == f"{ORDERS} {KEY}: the lake has no partition; materialise lake_shopify/orders first"
+
+
+def test_a_day_that_is_not_over_is_refused(bench: Bench) -> None:
+    bench.set(fixed_now="2026-03-09T03:59:59+00:00")
+    assert re.match(rf"^{ORDERS} {KEY}: the day is not over .*after 2026-03-09 04:00 UTC", told(bench.run(ORDERS)))
+
+
+def test_an_unreachable_warehouse_is_told_with_its_address_and_without_its_password(bench: Bench) -> None:
+    assert bench.run(ORDERS, only="lake").success
+    bench.set(database_url=f"postgresql://hotdash:sesame-street@127.0.0.1:{closed_port()}/hotdash")
+    failed = bench.run(ORDERS, only="raw")
+    line = told(failed)
+    assert re.match(
+        rf"^{ORDERS} {KEY}: the warehouse at 127.0.0.1:\d+/hotdash cannot be reached .*HOTDASH_DATABASE_URL", line
+    )
+    assert "sesame" not in line
+    assert starts_of(bench, failed) == TRANSIENT
