@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # The history of a check is what was stored up to that run: a later pass must not hide since when it failed.
 _FAILED = """
 with failed as (
-    select distinct on (asset, check_name) asset, check_name, passed, blocking, checked_at, details
+    select distinct on (asset, check_name) id, asset, check_name, passed, blocking, checked_at, details
     from ops.check_results
     where project_key = %(project)s and run_id = %(run)s
     order by asset, check_name, checked_at desc, id desc
@@ -27,18 +27,15 @@ select failed.asset, failed.check_name, failed.details,
             and earlier.asset = failed.asset
             and earlier.check_name = failed.check_name
             and not earlier.passed
-            and earlier.checked_at <= failed.checked_at
-            and earlier.checked_at > coalesce(
-                (
-                    select max(good.checked_at)
-                    from ops.check_results as good
-                    where good.project_key = %(project)s
-                        and good.asset = failed.asset
-                        and good.check_name = failed.check_name
-                        and good.passed
-                        and good.checked_at <= failed.checked_at
-                ),
-                '-infinity'
+            and (earlier.checked_at, earlier.id) <= (failed.checked_at, failed.id)
+            and not exists (
+                select from ops.check_results as good
+                where good.project_key = %(project)s
+                    and good.asset = failed.asset
+                    and good.check_name = failed.check_name
+                    and good.passed
+                    and (good.checked_at, good.id) > (earlier.checked_at, earlier.id)
+                    and (good.checked_at, good.id) < (failed.checked_at, failed.id)
             )
     ) as since
 from failed

@@ -304,3 +304,14 @@ def test_failed_blocking_checks_say_since_when_they_fail(
     assert failed[0].message == "observed 0"
     assert failed_blocking_checks(warehouse, PROJECT, "run-1", {}, "team:data") == ()
     assert failed_blocking_checks(warehouse, "other-shop", "run-3", {}, "team:data") == ()
+
+
+def test_a_check_that_passed_at_the_very_instant_it_failed_fails_since_then(
+    warehouse: psycopg.Connection[Any], warehouse_url: str
+) -> None:
+    """A frozen clock does this: what was stored last counts."""
+    found = Finding("raw_x/things", "things_are_present", "completeness", "critical", True, True, "floor", "observed 0")
+    for run, passed in (("run-1", True), ("run-2", False)):
+        store_findings(warehouse_url, [replace(found, passed=passed)], PROJECT, run, NOW)
+    (failed,) = failed_blocking_checks(warehouse, PROJECT, "run-2", {}, "team:data")
+    assert failed.since == NOW
