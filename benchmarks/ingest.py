@@ -11,6 +11,7 @@ installs dlt, which nothing else here needs, and runs this.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ from benchmarks.paths import PATHS, SERVER_VARIABLE, URL_VARIABLE
 from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from hotdash_pipelines.warehouse.postgres import with_database
 
-_OURS, _DLT_JSON = "raw_shopify", "dlt_json"
+_OURS = "raw_shopify"
+_DLT_JSON = ("dlt_json", "dlt_json_lean")
 _SCHEMAS = {"floor": "public", "dlt_arrow": "peer", "dlt_arrow_adbc": "peer"}
 _FLAT = """
 select (select count(*) from {0}.orders), (select count(*) from {0}.order_lines), (select count(*) from {0}.refunds),
@@ -117,7 +119,7 @@ def measure(server: EmbeddedPostgres, path: str, pages: Path, expected: Totals) 
 
 def read_totals(url: str, path: str) -> Totals:
     """What a path left in its tables."""
-    query = _NESTED if path == _DLT_JSON else _FLAT.format(_SCHEMAS.get(path, _OURS))
+    query = _NESTED if path in _DLT_JSON else _FLAT.format(_SCHEMAS.get(path, _OURS))
     with psycopg.connect(url) as conn:
         row = conn.execute(query.encode()).fetchone()
     if row is None:
@@ -175,7 +177,7 @@ def _per_order(seconds: float, measurement: Measurement) -> float:
 
 
 def run(orders: int, runs: int, json_orders: int, json_runs: int, paths: list[str], cache: Path) -> list[Result]:
-    """Measure `paths`, always with `ours` and `floor`, in `runs` rounds; dlt's JSON path in `json_runs` of them."""
+    """Measure `paths`, always with `ours` and `floor`, in `runs` rounds; dlt's JSON paths in `json_runs` of them."""
     console = Console(stderr=True)
     folders = {count: cache / f"orders-{count}" for count in {orders, json_orders}}
     totals = {count: write_pages(folder, count) for count, folder in folders.items()}
@@ -192,8 +194,8 @@ def run(orders: int, runs: int, json_orders: int, json_runs: int, paths: list[st
             for number in range(runs):
                 one = []
                 for path in dict.fromkeys(("ours", "floor", *paths)):
-                    count = json_orders if path == _DLT_JSON else orders
-                    if path == _DLT_JSON and number >= json_runs:
+                    count = json_orders if path in _DLT_JSON else orders
+                    if path in _DLT_JSON and number >= json_runs:
                         continue
                     one.append(measure(server, path, folders[count], totals[count]))
                     console.print(f"round {number + 1}: {path} {one[-1].seconds:.1f} s")
@@ -219,8 +221,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--orders", type=int, default=200_000)
     parser.add_argument("--runs", type=int, default=3, help="rounds; medians are reported")
-    parser.add_argument("--json-path-orders", type=int, help="fewer orders for dlt's slow JSON path, said in the table")
-    parser.add_argument("--json-path-runs", type=int, default=1, help="rounds that measure dlt's slow JSON path")
+    parser.add_argument(
+        "--json-path-orders", type=int, help="fewer orders for dlt's slow JSON paths, said in the table"
+    )
+    parser.add_argument("--json-path-runs", type=int, default=1, help="rounds that measure dlt's slow JSON paths")
     parser.add_argument("--paths", default=",".join(PATHS), help=f"any of {', '.join(PATHS)}")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "hotdash-benchmark-pages")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the table")
@@ -230,6 +234,8 @@ def main() -> None:
         parser.error(f"unknown path {unknown[0]}; known: {', '.join(PATHS)}")
     if any(name.startswith("dlt") for name in paths) and find_spec("dlt") is None:
         parser.error("dlt is not installed: run `make bench`, or leave its paths out with --paths ours,floor")
+    # Without this, ending the benchmark by a signal would leave its database server running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     json_orders = given.json_path_orders or given.orders
     results = run(given.orders, given.runs, json_orders, given.json_path_runs, paths, given.cache)
     if given.json:

@@ -129,6 +129,7 @@ PATHS: dict[str, Callable[[str, Path, Path], Timed]] = {
     "dlt_arrow": peers.dlt_arrow,
     "dlt_arrow_adbc": peers.dlt_arrow_adbc,
     "dlt_json": peers.dlt_json,
+    "dlt_json_lean": peers.dlt_json_lean,
 }
 _WARM = {"ours": ("pyarrow.json", "pyarrow.parquet", "adbc_driver_postgresql.dbapi", "psycopg"), "dlt": ("dlt",)}
 

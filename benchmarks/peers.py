@@ -247,17 +247,28 @@ def typed(rows: list[Row], schema: "pa.Schema") -> "pa.Table":
 
 
 def dlt_json(url: str, folder: Path, scratch: Path) -> Timed:
-    """The nested records given to dlt as they are, which makes tables of the nested lists by itself; appended."""
+    """The nested records given to dlt as they are, merged by key; dlt makes tables of all nested lists by itself."""
+    return _dlt_json(url, folder, scratch, "merge", drop_parts=False)
+
+
+def dlt_json_lean(url: str, folder: Path, scratch: Path) -> Timed:
+    """The least that dlt can be given so: appended, without the parts of a line whose sums `lineTotals` has."""
+    return _dlt_json(url, folder, scratch, "append", drop_parts=True)
+
+
+def _dlt_json(
+    url: str, folder: Path, scratch: Path, disposition: Literal["merge", "append"], *, drop_parts: bool
+) -> Timed:
     import dlt
 
-    @dlt.resource(name="orders", write_disposition="append", primary_key="legacyResourceId")
+    @dlt.resource(name="orders", write_disposition=disposition, primary_key="legacyResourceId")
     def orders() -> Iterator[Any]:
         for page in read_pages(folder):
             nodes = orjson.loads(page)["data"]["orders"]["nodes"]
-            for node in nodes:
-                for line in node["lineItems"]["nodes"]:
-                    # lineTotals has their sums; a table for each would double dlt's work.
-                    del line["discountAllocations"], line["taxLines"]
+            if drop_parts:
+                for node in nodes:
+                    for line in node["lineItems"]["nodes"]:
+                        del line["discountAllocations"], line["taxLines"]
             yield nodes
 
     return _pipeline(url, scratch, orders)

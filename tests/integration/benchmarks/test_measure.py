@@ -11,7 +11,7 @@ from benchmarks.orders import Totals, write_pages
 from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 
 PATHS = ("ours", "ours_onto_rows", "ours_again", "floor")
-PEERS = ("dlt_arrow", "dlt_arrow_adbc", "dlt_json")
+PEERS = ("dlt_arrow", "dlt_arrow_adbc", "dlt_json", "dlt_json_lean")
 
 
 @pytest.fixture(scope="module")
