@@ -3,12 +3,12 @@
 import json
 import shutil
 import socket
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from hotdash_pipelines.cli import doctor
 from hotdash_pipelines.cli.doctor import Diagnosis, examine
 from hotdash_pipelines.settings import Settings
 from tests.pipeline.homes import Home, Served
@@ -56,7 +56,7 @@ def test_an_empty_home_has_nothing_to_mend_and_nothing_is_started_there(tmp_path
 
 
 def test_a_wrong_python_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 10, 4))
+    monkeypatch.setattr(doctor, "sys", SimpleNamespace(version_info=(3, 10, 4)))
     must_mend(diagnoses(monkeypatch, tmp_path)["python"], "3.11, 3.12 or 3.13")
 
 

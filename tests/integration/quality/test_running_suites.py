@@ -311,7 +311,7 @@ def test_a_check_that_passed_at_the_very_instant_it_failed_fails_since_then(
 ) -> None:
     """A frozen clock does this: what was stored last counts."""
     found = Finding("raw_x/things", "things_are_present", "completeness", "critical", True, True, "floor", "observed 0")
-    for run, passed in (("run-1", True), ("run-2", False)):
-        store_findings(warehouse_url, [replace(found, passed=passed)], PROJECT, run, NOW)
+    for name, passed in (("run-1", True), ("run-2", False)):
+        store_findings(warehouse_url, [replace(found, passed=passed)], PROJECT, name, NOW)
     (failed,) = failed_blocking_checks(warehouse, PROJECT, "run-2", {}, "team:data")
     assert failed.since == NOW
