@@ -43,3 +43,7 @@ def main() -> None:
     except expected_errors() as error:
         print(f"hotdash: {error}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        print(f"hotdash: {what}; mend that, then run the command again", file=sys.stderr)
+        sys.exit(1)

@@ -57,7 +57,7 @@ def _run(settings: "Settings", console: "Console", days: int, serve: bool, read_
     from hotdash_pipelines.local.lock import home_lock
 
     began = time.monotonic()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    (settings.home / "logs").mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(home_lock(settings.home))
         if serve and not port_is_free(settings.webserver_host, settings.webserver_port):
