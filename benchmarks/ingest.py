@@ -34,6 +34,7 @@ from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from hotdash_pipelines.warehouse.postgres import with_database
 
 _OURS = "raw_shopify"
+_USUAL = ("ours", "floor", "ours_onto_rows", "dlt_arrow", "dlt_arrow_adbc", "dlt_json")
 _DLT_JSON = ("dlt_json", "dlt_json_lean")
 _SCHEMAS = {"floor": "public", "dlt_arrow": "peer", "dlt_arrow_adbc": "peer"}
 _FLAT = """
@@ -225,7 +226,7 @@ def main() -> None:
         "--json-path-orders", type=int, help="fewer orders for dlt's slow JSON paths, said in the table"
     )
     parser.add_argument("--json-path-runs", type=int, default=1, help="rounds that measure dlt's slow JSON paths")
-    parser.add_argument("--paths", default=",".join(PATHS), help=f"any of {', '.join(PATHS)}")
+    parser.add_argument("--paths", default=",".join(_USUAL), help=f"any of {', '.join(PATHS)}")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "hotdash-benchmark-pages")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output instead of the table")
     given = parser.parse_args()
