@@ -146,9 +146,9 @@ def _summary(console: "Console", outcome: "Outcome", seconds: float) -> None:
         f"{outcome.warned} warned, {outcome.failed} failed, {seconds:.0f} s"
     )
     for line in [*outcome.errors, *outcome.failed_checks]:
-        console.print(
-            f"  [red]{line}[/]" if "(warning)" not in line else f"  [yellow]{line}[/]", highlight=False, markup=True
-        )
+        # As text and unwrapped: errors hold brackets and paths, and somebody greps for them.
+        colour = "yellow" if line.endswith("(warning)") else "red"
+        console.print(f"  {line}", style=colour, markup=False, highlight=False, soft_wrap=True)
 
 
 def _layer(key: str) -> tuple[int, str]:
