@@ -45,7 +45,7 @@ check: lint ## Lint, types, import rules, Docker files, generated files
 	$(BIN)/hotdash contracts dbt-sources --check
 	$(BIN)/hotdash docs --check
 
-bench: setup ## Measure ingest and load against dlt and against the floor; writes docs/performance.md's numbers
+bench: setup ## Measure ingest and load against dlt and against the floor (7 minutes)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r benchmarks/requirements.lock
 	$(BIN)/python -m benchmarks.ingest
 
@@ -56,6 +56,7 @@ docs: setup ## Write the generated parts of docs/ anew
 lock: setup ## Resolve the dependencies anew (needs the package index)
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -c requirements.lock -o docker/requirements.lock
+	echo "dlt[postgres]>=1.10" | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -c requirements.lock -o benchmarks/requirements.lock
 
 clean: ## Remove the environment, caches and build output; keeps .hotdash (your data)
 	rm -rf $(VENV) .ruff_cache .pytest_cache .import_linter_cache dbt_project/target dbt_project/logs *.egg-info build dist
