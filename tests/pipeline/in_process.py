@@ -20,10 +20,10 @@ from hotdash_pipelines.demo.credentials import write_endpoint_file
 from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.local.first_load import Outcome, outcome_of
 from hotdash_pipelines.settings import get_settings
+from hotdash_pipelines.sources import shopify
 from hotdash_pipelines.sources.chatwoot import ChatwootClient
 from hotdash_pipelines.sources.ga4 import Ga4Client
 from hotdash_pipelines.sources.http import Patience, utc_now
-from hotdash_pipelines.sources.shopify import ShopifyClient
 from tests.pipeline.stack import Stack
 
 KEY = "2026-03-08"
@@ -118,14 +118,15 @@ def open_bench(stack: Stack, store: RunningStandIn) -> Iterator[Bench]:
         bench = Bench(stack, store, defs().resolve_job_def(keys.NIGHTLY_JOB), instance, patch)
         bench.set(**{name.removeprefix("HOTDASH_").lower(): value for name, value in stack.environment.items()})
         bench.endpoint()
-        for client in (ShopifyClient, ChatwootClient, Ga4Client):
+        for client in (shopify.ShopifyClient, ChatwootClient, Ga4Client):
             patch.setitem(client.__init__.__kwdefaults__, "sleep", bench.naps.append)
             # Time passes for the clients as if they had slept, or they would never lose patience.
             patch.setitem(client.__init__.__kwdefaults__, "clock", bench.client_clock)
             patch.setitem(client.__init__.__kwdefaults__, "timeout", 0.5)
-            patch.setitem(client.__init__.__kwdefaults__, "patience", Patience(attempts=3, deadline=20.0))
+            patch.setitem(client.__init__.__kwdefaults__, "patience", Patience(attempts=3, deadline=5.0))
         patch.setattr(failures, "FIRST_WAIT_S", 0.0)
         patch.setattr(failures, "LONGEST_WAIT_S", 5.0)
+        patch.setattr(shopify, "_THROTTLE_PATIENCE_S", 5.0)
         try:
             yield bench
         finally:
