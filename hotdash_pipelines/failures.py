@@ -97,6 +97,5 @@ def dbt_failure(results: Sequence[Mapping[str, Any]]) -> str:
     # The first line only repeats the name of the model.
     reason = lines[1] if len(lines) > 1 and first["status"] == "error" else lines[0] if lines else first["status"]
     others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    kind, _, name = str(first["unique_id"]).partition(".")
-    name = name.partition(".")[2]
+    kind, _, name = str(first["unique_id"]).split(".")[:3]
     return f"dbt: {kind} {name} failed: {safe_line(reason)}{others}; mend that, then materialise again"

@@ -416,7 +416,7 @@ def test_a_model_that_cannot_be_built_is_named_with_its_error(bench: Bench) -> N
     """The table below it is gone."""
     failed = bench.execute([dg.AssetKey(["staging", "stg_ga4__landing_daily"])], KEY, KEY)
     assert told(failed) == (
-        'dbt: model hotdash.stg_ga4__landing_daily failed: relation "raw_ga4.landing_daily" does not exist; '
+        'dbt: model stg_ga4__landing_daily failed: relation "raw_ga4.landing_daily" does not exist; '
         "mend that, then materialise again"
     )
 

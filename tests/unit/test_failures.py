@@ -20,7 +20,7 @@ def test_a_dbt_failure_names_the_first_model_and_counts_the_others() -> None:
         result("t_d", "fail", "Got 3 results, configured to fail if != 0"),
     ]
     assert dbt_failure(entries) == (
-        "dbt: model hotdash.fct_b failed: no such column (and 1 more); mend that, then materialise again"
+        "dbt: model fct_b failed: no such column (and 1 more); mend that, then materialise again"
     )
     assert "t_d failed: Got 3 results" in dbt_failure(entries[3:])
 
