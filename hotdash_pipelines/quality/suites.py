@@ -24,7 +24,7 @@ _TYPES_FILE = Path(__file__).with_name("expectation_types.json")
 _SCHEMA_FILE = Path(__file__).with_name("suite.schema.json")
 
 _FLOOR = "expect_table_row_count_to_be_between"
-_ROWS_QUERY = "unexpected_rows_query"
+ROWS_QUERY = "unexpected_rows_query"
 _HOURS_FROM_NOW = "$hours_from_now"
 _DAYS_FROM_NOW = "$days_from_now"
 _COLUMN_KWARGS = ("column", "column_A", "column_B", "column_list")
@@ -205,7 +205,7 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
     for name, value in entry["kwargs"].items():
         if isinstance(value, dict) and not _is_relative(value):
             yield f'kwargs.{name}: the only objects taken are {{"{_HOURS_FROM_NOW}": n}} and {{"{_DAYS_FROM_NOW}": n}}'
-    query = entry["kwargs"].get(_ROWS_QUERY)
+    query = entry["kwargs"].get(ROWS_QUERY)
     if query is not None:
         yield from _query_problems(query)
 

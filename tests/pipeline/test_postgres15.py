@@ -1,0 +1,34 @@
+"""The same pipeline on a separate Postgres 15 server, named by HOTDASH_DATABASE_URL."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.stack import open_stack
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(400)]
+
+INVENTORY = json.loads(Path(__file__).with_name("inventory.json").read_text())
+
+
+def test_the_pipeline_passes_on_a_separate_postgres_15(postgres15: str, session_home: Path, tmp_path: Path) -> None:
+    with open_stack(None, session_home, tmp_path, admin_url=postgres15) as stack:
+        outcome = stack.up(days=1).json()
+        assert sorted(outcome["assets"]) == INVENTORY["assets"]
+        assert outcome["checks"]["failed"] == 0
+        assert outcome["checks"]["passed"] + outcome["checks"]["warned"] == len(INVENTORY["checks"])
+        ((version,),) = stack.query("show server_version_num")
+        assert 150000 <= int(version) < 160000
+        assert stack.query_dagster("select count(*) from runs where status = 'SUCCESS'") == [(1,)]
+        ((orders,),) = stack.query("select sum(order_count) from metrics.agg_sales_daily")
+        assert orders == outcome["assets"]["marts_core/fct_order"]
+        assert not (tmp_path / "postgres").exists()
+
+
+def test_a_start_of_the_embedded_server_is_refused_then(postgres15: str, session_home: Path, tmp_path: Path) -> None:
+    with open_stack(None, session_home, tmp_path, admin_url=postgres15) as stack:
+        stack.run("db", "up")
+        assert stack.run("db", "down").code == 3
+        assert not (tmp_path / "postgres").exists()
+        assert json.loads(stack.run("db", "status", "--json").out)["version"] == 15
