@@ -115,7 +115,8 @@ class EmbeddedPostgres:
             self._stop()
             data = self._data()
             if data is not None and data.parent != self.folder:
-                shutil.rmtree(data.parent)
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(data.parent)
         shutil.rmtree(self.folder)
 
     def status(self) -> ServerStatus:

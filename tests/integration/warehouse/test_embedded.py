@@ -415,3 +415,13 @@ def _until(holds: Callable[[], bool], seconds: float = 10) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.02)
+
+
+def test_a_home_whose_data_is_gone_can_still_be_destroyed(own_server: EmbeddedPostgres) -> None:
+    own_server.up()
+    data = own_server.status().data
+    assert data
+    own_server.down()
+    shutil.rmtree(data.parent)
+    own_server.destroy()
+    assert not own_server.folder.exists()
