@@ -7,6 +7,7 @@ Does not belong here: assertions about the pipeline, stacks on the test session'
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from typing import Any, Self
 import psutil
 
 from hotdash_pipelines.local.children import free_port
+from hotdash_pipelines.settings import PROJECT_ROOT
 from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from tests.pipeline.stack import NOW, SEED, Ran
 
@@ -220,6 +222,17 @@ class Stopped:
     code: int
     left_behind: list[str]
     endpoint: dict[str, Any]
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """Every tracked file, without environment and build output."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT_ROOT, capture_output=True, check=True).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        if (PROJECT_ROOT / name).exists():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT_ROOT / name, target)
+    return folder
 
 
 @contextmanager

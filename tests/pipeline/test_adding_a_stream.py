@@ -1,0 +1,135 @@
+"""A stream is three files: docs/how-to/add-a-stream.md done to a copy of the project, with Chatwoot's labels."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotdash_pipelines.settings import PROJECT_ROOT
+from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.postgres import connect
+from tests.pipeline.homes import Home, copy_of_the_project
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(400)]
+
+CONTRACT = """
+source: chatwoot
+stream: labels
+version: 1
+owner: team:support
+semantics: snapshot
+late_after_hours: 30
+refetch_days: 1
+description: One row is one label as last listed.
+records: payload
+key: [label_id]
+ignore: ["*"]
+fields:
+  label_id: {type: int64, path: id, nullable: false, description: "Chatwoot's id of the label."}
+  title: {type: string, path: title, nullable: false, description: "Text of the label."}
+"""
+FETCH = '''
+
+@fetches("chatwoot", "labels")
+def fetch_labels(client: ChatwootClient, _contract: Contract, _window: Window) -> Fetched:
+    """All labels as they stand now."""
+    return _listing(client, "labels")
+'''
+MODEL = """
+with source as (
+    select * from {{ source('raw_chatwoot', 'labels') }}
+)
+
+select project_key, label_id, lower(title) as title from source
+"""
+MODEL_YAML = """
+  - name: stg_chatwoot__labels
+    description: One row is one label as last listed.
+    config:
+      meta:
+        grain: project_key, label_id
+    data_tests:
+      - unique_combination:
+          name: stg_chatwoot__labels_rows_are_unique
+          arguments:
+            columns: [project_key, label_id]
+    columns:
+      - name: project_key
+        description: Slug of the store.
+      - name: label_id
+        description: Chatwoot's id of the label.
+      - name: title
+        description: Text of the label in small letters.
+"""
+
+
+LAYERS = {"lake_chatwoot": "labels", "raw_chatwoot": "labels", "staging": "stg_chatwoot__labels"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with a contract, a fetch function and a staging model more."""
+    root = copy_of_the_project(tmp_path_factory.mktemp("project") / "hotdash")
+    staging = root / "dbt_project" / "models" / "staging" / "chatwoot"
+    (root / "hotdash_pipelines" / "contracts" / "chatwoot" / "labels.yaml").write_text(CONTRACT)
+    with (root / "hotdash_pipelines" / "sources" / "chatwoot_streams.py").open("a") as functions:
+        functions.write(FETCH)
+    (staging / "stg_chatwoot__labels.sql").write_text(MODEL)
+    with (staging / "_chatwoot__models.yml").open("a") as models:
+        models.write(MODEL_YAML)
+    return root
+
+
+@pytest.fixture(scope="module")
+def home(project: Path) -> Home:
+    """A home that runs the copy."""
+    return Home(project.parent / "home", {"PYTHONPATH": str(project)}, folder=project)
+
+
+def test_the_guide_names_this_test() -> None:
+    assert "tests/pipeline/test_adding_a_stream.py" in (PROJECT_ROOT / "docs/how-to/add-a-stream.md").read_text()
+
+
+def found(home: Home, statement: str) -> list[tuple[Any, ...]]:
+    server = EmbeddedPostgres(home.path)
+    server.up()
+    with connect(server.url()) as conn:
+        return conn.execute(statement).fetchall()
+
+
+def test_a_contract_without_its_dbt_source_fails_the_check(home: Home, project: Path) -> None:
+    sources = project / "dbt_project/models/staging/chatwoot/_chatwoot__sources.yml"
+    before = sources.read_text()
+    assert home.run("contracts", "dbt-sources", "--check").code == 1
+    assert sources.read_text() == before
+    assert home.run("contracts", "dbt-sources").code == 0
+    assert "One row is one label" in sources.read_text()
+    assert home.run("contracts", "dbt-sources", "--check").code == 0
+
+
+def test_three_files_make_assets_checks_a_table_and_staged_rows(home: Home, project: Path) -> None:
+    assert home.run("contracts", "dbt-sources").code == 0
+    try:
+        ran = home.up(1)
+        assert ran.code == 0, ran.err
+        assets = ran.json()["assets"]
+        ((rows,),) = found(home, "select count(*) from raw_chatwoot.labels")
+        assert rows > 0
+        assert {assets[f"{layer}/{name}"] for layer, name in LAYERS.items()} == {rows}
+        titles = found(home, "select title from staging.stg_chatwoot__labels")
+        assert [title for (title,) in titles if title != title.lower()] == []
+        ((comment,),) = found(home, "select obj_description('raw_chatwoot.labels'::regclass)")
+        assert "One row is one label" in comment
+        checks = {name for (name,) in found(home, "select check_name from ops.check_results where asset ~ 'labels'")}
+        assert checks == {
+            "row_counts_match_the_source",
+            "all_fields_and_values_are_known",
+            "stg_chatwoot__labels_rows_are_unique",
+        }
+    finally:
+        home.destroy()
+
+
+def test_nothing_of_the_toy_stream_is_in_the_shipped_project() -> None:
+    assert not list((PROJECT_ROOT / "hotdash_pipelines" / "contracts").rglob("labels.yaml"))
+    assert "fetch_labels" not in (PROJECT_ROOT / "hotdash_pipelines/sources/chatwoot_streams.py").read_text()

@@ -1,0 +1,102 @@
+"""The pipeline for an ordinary user, and for root in a clone below a private folder: both load a day."""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hotdash_pipelines.warehouse.binaries import reaches, server_user
+from tests.pipeline.homes import Home, copy_of_the_project
+
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("pipeline-b"),
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else"),
+]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in the machine's temporary one, private to root as a home directory is."""
+    made = Path(tempfile.mkdtemp(prefix="hotdash-users-"))
+    yield made
+    shutil.rmtree(made)
+
+
+def modes(*paths: Path) -> dict[str, str]:
+    return {str(path): oct(stat.S_IMODE(path.stat().st_mode)) for path in paths}
+
+
+def python_for(become: tuple[str, ...], folder: Path) -> Path:
+    """An interpreter that the other user can start, with this environment's packages; skips where there is none."""
+
+    def starts(python: str) -> bool:
+        # Through a shell: setpriv itself still has the right to start what is root's alone.
+        probe = [*become, "sh", "-c", 'exec "$0" -c "import encodings"', python]
+        return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+    if starts(sys.executable):
+        return Path(sys.executable)
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    others = [str(place) for place in (Path("/usr/bin") / name, Path("/usr/local/bin") / name) if place.exists()]
+    chosen = next(filter(starts, others), None)
+    if chosen is None:
+        pytest.skip(f"no {name} that an ordinary user can start")
+    environment = folder / "venv"
+    subprocess.run([chosen, "-m", "venv", "--without-pip", environment], check=True)
+    python, packages = environment / "bin" / "python", sysconfig.get_path("purelib")
+    (environment / "lib" / name / "site-packages" / "shared.pth").write_text(
+        f"import site; site.addsitedir({packages!r})"
+    )
+    dbt = (Path(sys.executable).parent / "dbt").read_text().split("\n", 1)[1]
+    (environment / "bin" / "dbt").write_text(f"#!{python}\n{dbt}")
+    (environment / "bin" / "dbt").chmod(0o755)
+    return python
+
+
+def test_an_ordinary_user_loads_a_day_in_a_clone_of_its_own(folder: Path) -> None:
+    user = pwd.getpwnam("nobody")
+    become = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--no-new-privs")
+    folder.chmod(0o755)
+    python = python_for(become, folder)
+    clone = copy_of_the_project(folder / "clone")
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    settings = {"PYTHONPATH": str(clone), "HOME": str(folder)}
+    home = Home(clone / ".hotdash", settings, (*become, str(python), "-m", "hotdash_pipelines.cli"), folder=clone)
+    try:
+        ran = home.up(1)
+        assert ran.code == 0, ran.err
+        assert ran.json()["checks"]["failed"] == 0
+        assert home.left_behind() == []
+        assert {path.stat().st_uid for path in home.path.rglob("*")} == {user.pw_uid}
+    finally:
+        home.destroy()
+
+
+def test_root_loads_a_day_in_a_clone_below_a_private_folder_and_no_mode_changes(folder: Path) -> None:
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not reaches(server_user(), folder)
+    clone = copy_of_the_project(folder / "work" / "clone")
+    parents = (Path("/"), Path(tempfile.gettempdir()), Path("/var/lib"), folder, folder / "work", clone)
+    before = modes(*parents)
+    home = Home(clone / ".hotdash", {"PYTHONPATH": str(clone)}, folder=clone)
+    try:
+        ran = home.up(1)
+        assert ran.code == 0, ran.err
+        assert ran.json()["checks"]["failed"] == 0
+        assert home.left_behind() == []
+        assert modes(*parents) == before
+    finally:
+        home.destroy()
+    assert modes(*parents) == before
