@@ -204,7 +204,7 @@ def dlt_arrow_adbc(url: str, folder: Path, scratch: Path) -> Timed:
 
 
 def _dlt_arrow(url: str, folder: Path, scratch: Path, file_format: Literal["parquet"] | None) -> Timed:
-    import dlt
+    import dlt  # pyright: ignore[reportMissingImports] - a peer, not a dependency
 
     from benchmarks.paths import orders_contract
     from hotdash_pipelines.contracts.arrow import table_schema
@@ -259,7 +259,7 @@ def dlt_json_lean(url: str, folder: Path, scratch: Path) -> Timed:
 def _dlt_json(
     url: str, folder: Path, scratch: Path, disposition: Literal["merge", "append"], *, drop_parts: bool
 ) -> Timed:
-    import dlt
+    import dlt  # pyright: ignore[reportMissingImports] - a peer, not a dependency
 
     @dlt.resource(name="orders", write_disposition=disposition, primary_key="legacyResourceId")
     def orders() -> Iterator[Any]:
@@ -277,7 +277,7 @@ def _dlt_json(
 def _pipeline(
     url: str, scratch: Path, resource: Callable[[], Any], file_format: Literal["parquet"] | None = None
 ) -> Timed:
-    import dlt
+    import dlt  # pyright: ignore[reportMissingImports] - a peer, not a dependency
 
     pipeline = dlt.pipeline(
         "orders", destination=dlt.destinations.postgres(url), dataset_name="peer", pipelines_dir=str(scratch / "dlt")
