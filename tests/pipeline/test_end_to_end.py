@@ -60,7 +60,8 @@ def test_what_up_counted_is_what_the_tables_hold(loaded: Stack) -> None:
 
 
 def test_every_check_is_kept_with_its_verdict(loaded: Stack) -> None:
-    kept = dict(loaded.query("select passed, count(*) from ops.check_results group by passed"))
+    of_first_run = "where run_id = (select run_id from ops.check_results order by id limit 1)"
+    kept = dict(loaded.query(f"select passed, count(*) from ops.check_results {of_first_run} group by passed"))
     checks = loaded.outcome["checks"]
     assert kept[True] == checks["passed"]
     assert kept.get(False, 0) == checks["failed"] + checks["warned"]
