@@ -33,7 +33,7 @@ SCALE = 0.002
 _MARK = "HOTDASH_TEST_MARK"
 
 
-def until(what: str, is_so: Callable[[], bool], seconds: float = 120) -> None:
+def until(what: str, is_so: Callable[[], bool], seconds: float = 300) -> None:
     """Wait for something; AssertionError naming it when the time is over."""
     deadline = time.monotonic() + seconds
     while not is_so():
@@ -81,7 +81,7 @@ class Command:
         """Standard error so far."""
         return (self._folder / "err").read_text()
 
-    def says(self, text: str, seconds: float = 120) -> None:
+    def says(self, text: str, seconds: float = 300) -> None:
         """Wait until standard error holds the text; AssertionError when the command ends first."""
 
         def is_said() -> bool:
