@@ -14,11 +14,11 @@ from tests.pipeline.stack import NOW, Stack, open_stack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at the served home comes first, then what looks at it after it was stopped, then the rest."""
+    """First what looks at the served home, then at the same home stopped, then spoiled; then the rest."""
 
     def turn(item: pytest.Item) -> int:
         names = getattr(item, "fixturenames", ())
-        return 1 if "stopped" in names else 0 if "served" in names else 2
+        return 2 if "spoiled" in names else 1 if "stopped" in names else 0 if "served" in names else 3
 
     items.sort(key=turn)
 

@@ -1,14 +1,19 @@
 """A stream is three files: docs/how-to/add-a-stream.md done to a copy of the project, with Chatwoot's labels."""
 
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hotdash_pipelines.settings import PROJECT_ROOT
+from hotdash_pipelines.warehouse.binaries import reaches, server_user
 from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.pipeline.homes import Home, copy_of_the_project
+from tests.pipeline.stack import Ran
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(400)]
 
@@ -81,9 +86,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def home(project: Path) -> Home:
-    """A home that runs the copy."""
-    return Home(project.parent / "home", {"PYTHONPATH": str(project)}, folder=project)
+def home(project: Path) -> Iterator[Home]:
+    """A home below the copy, as after a clone."""
+    home = Home(project / ".hotdash", {"PYTHONPATH": str(project)}, folder=project)
+    yield home
+    home.destroy()
+
+
+@pytest.fixture(scope="module")
+def parents(project: Path) -> dict[Path, int]:
+    """Every folder above the copy with its mode before anything ran."""
+    return {folder: folder.stat().st_mode for folder in (project, *project.parents, Path("/var/lib"))}
+
+
+@pytest.fixture(scope="module")
+def ran(home: Home, parents: dict[Path, int]) -> Ran:
+    """A day loaded by the copy."""
+    assert home.run("contracts", "dbt-sources").code == 0
+    return home.up(1)
 
 
 def test_the_guide_names_this_test() -> None:
@@ -107,27 +127,31 @@ def test_a_contract_without_its_dbt_source_fails_the_check(home: Home, project: 
     assert home.run("contracts", "dbt-sources", "--check").code == 0
 
 
-def test_three_files_make_assets_checks_a_table_and_staged_rows(home: Home, project: Path) -> None:
-    assert home.run("contracts", "dbt-sources").code == 0
-    try:
-        ran = home.up(1)
-        assert ran.code == 0, ran.err
-        assets = ran.json()["assets"]
-        ((rows,),) = found(home, "select count(*) from raw_chatwoot.labels")
-        assert rows > 0
-        assert {assets[f"{layer}/{name}"] for layer, name in LAYERS.items()} == {rows}
-        titles = found(home, "select title from staging.stg_chatwoot__labels")
-        assert [title for (title,) in titles if title != title.lower()] == []
-        ((comment,),) = found(home, "select obj_description('raw_chatwoot.labels'::regclass)")
-        assert "One row is one label" in comment
-        checks = {name for (name,) in found(home, "select check_name from ops.check_results where asset ~ 'labels'")}
-        assert checks == {
-            "row_counts_match_the_source",
-            "all_fields_and_values_are_known",
-            "stg_chatwoot__labels_rows_are_unique",
-        }
-    finally:
-        home.destroy()
+def test_three_files_make_assets_checks_a_table_and_staged_rows(home: Home, ran: Ran) -> None:
+    assert ran.code == 0, ran.err
+    assets = ran.json()["assets"]
+    ((rows,),) = found(home, "select count(*) from raw_chatwoot.labels")
+    assert rows > 0
+    assert {assets[f"{layer}/{name}"] for layer, name in LAYERS.items()} == {rows}
+    titles = found(home, "select title from staging.stg_chatwoot__labels")
+    assert [title for (title,) in titles if title != title.lower()] == []
+    ((comment,),) = found(home, "select obj_description('raw_chatwoot.labels'::regclass)")
+    assert "One row is one label" in comment
+    checks = {name for (name,) in found(home, "select check_name from ops.check_results where asset ~ 'labels'")}
+    assert checks == {
+        "row_counts_match_the_source",
+        "all_fields_and_values_are_known",
+        "stg_chatwoot__labels_rows_are_unique",
+    }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as another user")
+def test_root_ran_it_below_a_private_folder_and_no_mode_changed(parents: dict[Path, int], ran: Ran) -> None:
+    """As in a clone below a 0700 home directory: the server's user cannot even enter."""
+    assert ran.code == 0
+    assert any(stat.S_IMODE(mode) == 0o700 for mode in parents.values())
+    assert not reaches(server_user(), next(iter(parents)))
+    assert {folder: folder.stat().st_mode for folder in parents} == parents
 
 
 def test_nothing_of_the_toy_stream_is_in_the_shipped_project() -> None:

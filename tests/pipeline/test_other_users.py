@@ -1,9 +1,8 @@
-"""The pipeline for an ordinary user, and for root in a clone below a private folder: both load a day."""
+"""The pipeline for an ordinary user in a clone of its own. Root below a private folder: test_adding_a_stream.py."""
 
 import os
 import pwd
 import shutil
-import stat
 import subprocess
 import sys
 import sysconfig
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.warehouse.binaries import reaches, server_user
 from tests.pipeline.homes import Home, copy_of_the_project
 
 pytestmark = [
@@ -27,14 +25,10 @@ pytestmark = [
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder in the machine's temporary one, private to root as a home directory is."""
+    """A folder in the machine's temporary one, unlike pytest's own below nothing private."""
     made = Path(tempfile.mkdtemp(prefix="hotdash-users-"))
     yield made
     shutil.rmtree(made)
-
-
-def modes(*paths: Path) -> dict[str, str]:
-    return {str(path): oct(stat.S_IMODE(path.stat().st_mode)) for path in paths}
 
 
 def python_for(become: tuple[str, ...], folder: Path) -> Path:
@@ -82,21 +76,3 @@ def test_an_ordinary_user_loads_a_day_in_a_clone_of_its_own(folder: Path) -> Non
         assert {path.stat().st_uid for path in home.path.rglob("*")} == {user.pw_uid}
     finally:
         home.destroy()
-
-
-def test_root_loads_a_day_in_a_clone_below_a_private_folder_and_no_mode_changes(folder: Path) -> None:
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert not reaches(server_user(), folder)
-    clone = copy_of_the_project(folder / "work" / "clone")
-    parents = (Path("/"), Path(tempfile.gettempdir()), Path("/var/lib"), folder, folder / "work", clone)
-    before = modes(*parents)
-    home = Home(clone / ".hotdash", {"PYTHONPATH": str(clone)}, folder=clone)
-    try:
-        ran = home.up(1)
-        assert ran.code == 0, ran.err
-        assert ran.json()["checks"]["failed"] == 0
-        assert home.left_behind() == []
-        assert modes(*parents) == before
-    finally:
-        home.destroy()
-    assert modes(*parents) == before

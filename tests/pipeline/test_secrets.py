@@ -169,7 +169,7 @@ def test_secrets_are_kept_in_files_that_only_their_owner_reads(served: Served) -
 
 
 def test_a_planted_secret_is_found_in_a_log_a_table_and_an_argument(
-    stopped: Stopped, failing: Ran, tmp_path: Path
+    stopped: Stopped, spoiled: Ran, tmp_path: Path
 ) -> None:
     """The search itself: each kind of place, and a value that Dagster stores compressed."""
     secrets = {"planted": b"hunter2-hunter2-hunter2"}
@@ -185,7 +185,7 @@ def test_a_planted_secret_is_found_in_a_log_a_table_and_an_argument(
 
 
 @pytest.fixture(scope="module")
-def failing(stopped: Stopped) -> Ran:
+def spoiled(stopped: Stopped) -> Ran:
     """Another load, after a row was planted that breaks checks on every layer and carries a person's e-mail address."""
     server = EmbeddedPostgres(stopped.home.path)
     server.up()
@@ -208,7 +208,7 @@ def failing(stopped: Stopped) -> Ran:
 
 
 @pytest.fixture(scope="module")
-def failed_server(stopped: Stopped, failing: Ran) -> Iterator[EmbeddedPostgres]:
+def failed_server(stopped: Stopped, spoiled: Ran) -> Iterator[EmbeddedPostgres]:
     server = EmbeddedPostgres(stopped.home.path)
     server.up()
     yield server
@@ -216,10 +216,10 @@ def failed_server(stopped: Stopped, failing: Ran) -> Iterator[EmbeddedPostgres]:
 
 
 def test_failed_checks_end_up_with_code_1_and_no_address_of_a_customer(
-    failing: Ran, failed_server: EmbeddedPostgres
+    spoiled: Ran, failed_server: EmbeddedPostgres
 ) -> None:
     """The checks that failed saw the address; results, events and the alert must not hold it, nor any other."""
-    assert failing.code == 1
+    assert spoiled.code == 1
     with connect(failed_server.url()) as conn:
         (kept,) = conn.execute("select count(*) from raw_shopify.orders where email = %s", (PLANTED,)).fetchone()
         failures = conn.execute("select count(*) from ops.check_results where not passed").fetchone()
@@ -232,11 +232,11 @@ def test_failed_checks_end_up_with_code_1_and_no_address_of_a_customer(
     for place, content in [*rows(failed_server.url(), "ops"), *rows(failed_server.url("dagster"), "public")]:
         found = {match for match in address.findall(content) if not match.endswith(service_accounts)}
         assert not found, f"{place}: {found}"
-    assert PLANTED not in failing.err
-    assert PLANTED not in failing.out
+    assert PLANTED not in spoiled.err
+    assert PLANTED not in spoiled.out
 
 
-def test_no_log_holds_the_planted_address(stopped: Stopped, failing: Ran) -> None:
+def test_no_log_holds_the_planted_address(stopped: Stopped, spoiled: Ran) -> None:
     needle = {"planted address": PLANTED.encode()}
     looked = ((place, content) for place, content in files(stopped.home) if "/lake/" not in place)
     assert leaks(looked, needle) == []
