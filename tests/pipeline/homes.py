@@ -92,7 +92,7 @@ class Command:
 
         until(f"{text!r} on standard error", is_said, seconds)
 
-    def end(self, number: int | None = None, seconds: float = 60) -> int:
+    def end(self, number: int | None = None, seconds: float = 120) -> int:
         """Send the signal, if one is given, and wait for the exit code."""
         if number is not None:
             self.process.send_signal(number)
@@ -150,7 +150,7 @@ class Home:
             )
         return Command(process, folder)
 
-    def run(self, *arguments: str, settings: Mapping[str, str] | None = None, seconds: float = 200) -> Ran:
+    def run(self, *arguments: str, settings: Mapping[str, str] | None = None, seconds: float = 400) -> Ran:
         """Run `hotdash <arguments>` to its end."""
         command = self.start(*arguments, settings=settings)
         return Ran(command.end(seconds=seconds), command.out, command.err)

@@ -62,7 +62,7 @@ class Stack:
             "HOTDASH_DEMO_SEED": str(SEED),
         }
 
-    def run(self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = 240) -> Ran:
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = 400) -> Ran:
         """Run `hotdash <arguments>` to its end."""
         finished = subprocess.run(
             [sys.executable, "-m", "hotdash_pipelines.cli", *arguments],

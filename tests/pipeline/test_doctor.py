@@ -13,7 +13,7 @@ from hotdash_pipelines.cli.doctor import Diagnosis, examine
 from hotdash_pipelines.settings import Settings
 from tests.pipeline.homes import Home, Served
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(900)]
 
 SUBJECTS = ["python", "sqlalchemy", "dbt-core", "great-expectations", "disk", "port", "warehouse", "lake"]
 SUBJECTS += ["shopify", "chatwoot", "ga4", "slack"]

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.pipeline,
     pytest.mark.slow,
     pytest.mark.xdist_group("pipeline-b"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else"),
 ]
 
