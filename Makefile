@@ -30,7 +30,9 @@ run: setup ## Load the last 14 days and serve the Dagster UI (stand-in store unl
 	@$(BIN)/hotdash up
 
 test: setup ## Run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	@# Tests that start whole stacks feel each other on two cores: what failed side by side is run once more, alone.
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS) \
+		|| $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(TESTS)
 
 lint: setup ## Format and style only
 	$(BIN)/ruff check .
