@@ -30,9 +30,7 @@ run: setup ## Load the last 14 days and serve the Dagster UI (stand-in store unl
 	@$(BIN)/hotdash up
 
 test: setup ## Run every test
-	@# Tests that start whole stacks feel each other on two cores: what failed side by side is run once more, alone.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS) \
-		|| $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
 lint: setup ## Format and style only
 	$(BIN)/ruff check .
