@@ -95,17 +95,25 @@ def is_off(manifest: lake.Manifest) -> bool:
     return expected is not None and abs(expected - landed) > COUNT_TOLERANCE * max(expected, landed)
 
 
-def is_due(contract: Contract, window: Window, newest: Window, held: lake.Manifest | None) -> bool:
+def is_due(
+    contract: Contract,
+    window: Window,
+    newest: Window,
+    held: lake.Manifest | None,
+    just_read_since: datetime | None = None,
+) -> bool:
     """Whether a routine run fetches this window: it is missing, short, by another contract, or may still change.
 
     `newest` is the last complete day. A window may change for `refetch_days` days; a listing (`snapshot`) shows only
-    the present, so only the newest window can be fetched.
+    the present, so only the newest window can be fetched. A sound window fetched after `just_read_since` can wait.
     """
-    if contract.semantics == "snapshot":
-        return window.key == newest.key
+    if contract.semantics == "snapshot" and window.key != newest.key:
+        return False
     if held is None or held.contract_digest != contract.digest or is_off(held):
         return True
-    return (newest.day - window.day).days < contract.refetch_days
+    if just_read_since is not None and held.fetched_at > just_read_since:
+        return False
+    return contract.semantics == "snapshot" or (newest.day - window.day).days < contract.refetch_days
 
 
 def load_windows(

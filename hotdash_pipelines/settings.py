@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     )
     lake_url: str | None = Field(default=None, description="`s3://bucket/prefix` or a folder; unset: `<home>/lake`.")
     s3_endpoint_url: str | None = Field(default=None, description="S3-compatible endpoint other than AWS.")
+    reread_after_minutes: float = Field(
+        default=15,
+        ge=0,
+        description="A nightly run or `hotdash up` does not read a window again that was read this recently.",
+    )
     raw_pages_days: int = Field(default=30, description="How long raw responses are kept beside the Parquet files.")
 
     shopify_shop: str | None = Field(default=None, description="Shop domain, such as `my-store.myshopify.com`.")

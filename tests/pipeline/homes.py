@@ -124,6 +124,7 @@ class Home:
             "HOTDASH_FIXED_NOW": NOW.isoformat(),
             "HOTDASH_DEMO_SCALE": str(SCALE),
             "HOTDASH_DEMO_SEED": str(SEED),
+            "HOTDASH_REREAD_AFTER_MINUTES": "0",
             "HOTDASH_WEBSERVER_PORT": str(self.port),
             _MARK: self._mark,
             **self._settings,

@@ -305,6 +305,15 @@ def test_a_window_shorter_than_the_source_counted_is_not_loaded_and_is_read_agai
     assert rows_of(bench.state(ORDERS)) > 0
 
 
+def test_a_routine_run_does_not_read_again_what_was_read_just_now(bench: Bench) -> None:
+    assert bench.run(ORDERS).success
+    loaded = bench.state(ORDERS)
+    bench.plant("status", "shopify", None, status=500)
+    assert bench.run(ORDERS, refetch=keys.REFETCH_DUE).success
+    assert bench.state(ORDERS) == loaded
+    told(bench.run(ORDERS))
+
+
 def test_a_full_disk_leaves_the_partition_as_it_was(
     bench: Bench, clean: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """Which windows a routine run fetches, and how far back it looks."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -65,6 +65,18 @@ def test_of_a_listing_only_the_newest_window_can_be_fetched(contracts: dict[str,
     products = contracts["shopify/products"]
     assert is_due(products, NEWEST, NEWEST, held(products, NEWEST.key))
     assert not is_due(products, window_of("2026-03-08", ZONE), NEWEST, None)
+
+
+def test_a_window_that_was_just_read_can_wait_unless_it_is_unsound(contracts: dict[str, Contract]) -> None:
+    orders, products = contracts["shopify/orders"], contracts["shopify/products"]
+    for contract in (orders, products):
+        sound = held(contract, NEWEST.key)
+        before, after = sound.fetched_at - timedelta(seconds=1), sound.fetched_at
+        assert not is_due(contract, NEWEST, NEWEST, sound, just_read_since=before)
+        assert is_due(contract, NEWEST, NEWEST, sound, just_read_since=after)
+        assert is_due(contract, NEWEST, NEWEST, None, just_read_since=before)
+        assert is_due(contract, NEWEST, NEWEST, replace(sound, contract_digest="other"), just_read_since=before)
+        assert is_due(contract, NEWEST, NEWEST, replace(sound, expected_rows=5), just_read_since=before)
 
 
 def test_windows_follow_the_store_through_the_change_of_clocks() -> None:

@@ -53,14 +53,16 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         now, store, zone = clock.now(), lake.store(), settings.zone
         newest = window_of(last_complete_day(now, zone).isoformat(), zone)
-        only_due = context.run.tags.get(keys.REFETCH_TAG) == keys.REFETCH_DUE or contract.semantics == "snapshot"
+        routine = context.run.tags.get(keys.REFETCH_TAG) == keys.REFETCH_DUE
+        only_due = routine or contract.semantics == "snapshot"
+        just_read_since = now - timedelta(minutes=settings.reread_after_minutes) if routine else None
         done: list[Ingested] = []
         where = windows_of(contract, context.partition_keys)
         with one_line_errors(context.op_execution_context, where), sources.client(contract.source) as client:
             for partition_key in context.partition_keys:
                 window = window_of(partition_key, zone)
                 held = read_manifest(store, contract, project.key(), partition_key)
-                if only_due and not is_due(contract, window, newest, held):
+                if only_due and not is_due(contract, window, newest, held, just_read_since):
                     done.append(Ingested(partition_key, held, was_fetched=False))
                     continue
                 fetch = fetcher(contract.source, contract.stream)
