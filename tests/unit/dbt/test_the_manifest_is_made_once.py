@@ -1,4 +1,4 @@
-"""The manifest under what happens to it on a new machine: many processes at once, a kill, a model that cannot be parsed."""
+"""The manifest on a busy machine: many processes at once, a kill, a model that cannot be parsed."""
 
 import json
 import signal
@@ -103,7 +103,7 @@ def test_a_parse_that_is_killed_leaves_nothing_that_is_taken_for_a_manifest(proj
 def test_a_model_that_cannot_be_parsed_is_told_and_keeps_the_last_manifest(project: Path) -> None:
     manifest = prepare_manifest(project)
     (project / "models" / "one.sql").write_text("broken")
-    with pytest.raises(ManifestError, match="models/one.sql: syntax error"):
+    with pytest.raises(ManifestError, match=r"models/one\.sql: syntax error"):
         prepare_manifest(project)
     assert json.loads(manifest.read_text())["model"] == "select 1"
     (project / "models" / "one.sql").write_text("select 1")
