@@ -1,0 +1,10 @@
+drop table agent.support_curated_replies;
+drop table agent.observability_logs;
+drop table agent.decision_sync_event_logs;
+drop table agent.facts;
+drop table agent.agent_queries;
+drop table agent.agent_feedback;
+drop table agent.agent_approvals;
+drop function agent.refuse_change();
+drop function agent.decide_once();
+drop function agent.touch_updated_at();
