@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from hotdash_pipelines.cli import contracts, db, demo, docs, doctor, up
+from hotdash_pipelines.cli import contracts, db, demo, docs, doctor, schema, up
 
 app = typer.Typer(
     name="hotdash",
@@ -23,6 +23,7 @@ app.command("doctor")(doctor.doctor)
 app.command("dbt", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(db.dbt)
 app.command("docs")(docs.docs)
 app.add_typer(db.app, name="db")
+app.add_typer(schema.app, name="schema")
 app.add_typer(demo.app, name="demo")
 app.add_typer(contracts.app, name="contracts")
 

@@ -4,9 +4,11 @@ Belongs here: finding the programs without importing the wheel, copying them to 
 choosing that user. Does not belong here: starting and stopping a server (embedded.py).
 """
 
+import contextlib
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -138,3 +140,37 @@ def _open_to_readers(tree: Path) -> None:
 def client_tool(name: str) -> Path:
     """A client program of the wheel (psql, pg_dump, pg_restore), run as the caller."""
     return wheel_install() / "bin" / name
+
+
+def tool_for_server(name: str, major: int) -> Path:
+    """A client program that fits a server: of its own major version where there is one, else the next newer.
+
+    An older pg_dump refuses the server, and what a newer one writes may not load into it. A system's program goes
+    before the wheel's, which is built without TLS. Raises EmbeddedPostgresError when every one found is older.
+    """
+    found = [*sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), *_on_path(name)]
+    with contextlib.suppress(EmbeddedPostgresError):
+        found.append(client_tool(name))
+    fitting = [(version, place, path) for place, path in enumerate(found) if (version := _major(path)) >= major]
+    if not fitting:
+        raise EmbeddedPostgresError(
+            f"no {name} of Postgres {major} or newer is installed here: "
+            f"install postgresql-client-{major}, or run `make setup`"
+        )
+    return min(fitting)[2]
+
+
+def _on_path(name: str) -> list[Path]:
+    path = shutil.which(name)
+    return [Path(path)] if path else []
+
+
+@cache
+def _major(program: Path) -> int:
+    """The major version that a program says it has; 0 for one that does not run."""
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - fixed
+    except OSError:
+        return 0
+    match = re.search(r"\(PostgreSQL\)\s+(\d+)", done.stdout)
+    return int(match[1]) if match else 0

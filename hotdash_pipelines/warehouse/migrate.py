@@ -6,8 +6,9 @@ tables (ddl.py).
 A database that is up to date costs one connection and one query: Alembic is imported only when there is work.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ _LOCK = 0x686F74_64617368
 _LOCK_TIMEOUT = "30s"
 _OLDEST_SERVER = 150000
 
-_BOOKKEEPING = """
+BOOKKEEPING = """
 create schema if not exists ops;
 create table if not exists ops.schema_migrations (
     revision text primary key,
@@ -51,34 +52,73 @@ def migrate(url: str, folder: Path = VERSIONS) -> list[str]:
             return []
         _check_server(conn, url)
         with _locked(conn):
-            conn.execute(_BOOKKEEPING)
+            conn.execute(BOOKKEEPING)
             pending = _pending(conn, known)
             if pending:
                 _run_alembic(url, folder, "upgrade", known[-1].revision)
             return [migration.revision for migration in pending]
 
 
-def rollback(url: str, revision: str | None, folder: Path = VERSIONS) -> list[str]:
+def rollback(
+    url: str,
+    revision: str | None,
+    folder: Path = VERSIONS,
+    before: "Callable[[psycopg.Connection[Any], list[Migration]], None] | None" = None,
+) -> list[str]:
     """Undo every migration after `revision` (None: all of them), newest first; returns the revisions undone.
 
-    A rollback drops what its migration made, rows included.
+    A rollback drops what its migration made, rows included; rollback.py asks first. All of it is one transaction.
+    `before` is called inside that transaction with the migrations to undo; when it raises, nothing was changed.
     """
-    known = migrations(folder)
-    if revision is not None and revision not in {migration.revision for migration in known}:
-        raise MigrationError(f"there is no migration {revision}: the newest is {known[-1].revision}")
     with connect(url, autocommit=True) as conn, _locked(conn):
-        conn.execute(_BOOKKEEPING)
-        _pending(conn, known)
-        undone = [applied for applied in sorted(_applied(conn), reverse=True) if revision is None or applied > revision]
+        undone = _to_undo(conn, revision, folder)
         if undone:
-            _run_alembic(url, folder, "downgrade", revision or "base")
-        return undone
+            _run_alembic(url, folder, "downgrade", revision or "base", lambda raw: before and before(raw, undone))
+        return [migration.revision for migration in undone]
+
+
+def pending(url: str, folder: Path = VERSIONS) -> list[Migration]:
+    """The migrations that `migrate` would apply, oldest first. Raises as `migrate` does; changes nothing."""
+    with connect(url, autocommit=True) as conn:
+        found = _pending(conn, migrations(folder))
+        _check_server(conn, url)
+        return found
+
+
+def to_undo(url: str, revision: str | None, folder: Path = VERSIONS) -> list[Migration]:
+    """The migrations that `rollback` would undo, newest first. Raises as `rollback` does; changes nothing."""
+    with connect(url, autocommit=True) as conn:
+        return _to_undo(conn, revision, folder)
 
 
 def current(url: str) -> str | None:
     """The newest migration of a database, None when it has none."""
     with connect(url, autocommit=True) as conn:
         return max(_applied(conn), default=None)
+
+
+def applied_at(url: str) -> dict[str, tuple[str, datetime]]:
+    """Name and instant of every migration that was applied, by revision; empty for a database without any."""
+    import psycopg
+
+    with connect(url, autocommit=True) as conn:
+        try:
+            rows = conn.execute("select revision, name, applied_at from ops.schema_migrations order by 1").fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            return {}
+    return {revision: (name, at) for revision, name, at in rows}
+
+
+def _to_undo(conn: "psycopg.Connection[Any]", revision: str | None, folder: Path) -> list[Migration]:
+    known = migrations(folder)
+    if revision is not None and revision not in {migration.revision for migration in known}:
+        raise MigrationError(f"there is no migration {revision}: the newest is {known[-1].revision}")
+    lacking = set(_pending(conn, known))
+    return [
+        migration
+        for migration in reversed(known)
+        if migration not in lacking and (revision is None or migration.revision > revision)
+    ]
 
 
 def _applied(conn: "psycopg.Connection[Any]") -> dict[str, tuple[str, str, str]]:
@@ -140,7 +180,13 @@ def _locked(conn: "psycopg.Connection[Any]") -> "Iterator[None]":
             conn.execute("select pg_advisory_unlock(%s)", (_LOCK,))
 
 
-def _run_alembic(url: str, folder: Path, direction: str, target: str) -> None:
+def _run_alembic(
+    url: str,
+    folder: Path,
+    direction: str,
+    target: str,
+    before: "Callable[[psycopg.Connection[Any]], object] | None" = None,
+) -> None:
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine
@@ -155,11 +201,19 @@ def _run_alembic(url: str, folder: Path, direction: str, target: str) -> None:
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         try:
-            getattr(command, direction)(config, target)
+            # Alembic joins a transaction that has begun; without one it opens one for each file.
+            with nullcontext() if before is None else connection.begin():
+                if before is not None:
+                    before(_driver_connection(connection))
+                getattr(command, direction)(config, target)
         except DBAPIError as error:
-            raise _failed(connection, direction, error.orig) from error
+            raise _failed(url, connection, direction, error.orig) from error
         except _driver_errors() as error:
-            raise _failed(connection, direction, error) from error
+            raise _failed(url, connection, direction, error) from error
+
+
+def _driver_connection(connection: "Connection") -> Any:
+    return connection.connection.driver_connection
 
 
 def _session(url: str) -> Any:
@@ -175,15 +229,15 @@ def _driver_errors() -> type[Exception]:
     return psycopg.Error
 
 
-def _failed(connection: "Connection", direction: str, error: BaseException | None) -> MigrationError:
+def _failed(url: str, connection: "Connection", direction: str, error: BaseException | None) -> MigrationError:
     import psycopg
 
-    connection.rollback()
+    connection.invalidate()
     reason = str(error).splitlines()[0] if error else "no reason given"
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return MigrationError(
             f"{direction} gave up after {_LOCK_TIMEOUT} because another session uses a table: "
             f"close it, then run again ({reason})"
         )
-    done = connection.connection.cursor().execute("select max(revision) from ops.schema_migrations").fetchone()
-    return MigrationError(f"{direction} failed after revision {done[0] or 'none'} and left nothing half done: {reason}")
+    done = current(url) or "none"
+    return MigrationError(f"{direction} failed after revision {done} and left nothing half done: {reason}")

@@ -33,28 +33,6 @@ def downgrade() -> None:
     run_down(op.get_bind(), __file__)
 '''
 
-CATALOG = """
-select 'column', table_schema, table_name, column_name, data_type, is_nullable, column_default
-from information_schema.columns where table_schema !~ '^pg_|information_schema'
-union all
-select 'index', schemaname, tablename, indexname, indexdef, null, null from pg_indexes where schemaname !~ '^pg_'
-union all
-select 'constraint', connamespace::regnamespace::text, conrelid::regclass::text, conname,
-    pg_get_constraintdef(oid), null, null
-from pg_constraint where connamespace::regnamespace::text !~ '^pg_|information_schema'
-union all
-select 'schema', nspname, null, null, null, null, null from pg_namespace where nspname !~ '^pg_|information_schema'
-union all
-select 'comment', objoid::regclass::text, objsubid::text, description, null, null, null
-from pg_description where classoid = 'pg_class'::regclass and objoid > 16384
-order by 1, 2, 3, 4
-"""
-
-
-def _catalog(url: str) -> list[tuple[object, ...]]:
-    with connect(url) as conn:
-        return conn.execute(CATALOG).fetchall()
-
 
 def _folder(tmp_path: Path, extra: Mapping[str, tuple[str, str]]) -> Path:
     """A copy of the real migrations with further ones: name -> (up, down)."""
@@ -75,18 +53,6 @@ def test_an_empty_database_gets_every_migration_once(any_empty_database_url: str
     assert migrate(any_empty_database_url) == every
     assert migrate(any_empty_database_url) == []
     assert current(any_empty_database_url) == every[-1]
-
-
-def test_up_down_up_gives_the_same_catalogue_for_every_prefix(any_empty_database_url: str) -> None:
-    url = any_empty_database_url
-    migrate(url)
-    every = [migration.revision for migration in migrations()]
-    whole = _catalog(url)
-    for kept in (*reversed(every[:-1]), None):
-        rollback(url, kept)
-        assert current(url) == kept
-        assert migrate(url) == [revision for revision in every if kept is None or revision > kept]
-        assert _catalog(url) == whole
 
 
 def test_every_sql_file_has_its_revision_and_its_way_back() -> None:
