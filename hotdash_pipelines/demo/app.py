@@ -1,4 +1,4 @@
-"""The stand-in's ASGI application: the four API faces, the control plane and an index page over one world.
+"""The stand-in's application: four API faces, the agent's days, the control plane and an index page over one world.
 
 Belongs here: putting routes together. Does not belong here: listening (`serve`) or any answer of an API.
 """
@@ -26,11 +26,11 @@ def create_app(seed: int, scale: float, clock: VirtualClock, credentials: Mappin
     from starlette.applications import Starlette
     from starlette.routing import Route
 
-    from hotdash_pipelines.demo import chatwoot, ga4, shopify, slack
+    from hotdash_pipelines.demo import agent, chatwoot, ga4, shopify, slack
     from hotdash_pipelines.demo.control import Control
 
     world = World(Shop(seed, scale, clock), clock, Scenarios(), RequestLog(), credentials)
-    faces = [face.routes(world) for face in (shopify, chatwoot, ga4, slack)]
+    faces = [face.routes(world) for face in (shopify, chatwoot, ga4, slack, agent)]
     app = Starlette(routes=[Route("/", _index), *Control(world).routes(), *(route for face in faces for route in face)])
     app.state.world = world
     return app
@@ -43,6 +43,7 @@ _PARTS = (
     ("POST /oauth2/token", "Google: service-account token"),
     ("POST /v1beta/properties/424242:runReport", "Google Analytics 4: Data API"),
     ("GET /slack", "Slack: messages received"),
+    ("GET /_agent/activity?day=", "What the support agent did on a day"),
     ("GET /_control", "Control plane: clock, faults, request log"),
 )
 

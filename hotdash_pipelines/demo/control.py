@@ -60,7 +60,7 @@ class Control:
             ("/_control/entity", "POST", self.entity),
             ("/_control/shopify", "POST", self.shopify),
         ]
-        return [Route(path, _guarded(handler), methods=[method]) for path, method, handler in table]
+        return [Route(path, guarded(handler), methods=[method]) for path, method, handler in table]
 
     async def state(self, _request: Request) -> Response:
         """The clock, the world's parameters and what is due."""
@@ -166,7 +166,9 @@ class Control:
         return JSONResponse(self._state())
 
 
-def _guarded(handler: Handler) -> Handler:
+def guarded(handler: Handler) -> Handler:
+    """The handler for callers on loopback only; a ControlError becomes 422."""
+
     async def guarded(request: Request) -> Response:
         if not (is_loopback(request.client.host if request.client else None) and is_loopback(request.url.hostname)):
             return JSONResponse({"error": "the control plane answers on loopback only"}, 403)

@@ -16,6 +16,7 @@ from hotdash_pipelines.demo.scenarios import Scenarios
 from hotdash_pipelines.demo.world.shop import Shop
 
 if TYPE_CHECKING:
+    from hotdash_pipelines.demo.world.agent import AgentDesk
     from hotdash_pipelines.demo.world.support import Support
     from hotdash_pipelines.demo.world.traffic import Traffic
 
@@ -38,6 +39,13 @@ class World:
         from hotdash_pipelines.demo.world.support import Support
 
         return Support(self.shop)
+
+    @cached_property
+    def agent(self) -> AgentDesk:
+        """What the support agent does in those conversations, made when first read."""
+        from hotdash_pipelines.demo.world.agent import AgentDesk
+
+        return AgentDesk(self.shop)
 
     @cached_property
     def traffic(self) -> Traffic:

@@ -147,13 +147,17 @@ class Support:
         self._at = now
 
     def _open_day(self, day: date) -> None:
-        for conversation, events in self._begun_on(day):
+        for conversation, events in self.begun_on(day):
             self._by_display_id[conversation.display_id] = conversation
             for event in events:
                 heapq.heappush(self._queue, (event.at, next(self._serial), conversation, event))
 
-    def _begun_on(self, day: date) -> list[tuple[Conversation, list[Event]]]:
-        """The conversations that begin on this day of the store, each with its events, in the order they begin."""
+    def begun_on(self, day: date) -> list[tuple[Conversation, list[Event]]]:
+        """The conversations that begin on this day of the store, each with its events, in the order they begin.
+
+        Made anew by each call and regardless of the clock. Calling it on the desk that the API shows would forget what
+        its contacts did last: another reader of scripts takes a `Support` of its own.
+        """
         random_ = rng(self._shop.seed, "support", day.isoformat())
         starts: list[tuple[float, Order | None]] = []
         opens, closes = self._shop.day_start_ts(day), self._shop.day_start_ts(day + timedelta(days=1))
@@ -185,6 +189,7 @@ class Support:
             contact=contact,
             inbox=inbox,
             created_at=at,
+            topic=topic.name,
             additional_attributes=_additional_attributes(inbox, at, topic.name, random_),
             custom_attributes={"order_name": order.name} if order is not None and random_.random() < 0.5 else {},
         )

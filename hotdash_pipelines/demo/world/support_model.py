@@ -129,7 +129,10 @@ class Event(NamedTuple):
 
 @dataclass(slots=True)
 class Conversation:
-    """A conversation and its state after the events applied so far. `id` is the desk's internal one."""
+    """A conversation and its state after the events applied so far.
+
+    `id` is the desk's internal one; `topic` is why they wrote, which no API shows.
+    """
 
     id: int
     display_id: int
@@ -139,6 +142,7 @@ class Conversation:
     created_at: float
     additional_attributes: dict[str, Any]
     custom_attributes: dict[str, Any]
+    topic: str
     updated_at: float = 0.0
     last_activity_at: float = 0.0
     status: str = "open"

@@ -200,6 +200,7 @@ def fill(sentences: Sequence[str], slots: Mapping[str, str], random_: random.Ran
     return "Thank you, I will have a look and come back to you."
 
 
+TOPICS_BY_NAME = {topic.name: topic for topic in TOPICS}
 _BUYER_TOPICS = TOPICS
 _BUYER_WEIGHTS = tuple(topic.weight for topic in TOPICS)
 _OPEN_TOPICS = tuple(topic for topic in TOPICS if not topic.needs_order)
