@@ -6,6 +6,7 @@ Belongs here: what is printed, and who is asked before production changes. Does 
 
 import json
 import sys
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -139,6 +140,26 @@ def history(as_json: Json = False) -> None:
         return
     for row in rows:
         print(f"{row['applied_at'] or 'pending':25}  {row['name']}")
+
+
+@app.command()
+def lint(as_json: Json = False) -> None:
+    """Find open doors: rights, policies, views and functions that let somebody see or do too much."""
+    from hotdash_pipelines.warehouse import lint as rules
+    from hotdash_pipelines.warehouse.postgres import connect
+
+    with connect(_warehouse_url()) as conn:
+        findings = rules.lint(conn)
+    checked = len(rules.lints())
+    if as_json:
+        shown = [asdict(finding) for finding in findings]
+        print(json.dumps({"ok": not findings, "lints": checked, "findings": shown}, sort_keys=True))
+    else:
+        for finding in findings:
+            print(f"{finding.problem} [{finding.id}]\n    {finding.remedy}")
+        print(f"{checked} lints, {len(findings)} findings")
+    if findings:
+        raise typer.Exit(1)
 
 
 def _say(found: dict[str, Any], text: str, as_json: bool) -> None:

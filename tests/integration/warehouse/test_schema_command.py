@@ -128,6 +128,19 @@ def test_a_revision_that_does_not_exist_is_named(schema: Callable[..., Schema], 
     assert str(done.exception) == f"there is no migration 4711: the newest is {EVERY[-1]}"
 
 
+def test_open_doors_are_told_with_their_remedy_and_exit_code_1(
+    schema: Callable[..., Schema], warehouse_url: str
+) -> None:
+    run = schema(warehouse_url)
+    with connect(warehouse_url) as conn:
+        conn.execute("create view agent.extra as select 1 as x; grant select on agent.extra to authenticated")
+    told = run("lint")
+    assert (told.exit_code, "alter view agent.extra set (security_invoker = true)" in told.stdout) == (1, True)
+    found = json.loads(run("lint", "--json").stdout)
+    assert (found["ok"], found["lints"] > 20) == (False, True)
+    assert "view-not-invoker" in {finding["id"] for finding in found["findings"]}
+
+
 BREAKS = {
     "file-name": lambda folder: (folder / "0001_Upper.sql").write_text("select 1"),
     "file-missing": lambda folder: (folder / "0002_agent_roles.rollback.sql").unlink(),
