@@ -80,7 +80,10 @@ SEEDS = [
     (
         "audit-trigger-missing",
         "drop trigger refuse_change on agent.facts;"
-        "create trigger refuse_change before update or delete on agent.facts " + TRIGGER.format("row"),
+        "create trigger refuse_change before update or delete on agent.facts "
+        + TRIGGER.format("row")
+        + "; create trigger refuse_truncate before truncate on agent.facts "
+        + TRIGGER.format("statement"),
     ),
     ("role-attributes", "alter role operator superuser"),
     ("role-attributes", "alter role authenticated bypassrls"),

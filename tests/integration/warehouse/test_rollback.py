@@ -144,6 +144,24 @@ def test_nobody_writes_between_the_dump_and_the_drop(
     assert len(refused) == 1
 
 
+def test_a_dump_that_was_harmed_anywhere_is_not_read_as_a_smaller_one(warehouse_url: str, tmp_path: Path) -> None:
+    with connect(warehouse_url) as conn:
+        conn.execute(FACTS)
+        major = conn.info.server_version // 10000
+    tables = [("agent", "facts"), ("agent", "agent_queries")]
+    whole = {"agent.facts": 3, "agent.agent_queries": 0}
+    assert dump.dump_tables(warehouse_url, tables, major, tmp_path, under_policies=False) == whole
+    path = tmp_path / dump.DATA
+    good = path.read_bytes()
+    harmed = [good[:-cut] for cut in (1, 10, 60, len(good) // 2)]
+    data = good.rindex(b"\x78\x9c", 0, len(good) - 60)  # where a compressed block begins
+    harmed.append(good[: data + 12] + bytes([good[data + 12] ^ 1]) + good[data + 13 :])
+    for text in harmed:
+        path.write_bytes(text)
+        with pytest.raises(dump.DumpError, match="cannot be read back"):
+            dump.decoded_rows(path, major)
+
+
 @pytest.mark.parametrize("fault", ["no folder", "no program", "cut off", "fewer rows"])
 def test_without_a_proven_dump_there_is_no_rollback(
     warehouse_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
