@@ -51,8 +51,8 @@ def fresh_database(admin_url: str, template_name: str) -> Iterator[str]:
 
 
 @contextmanager
-def debian_postgres_15() -> Iterator[str]:
-    """URL of a separate Postgres 15 server from Debian's binaries, started for the caller and removed afterwards."""
+def debian_postgres_15(**more: str) -> Iterator[str]:
+    """URL of a Postgres 15 server from Debian's binaries, with `more` settings, run for the caller and then removed."""
     user = server_user()
     folder = Path(tempfile.mkdtemp(prefix="hotdash-pg15-"))
     folder.chmod(0o711)
@@ -69,6 +69,7 @@ def debian_postgres_15() -> Iterator[str]:
         "unix_socket_directories": "",
         "fsync": "off",
         "TimeZone": "Asia/Kolkata",
+        **more,
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     subprocess.run(

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from hotdash_pipelines.cli import contracts, db, demo, docs, doctor, schema, up
+from hotdash_pipelines.cli import contracts, db, demo, docs, doctor, performance, schema, up
 
 app = typer.Typer(
     name="hotdash",
@@ -26,6 +26,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(schema.app, name="schema")
 app.add_typer(demo.app, name="demo")
 app.add_typer(contracts.app, name="contracts")
+app.add_typer(performance.app, name="performance")
 
 
 def main() -> None:
