@@ -27,6 +27,7 @@ _TOKENS = re.compile(
     | (?<!\w)[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)
     | '(?:[^']|'')*(?:'|\Z)
     | (?<!\w)(?P<tag>\$(?:[A-Za-z_]\w*)?\$).*?(?:(?P=tag)|\Z)
+    | (?<![\w$.])\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?\b
     """,
     re.DOTALL | re.VERBOSE,
 )
@@ -94,7 +95,6 @@ def without_values(text: str) -> str:
     The extension replaces constants itself, but keeps them in an entry that was evicted while its statement ran.
     """
     text = _TOKENS.sub(_mask, text)
-    text = re.sub(r"(?<![\w$.\"])\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?\b", "?", text)
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
 
