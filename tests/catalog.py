@@ -7,15 +7,26 @@ from typing import Any
 
 import psycopg
 
-# Each query gives (name of the object, what is to be compared...). {ours} restricts a namespace column to our schemas.
+# Each query gives (name of the object, what is to be compared...).
 _OURS = "not in (select oid from pg_namespace where nspname ~ '^pg_' or nspname = 'information_schema')"
-_ACL = "(select array_agg(entry::text order by entry::text) from unnest({}) as entry)"
+
+_RELATION_KIND = "case c.relkind when 'S' then 's'::\"char\" else 'r'::\"char\" end"
+
+
+def _acl(column: str, kind: str, owner: str) -> str:
+    """Rights that were never touched are stored as null, and in full once they were given back: the same is meant."""
+    return f"""(select array_agg(entry::text order by entry::text)
+        from unnest(coalesce({column}, acldefault({kind}, {owner}))) as entry)"""
+
+
 _QUERIES = {
     "schema": f"""
-        select nspname, pg_get_userbyid(nspowner), {_ACL.format("nspacl")}, obj_description(oid, 'pg_namespace')
+        select nspname, pg_get_userbyid(nspowner), {_acl("nspacl", "'n'", "nspowner")},
+            obj_description(oid, 'pg_namespace')
         from pg_namespace where oid {_OURS}""",
     "relation": f"""
-        select c.oid::regclass, c.relkind, c.relpersistence, pg_get_userbyid(c.relowner), {_ACL.format("c.relacl")},
+        select c.oid::regclass, c.relkind, c.relpersistence, pg_get_userbyid(c.relowner),
+            {_acl("c.relacl", _RELATION_KIND, "c.relowner")},
             c.reloptions, c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relispopulated,
             pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid), c.reloftype::regtype, a.amname, t.spcname,
             array(select inhparent::regclass::text from pg_inherits where inhrelid = c.oid order by inhseqno),
@@ -25,8 +36,8 @@ _QUERIES = {
     "column": f"""
         select a.attrelid::regclass || '.' || a.attname, row_number() over (partition by a.attrelid order by a.attnum),
             format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
-            pg_get_expr(d.adbin, d.adrelid), l.collname, {_ACL.format("a.attacl")}, a.attoptions, a.attstorage,
-            a.attcompression, a.attstattarget, col_description(a.attrelid, a.attnum)
+            pg_get_expr(d.adbin, d.adrelid), l.collname, {_acl("a.attacl", "'c'", "c.relowner")},
+            a.attoptions, a.attstorage, a.attcompression, a.attstattarget, col_description(a.attrelid, a.attnum)
         from pg_attribute a
         join pg_class c on c.oid = a.attrelid and c.relkind <> 'i'
         left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -46,7 +57,8 @@ _QUERIES = {
         from pg_trigger t join pg_class c on c.oid = t.tgrelid where not t.tgisinternal and c.relnamespace {_OURS}""",
     "function": f"""
         select p.oid::regprocedure, p.prokind, case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
-            pg_get_userbyid(p.proowner), {_ACL.format("p.proacl")}, p.proconfig, obj_description(p.oid, 'pg_proc')
+            pg_get_userbyid(p.proowner), {_acl("p.proacl", "'f'", "p.proowner")}, p.proconfig,
+            obj_description(p.oid, 'pg_proc')
         from pg_proc p where p.pronamespace {_OURS}""",
     "view": f"""
         select oid::regclass, pg_get_viewdef(oid)
@@ -70,14 +82,15 @@ _QUERIES = {
                 and d.refclassid = 'pg_class'::regclass)
         from pg_sequence s join pg_class c on c.oid = s.seqrelid where c.relnamespace {_OURS}""",
     "type": f"""
-        select t.oid::regtype, t.typtype, pg_get_userbyid(t.typowner), {_ACL.format("t.typacl")}, t.typnotnull,
+        select t.oid::regtype, t.typtype, pg_get_userbyid(t.typowner), {_acl("t.typacl", "'T'", "t.typowner")},
+            t.typnotnull,
             t.typdefault, format_type(t.typbasetype, t.typtypmod),
             array(select enumlabel::text from pg_enum where enumtypid = t.oid order by enumsortorder),
             obj_description(t.oid, 'pg_type')
         from pg_type t where t.typnamespace {_OURS} and t.typelem = 0""",
     "default privileges": f"""
         select coalesce(nullif(defaclnamespace, 0)::regnamespace::text, '*') || ' ' || pg_get_userbyid(defaclrole)
-            || ' ' || defaclobjtype::text, {_ACL.format("defaclacl")}
+            || ' ' || defaclobjtype::text, {_acl("defaclacl", "'r'", "defaclrole")}
         from pg_default_acl""",
     "statistics": f"""
         select stxnamespace::regnamespace || '.' || stxname, pg_get_statisticsobjdef(oid)

@@ -207,7 +207,14 @@ RIGHTS_LINTS = (
         "{object} is an audit trail that {detail}",
         "revoke update, delete, truncate on {object} from that role",
         _sql("""
-            select oid::regclass::text, grantee || ' may ' || string_agg(distinct privilege, ', ') from grants
+            select oid::regclass::text, grantee || ' may ' || string_agg(distinct privilege, ', ')
+            from (
+                select oid, relname, nspname, privilege, grantee from grants
+                union all  -- the owner too: it writes by mistake as anybody does
+                select r.oid, relname, nspname, entry.privilege_type, 'its owner'
+                from relations r, aclexplode(coalesce(relacl, acldefault('r', relowner))) as entry
+                where entry.grantee = r.relowner
+            ) as every
             where nspname = 'agent' and relname = any(%(audit)s)
                 and (privilege in ('UPDATE', 'TRUNCATE')
                     or privilege = 'DELETE' and grantee <> 'hotdash_retention')

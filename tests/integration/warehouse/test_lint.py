@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from hotdash_pipelines.warehouse.lint import lint, lints
+from hotdash_pipelines.warehouse.lint import Finding, lint, lints
 from hotdash_pipelines.warehouse.lint_policies import bare_calls
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
 from tests.databases import fresh_database, template
@@ -105,7 +105,7 @@ SEEDS = [
         "grant insert on agent.facts to operator; grant update on sequence agent.facts_id_seq to operator",
     ),
     ("sequence-writable", "create sequence ops.extra; grant usage on sequence ops.extra to authenticated"),
-    ("foreign-owner", "alter table agent.facts owner to hotdash_retention"),
+    ("foreign-owner", "alter table agent.agent_queries owner to hotdash_retention"),
     ("foreign-owner", "alter function app.store_timezone() owner to hotdash_retention"),
     ("foreign-owner", "alter schema monitoring owner to hotdash_retention"),
     ("policy-to-public", "create policy extra on agent.facts for select using (topic = 'x')"),
@@ -166,17 +166,17 @@ def shipped(request: pytest.FixtureRequest, session_home: Path) -> Iterator[psyc
 
 
 @pytest.fixture(scope="module")
-def before(shipped: psycopg.Connection[Any]) -> set[tuple[str, str]]:
-    return {(found.id, found.object) for found in lint(shipped)}
+def before(shipped: psycopg.Connection[Any]) -> set[Finding]:
+    return set(lint(shipped))
 
 
 @pytest.mark.parametrize(("expected", "seed"), SEEDS, ids=lambda value: value[:60])
 def test_an_open_door_is_found_by_its_lint_and_by_no_other(
-    shipped: psycopg.Connection[Any], before: set[tuple[str, str]], expected: str, seed: str
+    shipped: psycopg.Connection[Any], before: set[Finding], expected: str, seed: str
 ) -> None:
     with shipped.transaction(force_rollback=True):
         shipped.execute(seed.encode())
-        found = [finding for finding in lint(shipped) if (finding.id, finding.object) not in before]
+        found = set(lint(shipped)) - before
     assert {finding.id for finding in found} == {expected}
     for finding in found:
         assert "{" not in finding.problem + finding.remedy
@@ -184,10 +184,10 @@ def test_an_open_door_is_found_by_its_lint_and_by_no_other(
 
 
 @pytest.mark.parametrize("seed", CLEAN, ids=lambda value: value[:60])
-def test_a_closed_door_is_left_alone(shipped: psycopg.Connection[Any], before: set[tuple[str, str]], seed: str) -> None:
+def test_a_closed_door_is_left_alone(shipped: psycopg.Connection[Any], before: set[Finding], seed: str) -> None:
     with shipped.transaction(force_rollback=True):
         shipped.execute(seed.encode())
-        assert {(finding.id, finding.object) for finding in lint(shipped)} - before == set()
+        assert set(lint(shipped)) - before == set()
 
 
 def test_every_lint_has_a_door_to_find() -> None:
