@@ -8,6 +8,7 @@ import dagster as dg
 # What the groups are called in the UI; sources name their own.
 TRANSFORM_GROUPS = ("staging", "marts", "metrics")
 OPERATIONS_GROUP = "operations"
+AGENT_GROUP = "agent"
 
 TEAM_DATA = "team:data"
 TEAM_SUPPORT = "team:support"
@@ -32,6 +33,11 @@ def raw_key(source: str, table: str) -> dg.AssetKey:
     return dg.AssetKey([f"raw_{source}", table])
 
 
+def agent_key(table: str) -> dg.AssetKey:
+    """Key of a table of the support agent: `agent/agent_queries`, which is the dbt source's key too."""
+    return dg.AssetKey(["agent", table])
+
+
 def api_pool(source: str) -> str:
     """The concurrency pool that keeps one reader at a time on a source's API."""
     return f"{source}_api"
@@ -46,6 +52,7 @@ def lake_kinds(source: str) -> set[str]:
 PROJECTS_KEY = dg.AssetKey(["ops", "projects"])
 
 RAW_KINDS = {"postgres", "python"}
+AGENT_KINDS = {"postgres"}
 DBT_KINDS = {"dbt", "postgres"}
 
 

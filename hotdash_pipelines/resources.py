@@ -209,6 +209,7 @@ def dbt_environment(database_url: str) -> Mapping[str, str]:
         "DBT_ENV_SECRET_PG_PASSWORD": libpq.get("PGPASSWORD", ""),
         "HOTDASH_PG_DATABASE": libpq.get("PGDATABASE", ""),
         "HOTDASH_EMAIL_SALT": get_settings().email_salt,
+        "HOTDASH_AGENT_PROJECT": get_settings().project,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }

@@ -1,6 +1,8 @@
 {#
     A full rebuild of a mart is truncate + append in one transaction, never a swap: `--full-refresh` makes
     incremental_run() false, and the pre-hook empties the table (models set full_refresh: false so that dbt keeps it).
+    A model with `outlives_its_source: true` in its meta is not emptied: the rows of its source are purged, so what is
+    left of it is merged over what the table holds.
 #}
 {% macro incremental_run() %}
     {{ return(is_incremental() and not flags.FULL_REFRESH) }}
@@ -8,7 +10,7 @@
 
 
 {% macro truncate_on_rebuild() %}
-    {%- if execute and flags.FULL_REFRESH and load_cached_relation(this) is not none -%}
+    {%- if execute and flags.FULL_REFRESH and not model.config.meta.get('outlives_its_source') and load_cached_relation(this) is not none -%}
         truncate table {{ this }}
     {%- endif -%}
 {% endmacro %}

@@ -33,6 +33,8 @@ class Dbt:
     url: str
     folder: Path
     has_views: bool = False
+    # The store whose agent writes; none: the only one there is.
+    agent_project: str = ""
 
     def invoke(self, *arguments: str) -> Any:
         """Run dbt; return its result whether or not it succeeded."""
@@ -45,6 +47,7 @@ class Dbt:
             "HOTDASH_PG_USER": libpq["PGUSER"],
             "DBT_ENV_SECRET_PG_PASSWORD": libpq["PGPASSWORD"],
             "HOTDASH_PG_DATABASE": libpq["PGDATABASE"],
+            "HOTDASH_AGENT_PROJECT": self.agent_project,
             "DO_NOT_TRACK": "1",
         }
         paths = [

@@ -24,7 +24,7 @@ MARTS = (
 
 def content(conn: psycopg.Connection[Any], where: str = "true") -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every mart in a fixed order, without the id of the run that wrote it."""
-    return {mart: _rows(conn, mart, where) for mart in MARTS}
+    return {mart: rows_of(conn, mart, where) for mart in MARTS}
 
 
 def written(conn: psycopg.Connection[Any]) -> dict[str, list[Any]]:
@@ -40,7 +40,8 @@ def written(conn: psycopg.Connection[Any]) -> dict[str, list[Any]]:
     return found
 
 
-def _rows(conn: psycopg.Connection[Any], mart: str, where: str) -> list[tuple[Any, ...]]:
+def rows_of(conn: psycopg.Connection[Any], mart: str, where: str = "true") -> list[tuple[Any, ...]]:
+    """Every row of `schema.table` in a fixed order, without the id of the run that wrote it."""
     schema, table = mart.split(".")
     names = [
         name

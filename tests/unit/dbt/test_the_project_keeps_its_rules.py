@@ -23,8 +23,31 @@ STAR = {
     "marts_core.fct_order_line",
     "marts_core.fct_order",
     "marts_core.fct_web_sessions_daily",
+    "marts_support.dim_conversation",
     "marts_support.fct_conversation",
+    "marts_agent.dim_agent",
+    "marts_agent.dim_user",
+    "marts_agent.fct_agent_query",
+    "marts_agent.fct_approval",
+    "marts_agent.fct_decision_event",
+    "marts_agent.fct_training",
+    "metrics.agg_agent_daily_performance",
     "metrics.agg_sales_daily",
+}
+# Rows of their sources are purged, so a full rebuild must not empty them.
+OUTLIVE_THEIR_SOURCES = {"fct_agent_query", "fct_approval", "fct_decision_event", "fct_training"}
+AGENT_STAGING = {
+    f"stg_agent__{entity}"
+    for entity in ("approvals", "curated_replies", "decision_events", "facts", "feedback", "queries")
+}
+FOREIGN_KEYS = {
+    "customer_key",
+    "product_variant_key",
+    "channel_key",
+    "date_key",
+    "agent_key",
+    "user_key",
+    "conversation_key",
 }
 Manifest = dict[str, Any]
 
@@ -75,7 +98,7 @@ def test_the_star_has_its_tables_under_their_names(manifest: Manifest) -> None:
 
 def test_every_raw_table_has_a_staging_model(manifest: Manifest) -> None:
     names = {node["name"] for node in models(manifest) if node["fqn"][1] == "staging"}
-    assert names == {"stg_ops__projects"} | {
+    assert names == {"stg_ops__projects"} | AGENT_STAGING | {
         f"stg_{contract.source}__{table.name}" for contract in load_contracts() for table in contract.tables
     }
 
@@ -158,8 +181,29 @@ def test_every_foreign_key_is_tested_within_its_store(manifest: Manifest) -> Non
             for test in data_tests_of(manifest, node)
             if test["test_metadata"]["name"] in ("relationships_tenant", "relationships")
         }
-        keys = {"customer_key", "product_variant_key", "channel_key", "date_key"} & node["columns"].keys()
-        assert keys <= tested, node["name"]
+        tested |= {
+            key["column"]
+            for test in data_tests_of(manifest, node)
+            if test["test_metadata"]["name"] == "foreign_keys_exist"
+            for key in test["test_metadata"]["kwargs"]["keys"]
+        }
+        assert FOREIGN_KEYS & node["columns"].keys() <= tested | {own_key(node)}, node["name"]
+
+
+def own_key(node: dict[str, Any]) -> str:
+    """The column in which a fact keeps its own key: `fct_conversation` has `conversation_key`."""
+    return node["name"].removeprefix("fct_") + "_key"
+
+
+def test_facts_of_the_agent_outlive_the_rows_of_their_sources(manifest: Manifest) -> None:
+    kept = {node["name"] for node in marts(manifest) if node["config"]["meta"].get("outlives_its_source")}
+    assert kept == OUTLIVE_THEIR_SOURCES
+    for node in marts(manifest):
+        reads_agent = any(".stg_agent__" in parent for parent in node["depends_on"]["nodes"])
+        # Only replies that nobody purges may be read by anything else.
+        if reads_agent and node["name"] not in kept:
+            agents = {parent for parent in node["depends_on"]["nodes"] if ".stg_agent__" in parent}
+            assert agents == {"model.hotdash.stg_agent__curated_replies"}, node["name"]
 
 
 def test_money_is_numeric_and_time_has_a_zone(manifest: Manifest) -> None:

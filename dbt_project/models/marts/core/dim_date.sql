@@ -16,6 +16,10 @@ with seen as (
     select min(created_date), max(created_date) from {{ ref('stg_chatwoot__conversations') }}
     union all
     select min(property_date), max(property_date) from {{ ref('stg_ga4__landing_daily') }}
+    {%- for fact in ['fct_agent_query', 'fct_approval', 'fct_training', 'fct_decision_event'] %}
+    union all
+    select min(business_date), max(business_date) from {{ ref(fact) }}
+    {%- endfor %}
 ),
 
 -- Whole years, one before the first event and two after the last. An empty warehouse gets the years around 2025.
