@@ -169,8 +169,15 @@ def _problems(path: Path, found: Any) -> Iterator[str]:
         checks.add(check)
         for problem in _entry_problems(entry):
             yield f"{where}: {problem}"
-    if not any(_is_floor(entry) for entry in found["expectations"]):
-        yield f"no row-count floor: add {_FLOOR} with min_value >= 1, for most expectations pass on no rows"
+    has_floor = any(_is_floor(entry) for entry in found["expectations"])
+    may_be_empty = "may_be_empty" in found["meta"]
+    if not has_floor and not may_be_empty:
+        yield (
+            f"no row-count floor: add {_FLOOR} with min_value >= 1, for most expectations pass on no rows, "
+            "or say in meta.may_be_empty why the table may be empty"
+        )
+    if has_floor and may_be_empty:
+        yield "meta.may_be_empty contradicts the row-count floor"
 
 
 def _form_problems(found: Any) -> Iterator[str]:

@@ -142,7 +142,15 @@ MARTS = {
     "fct_order": "marts_core",
     "fct_order_line": "marts_core",
     "agg_sales_daily": "metrics",
+    "dim_agent": "marts_agent",
+    "dim_user": "marts_agent",
+    "dim_conversation": "marts_support",
+    "fct_agent_query": "marts_agent",
+    "fct_approval": "marts_agent",
+    "agg_agent_daily_performance": "metrics",
 }
+# Of a store without a support agent these hold no row.
+AGENT_FACTS = ("marts_agent.fct_agent_query", "marts_agent.fct_approval", "metrics.agg_agent_daily_performance")
 _KEY = UUID(int=1)
 
 
@@ -191,7 +199,64 @@ def sales_day(day: int) -> dict[str, Any]:
     )
 
 
+def agent_query(number: int) -> dict[str, Any]:
+    """An approved query of the agent fact."""
+    return {
+        "query_id": number,
+        "date_key": 20260309,
+        "agent_key": _KEY,
+        "conversation_key": _KEY,
+        "created_at": at(8),
+        "_loaded_at": at(9),
+        "is_approved": True,
+        "approved_count": 1,
+        "rejected_count": 0,
+        "undecided_count": 0,
+        "latency_ms": 40,
+    }
+
+
+def agent_approval(number: int, **changes: Any) -> dict[str, Any]:
+    """An approval that was given after a minute."""
+    return {
+        "approval_id": number,
+        "date_key": 20260309,
+        "user_key": _KEY,
+        "status": "approved",
+        "decision_seconds": Decimal(60),
+        "is_breached": False,
+        "approved_count": 1,
+        "rejected_count": 0,
+        "expired_count": 0,
+        "pending_count": 0,
+    } | changes
+
+
+def agent_day(day: int) -> dict[str, Any]:
+    """A day of one approved query."""
+    return {
+        "business_date": date(2026, 3, day),
+        "agent_key": _KEY,
+        "query_count": 1,
+        "decided_count": 1,
+        "approved_count": 1,
+        "rejected_count": 0,
+        "undecided_count": 0,
+        "latency_count": 1,
+        "p50_latency_ms": Decimal(40),
+        "p95_latency_ms": Decimal(40),
+    }
+
+
+_PENDING = {"status": "pending", "decision_seconds": None, "is_breached": None, "approved_count": 0, "pending_count": 1}
+
 ROWS |= {
+    "marts_agent.dim_agent": [{"agent_key": _KEY}],
+    "marts_agent.dim_user": [{"user_key": _KEY}],
+    "marts_support.dim_conversation": [{"conversation_key": _KEY}],
+    "marts_agent.fct_agent_query": [agent_query(1), agent_query(2)],
+    "marts_agent.fct_approval": [agent_approval(1), agent_approval(2, **_PENDING)],
+    "metrics.agg_agent_daily_performance": [agent_day(8), agent_day(9)],
     "marts_core.dim_customer": [{"customer_key": _KEY}],
     "marts_core.dim_channel": [{"channel_key": _KEY}],
     "marts_core.dim_product_variant": [{"product_variant_key": _KEY}],

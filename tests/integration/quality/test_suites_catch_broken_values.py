@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.quality import EXPECTATIONS_DIR, Finding, load_suite, load_suites, run_suite
-from tests.integration.quality.shop_tables import NOW, PROJECT, build_shop
+from tests.integration.quality.shop_tables import AGENT_FACTS, NOW, PROJECT, build_shop
 
 KEYWORDS = ("update ", "delete ", "insert ", "with ")
 # (suite, check) -> the statement that breaks it.
@@ -123,6 +123,37 @@ breaks(
     sales_of_a_day_are_not_negative_before_returns="discount_amount = -1, returned_amount = returned_amount + 3",
     sales_days_are_recent="update {t} set business_date = business_date - 7",
 )
+breaks(
+    "marts_agent.fct_agent_query",
+    "query_id = 1",
+    agent_query_ids_are_unique="update {t} set query_id = 1",
+    agent_queries_have_a_business_date="date_key = null",
+    agent_query_agents_are_known="agent_key = gen_random_uuid()",
+    agent_query_conversations_are_known="conversation_key = gen_random_uuid()",
+    agent_query_verdicts_add_up="approved_count = 0, undecided_count = 1",
+    agent_query_latencies_are_plausible="latency_ms = 600001",
+    agent_query_updates_are_after_creation="created_at = _loaded_at + interval '1 second'",
+)
+breaks(
+    "marts_agent.fct_approval",
+    "approval_id = 1",
+    approval_ids_are_unique="update {t} set approval_id = 1",
+    approvals_have_a_business_date="date_key = null",
+    approval_states_are_known="status = 'lost'",
+    approval_users_are_known="user_key = gen_random_uuid()",
+    approval_states_add_up="approved_count = 0, pending_count = 1",
+    approval_breaches_follow_the_five_minutes="decision_seconds = 300.001",
+    approval_decisions_are_after_the_request="decision_seconds = -1",
+)
+breaks(
+    "metrics.agg_agent_daily_performance",
+    "business_date = '2026-03-09'",
+    agent_days_are_unique="update {t} set business_date = '2026-03-09'",
+    agent_day_agents_are_known="agent_key = gen_random_uuid()",
+    agent_day_query_counts_match_the_queries="query_count = 2, undecided_count = 1",
+    agent_day_verdicts_add_up="rejected_count = 1",
+    agent_day_percentiles_are_in_order="p50_latency_ms = 41",
+)
 
 
 def failed(findings: list[Finding]) -> set[str]:
@@ -139,6 +170,17 @@ def test_the_small_shop_satisfies_every_check(warehouse_url: str, warehouse: psy
     findings = run_suite(load_suite(EXPECTATIONS_DIR / f"{name}.json"), warehouse_url, None, PROJECT, now=NOW)
     assert failed(findings) == set()
     assert all(finding.unexpected_count == 0 and finding.element_count for finding in findings)
+
+
+def test_a_store_without_a_support_agent_satisfies_every_check(
+    warehouse_url: str, warehouse: psycopg.Connection
+) -> None:
+    build_shop(warehouse)
+    for name in AGENT_FACTS:
+        warehouse.execute(f"delete from {name}".encode())
+        findings = run_suite(load_suite(EXPECTATIONS_DIR / f"{name}.json"), warehouse_url, None, PROJECT, now=NOW)
+        assert failed(findings) == set()
+        assert not [finding for finding in findings if "not evaluated" in finding.message]
 
 
 @pytest.mark.parametrize(("name", "check"), sorted(BREAKS), ids=lambda value: value)

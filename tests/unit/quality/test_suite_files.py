@@ -132,6 +132,18 @@ def test_a_suite_without_a_row_count_floor_stops_the_load(
         load_suite(write(suite(floor() | {"kwargs": lowest}, entry())))
 
 
+def test_a_suite_may_do_without_a_floor_when_it_says_why(write: Callable[[dict[str, Any]], Path]) -> None:
+    reason = {
+        "asset": "raw_x/things",
+        "may_be_empty": "Not every shop has things; the check of y sees those that are lost.",
+    }
+    assert load_suite(write(suite(entry()) | {"meta": reason})).checks == ("thing_ids_are_unique",)
+    with pytest.raises(SuiteError, match=r"may_be_empty.* is too short"):
+        load_suite(write(suite(entry()) | {"meta": reason | {"may_be_empty": "because"}}))
+    with pytest.raises(SuiteError, match="contradicts the row-count floor"):
+        load_suite(write(suite(floor(), entry()) | {"meta": reason}))
+
+
 def test_a_suite_must_be_named_as_its_file(write: Callable[[dict[str, Any]], Path]) -> None:
     with pytest.raises(SuiteError, match=r"raw_x.things.json: the name 'raw_x.thing' must equal the file's"):
         load_suite(write(suite(floor()) | {"name": "raw_x.thing"}))
@@ -170,8 +182,11 @@ def test_an_unknown_check_cannot_be_selected(write: Callable[[dict[str, Any]], P
 
 def test_the_repository_has_the_promised_suites() -> None:
     assert [found.name for found in load_suites()] == [
+        "marts_agent.fct_agent_query",
+        "marts_agent.fct_approval",
         "marts_core.fct_order",
         "marts_core.fct_order_line",
+        "metrics.agg_agent_daily_performance",
         "metrics.agg_sales_daily",
         "raw_chatwoot.conversations",
         "raw_ga4.landing_daily",
