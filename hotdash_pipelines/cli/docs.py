@@ -1,16 +1,21 @@
-"""`hotdash docs`: the parts of docs/ that are generated.
+"""`hotdash docs`: the parts of docs/ and of the migrations that are generated.
 
-Belongs here: writing docs/settings.md from the settings. Does not belong here: prose.
+Belongs here: docs/settings.md from the settings; docs/access.md and the migrations' access blocks from the declared
+access. Does not belong here: prose.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic.fields import FieldInfo
 
 from hotdash_pipelines.settings import PROJECT_ROOT, Settings
+from hotdash_pipelines.warehouse import access_sql
+from hotdash_pipelines.warehouse.access_page import render_access
 
 SETTINGS_PAGE = PROJECT_ROOT / "docs" / "settings.md"
+ACCESS_PAGE = PROJECT_ROOT / "docs" / "access.md"
 
 _HEAD = """# Settings
 
@@ -40,15 +45,23 @@ def _default(field: FieldInfo) -> str:
     return f"`{','.join(value) if isinstance(value, tuple) else value}`"
 
 
+def pages() -> dict[Path, str]:
+    """Every file with a generated part -> its text as it should be."""
+    wanted = {SETTINGS_PAGE: render_settings(), ACCESS_PAGE: render_access()}
+    for migration in access_sql.migrations():
+        wanted |= access_sql.rewritten(migration)
+    return wanted
+
+
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a page is stale.")] = False,
 ) -> None:
-    """Write the generated pages of docs/ anew."""
-    text = render_settings()
-    is_current = SETTINGS_PAGE.exists() and SETTINGS_PAGE.read_text() == text
-    if check and not is_current:
-        typer.echo("docs/settings.md is out of date: run `make docs`", err=True)
+    """Write the generated pages of docs/ and the access blocks of the migrations anew."""
+    stale = {path: text for path, text in pages().items() if not path.exists() or path.read_text() != text}
+    names = ", ".join(str(path.relative_to(PROJECT_ROOT)) for path in stale)
+    if check and stale:
+        typer.echo(f"out of date: {names}: run `make docs`", err=True)
         raise typer.Exit(1)
-    if not is_current:
-        SETTINGS_PAGE.write_text(text)
-    typer.echo("up to date" if is_current else "written: docs/settings.md")
+    for path, text in stale.items():
+        path.write_text(text)
+    typer.echo(f"written: {names}" if stale else "up to date")

@@ -1,5 +1,6 @@
 drop table agent.support_curated_replies;
 drop table agent.observability_logs;
+drop view agent.decision_sync_events;
 drop table agent.decision_sync_event_logs;
 drop table agent.facts;
 drop table agent.agent_queries;

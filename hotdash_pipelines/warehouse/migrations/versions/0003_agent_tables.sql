@@ -100,6 +100,17 @@ create index decision_sync_event_logs_decision_id_idx on agent.decision_sync_eve
 create index decision_sync_event_logs_scope_idx on agent.decision_sync_event_logs (scope);
 create index decision_sync_event_logs_created_at_idx on agent.decision_sync_event_logs (created_at desc);
 comment on table agent.decision_sync_event_logs is 'One row is one attempt to pass a decision on, appended and never changed.';
+create view agent.decision_sync_events with (security_invoker = true) as
+select
+    id,
+    decision_id,
+    scope,
+    status,
+    attempt,
+    duration_ms,
+    created_at as "timestamp"
+from agent.decision_sync_event_logs;
+comment on view agent.decision_sync_events is 'The decision log without errors and payloads, read with the rights of the reader.';
 
 create table agent.observability_logs (
     id bigserial primary key,
@@ -181,3 +192,7 @@ create trigger refuse_change before update or delete or truncate on agent.decisi
 for each statement execute function agent.refuse_change();
 create trigger refuse_change before update or delete or truncate on agent.observability_logs
 for each statement execute function agent.refuse_change();
+
+-- Nobody but the owner until 0005 says otherwise.
+revoke all on all tables in schema agent from public;
+revoke all on all sequences in schema agent from public;

@@ -11,6 +11,8 @@ create index agent_queries_history_id_idx on agent.agent_queries_history (id, va
 create index agent_queries_history_conversation_id_idx on agent.agent_queries_history (conversation_id);
 create index agent_queries_history_created_at_idx on agent.agent_queries_history (created_at);
 comment on table agent.agent_queries_history is 'One row is one version of a row of agent_queries, true from valid_from until just before valid_to; null: still true. A deleted row ends in a version of no length.';
+revoke all on agent.agent_queries_history from public;
+revoke all on agent.agent_queries_history_history_id_seq from public;
 
 -- With the rights of its owner: whoever may review a query may not write its history by hand.
 create function agent.keep_query_history() returns trigger language plpgsql security definer set search_path = ''
