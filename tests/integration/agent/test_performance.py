@@ -1,5 +1,6 @@
 """Advice on performance: every finding has a planted cause, is alone, and goes away with its remedy."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from hotdash_pipelines.cli import app
+from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.warehouse.advice import analyze, find_missing_indexes
 from hotdash_pipelines.warehouse.advice_apply import AdviceError, Built, build
 from hotdash_pipelines.warehouse.advice_model import Finding, Limits
@@ -42,7 +47,7 @@ end $$;
 select shop.fill('fine', 12000);
 create index fine_tenant_idx on shop.fine (tenant);
 alter table shop.fine enable row level security, force row level security;
-create policy own on shop.fine to authenticated using (tenant = (select app.claim_project()));
+create policy own on shop.fine to authenticated using (tenant = (select app.claim_project()) and other <> 'x');
 select shop.fill('open_to_all', 12000);
 alter table shop.open_to_all enable row level security;
 create policy everything on shop.open_to_all to authenticated using (true);
@@ -298,32 +303,37 @@ def _indexes(conn: "psycopg.Connection[Any]") -> dict[str, bool]:
     return dict(rows.fetchall())
 
 
-def _run(url: str, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "HOTDASH_DATABASE_URL": url, **more}
-    return subprocess.run([*PROGRAM, *arguments], env=environment, capture_output=True, text=True, check=False)
+def _run(url: str, *arguments: str, **more: str) -> Result:
+    """The command in this process: its exit code and both streams."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"HOTDASH_DATABASE_URL": url, **more}.items():
+            patch.setenv(name, value)
+        get_settings.cache_clear()
+        try:
+            return CliRunner().invoke(app, ["performance", *arguments])
+        finally:
+            get_settings.cache_clear()
 
 
-def test_optimize_prints_sql_applies_it_on_request_and_guards_production(any_warehouse_url: str) -> None:
-    import json
-
-    url = any_warehouse_url
+def test_optimize_prints_sql_applies_it_on_request_and_guards_production(warehouse_url: str) -> None:
+    url = warehouse_url
     with connect(url, autocommit=True) as conn:
         conn.execute(LACKING)
         before = _indexes(conn)
         printed = _run(url, "optimize", "--auto-index")
-        assert printed.returncode == 1
+        assert printed.exit_code == 1
         statements = [line for line in printed.stdout.splitlines() if not line.startswith("--")]
         # The plain name is taken by an index of another definition.
         assert len(statements) == 2
         assert "create index concurrently child_parent_id_idx on shop.child (parent_id);" in statements
         refused = _run(url, "optimize", "--auto-index", "--apply", "--env", "prod")
-        assert (refused.returncode, refused.stdout) == (3, "")
-        assert _run(url, "optimize", "--auto-index", "--apply", HOTDASH_ENVIRONMENT="prod").returncode == 3
-        assert _run(url, "optimize", "--apply").returncode == 2
+        assert (refused.exit_code, refused.stdout) == (3, "")
+        assert _run(url, "optimize", "--auto-index", "--apply", HOTDASH_ENVIRONMENT="prod").exit_code == 3
+        assert _run(url, "optimize", "--apply").exit_code == 2
         assert _indexes(conn) == before, "nothing may have been built so far"
 
         applied = _run(url, "optimize", "--auto-index", "--apply", "--env", "prod", "--yes", "--json")
-        assert applied.returncode == 0, applied.stderr
+        assert applied.exit_code == 0, applied.stderr
         built = json.loads(applied.stdout)["indexes"]
         assert [entry["state"] for entry in built] == ["created", "created"]
         after = _indexes(conn)
@@ -331,23 +341,21 @@ def test_optimize_prints_sql_applies_it_on_request_and_guards_production(any_war
         assert all(after.values())
         assert {entry["name"] for entry in built} == after.keys() - before.keys()
         again = _run(url, "optimize", "--auto-index", "--apply")
-        assert (again.returncode, again.stdout) == (0, "-- no index is missing\n")
+        assert (again.exit_code, again.stdout) == (0, "-- no index is missing\n")
 
 
 def test_analyze_prints_one_json_object_and_exits_by_what_it_found(
     warehouse: "psycopg.Connection[Any]", warehouse_url: str
 ) -> None:
-    import json
-
     clean = _run(warehouse_url, "analyze", "--json")
-    assert (clean.returncode, json.loads(clean.stdout)["ok"]) == (0, True)
+    assert (clean.exit_code, json.loads(clean.stdout)["ok"]) == (0, True)
     warehouse.execute(LACKING)
     found = _run(warehouse_url, "analyze", "--json")
     ids = {finding["id"] for finding in json.loads(found.stdout)["findings"]}
-    assert found.returncode == 1
+    assert found.exit_code == 1
     assert "missing_index:shop.child(parent_id)" in ids
     shown = _run(warehouse_url, "analyze")
-    assert shown.returncode == 1
+    assert shown.exit_code == 1
     assert "create index concurrently child_parent_id_idx on shop.child (parent_id);" in shown.stdout
 
 
@@ -396,7 +404,7 @@ def test_a_build_killed_half_way_is_made_good_by_the_next_one(any_warehouse_url:
             _until(lambda: not conn.execute("select 1 from pg_stat_activity where pid = %s", (pid,)).fetchone())
         assert _indexes(conn)["child_parent_id_idx"] is False
         again = _run(url, "optimize", "--auto-index", "--apply")
-        assert again.returncode == 0, again.stderr
+        assert again.exit_code == 0, again.stderr
         assert "dropped the invalid child_parent_id_idx" in again.stderr
         assert _indexes(conn)["child_parent_id_idx"] is True
 
