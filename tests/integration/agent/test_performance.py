@@ -169,6 +169,42 @@ def test_a_migrated_empty_warehouse_has_no_finding(warehouse_url: str) -> None:
     assert _found(warehouse_url) == {}
 
 
+AGENT_AT_SCALE = """
+insert into agent.agent_approvals (conversation_id, serialized)
+select 'c' || n % 3000, '{}' from generate_series(1, 11000) n;
+insert into agent.agent_feedback (conversation_id, input_text, model_draft)
+select 'c' || n % 3000, 'asked', 'drafted' from generate_series(1, 11000) n;
+insert into agent.agent_queries (query, result, conversation_id, agent, latency_ms)
+select 'asked', '{}', 'c' || n % 3000, 'a' || n % 3, n % 300 from generate_series(1, 11000) n;
+insert into agent.facts (project, topic, key, value)
+select 'p' || n % 300, 't' || n % 30, 'k' || n, '{}' from generate_series(1, 11000) n;
+insert into agent.decision_sync_event_logs (decision_id, scope, status)
+select 'd' || n, 's' || n % 30, 'ok' from generate_series(1, 11000) n;
+insert into agent.observability_logs (level, message, request_id)
+select (array['DEBUG', 'INFO', 'WARN', 'ERROR'])[n % 4 + 1], 'said', 'r' || n from generate_series(1, 11000) n;
+insert into agent.support_curated_replies (conversation_id, source_message_id, message_body, approver, approved_at)
+select 'c' || n % 3000, 'm' || n, 'said', 'somebody', now() from generate_series(1, 11000) n;
+"""
+
+
+def test_indexes_serve_every_policy_of_the_agents_tables(any_warehouse_url: str) -> None:
+    with connect(any_warehouse_url, autocommit=True) as conn:
+        conn.execute(AGENT_AT_SCALE)
+        conn.execute("select pg_stat_force_next_flush()")
+        conn.execute("analyze")
+        report = analyze(any_warehouse_url, _now(), LIMITS)
+        structural = {"policy_scan", "missing_index", "invalid_index", "never_analysed"}
+        assert [finding.id for finding in report.findings if finding.kind in structural] == []
+        assert [note for note in report.notes if note.startswith("policies")] == []
+        # The same look, once the index that a policy needs is gone.
+        conn.execute("drop index agent.decision_sync_event_logs_scope_idx")
+        lacking = {finding.id for finding in analyze(any_warehouse_url, _now(), LIMITS).findings}
+        assert lacking >= {
+            "policy_scan:agent.decision_sync_event_logs:authenticated",
+            "missing_index:agent.decision_sync_event_logs(scope)",
+        }
+
+
 def test_unused_indexes_are_not_judged_by_young_statistics(
     warehouse: "psycopg.Connection[Any]", warehouse_url: str
 ) -> None:
