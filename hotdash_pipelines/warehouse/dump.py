@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,13 @@ def decoded_rows(dump: Path, server_major: int) -> dict[str, int]:
     program = tool_for_server("pg_restore", server_major)
     counts: dict[str, int] = {}
     table: str | None = None
-    with subprocess.Popen(  # noqa: S603 - a fixed program on our own file
-        [program, "--data-only", "--file=-", dump], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/"
-    ) as running:
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(  # noqa: S603 - a fixed program on our own file
+            [program, "--data-only", "--file=-", dump], stdout=subprocess.PIPE, stderr=complaints
+        ) as running,
+    ):
         assert running.stdout is not None  # noqa: S101 - for the type checker
-        assert running.stderr is not None  # noqa: S101 - for the type checker
         for line in running.stdout:
             # COPY's text form keeps a row on one line: a newline inside a value is written as \n.
             if table is not None:
@@ -73,7 +76,9 @@ def decoded_rows(dump: Path, server_major: int) -> dict[str, int]:
             elif line.startswith(b"COPY ") and line.endswith(b" FROM stdin;\n"):
                 table = _copied(line.decode())
                 counts[table] = 0
-        reason = running.stderr.read().decode(errors="replace")
+        running.wait()
+        complaints.seek(0)
+        reason = complaints.read().decode(errors="replace")
     if running.returncode != 0 or table is not None:
         raise DumpError(
             f"the dump {dump} cannot be read back ({_last(reason)}): look for space on the disk, then run again"

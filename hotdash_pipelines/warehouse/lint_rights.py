@@ -7,28 +7,22 @@ Belongs here: rights, owners, attributes, triggers, functions. Does not belong h
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hotdash_pipelines.warehouse.access import BACKUP, OPERATORS, RETENTION, ROLES, SERVICE, TABLES, TENANTS
 from hotdash_pipelines.warehouse.lint import Lint
 
 if TYPE_CHECKING:
     import psycopg
 
-# What a customer's request may run as.
-TENANTS = ("anon", "authenticated")
-# Whoever reads rows of customers under policies; service_role, backup and retention are meant to see all of them.
-LIMITED = (
-    *TENANTS, "annotator", "qa_team", "operator", "operator_readonly", "monitoring_team", "ai_readonly",
-    "webhook_writer", "hotdash_api",
-)  # fmt: skip
+# Those whom policies limit; the others are meant to see every row.
+_LIMITED = [name for name in ROLES if name not in (SERVICE, RETENTION, BACKUP)]
 # Who may read figures over the rows of all customers.
-READS_ALL = ("service_role", "monitoring_team", "operator", "operator_readonly", "hotdash_backup")
-ROLES = (*LIMITED, "service_role", "hotdash_retention", "hotdash_backup")
-AUDIT_TABLES = ("facts", "decision_sync_event_logs", "observability_logs")
+_READS_ALL = [SERVICE, BACKUP, *OPERATORS]
 _PARAMETERS = {
     "tenants": list(TENANTS),
-    "limited": list(LIMITED),
-    "reads_all": list(READS_ALL),
+    "limited": _LIMITED,
+    "reads_all": _READS_ALL,
     "roles": list(ROLES),
-    "audit": list(AUDIT_TABLES),
+    "audit": [table.name for table in TABLES if table.append_only],
 }
 _GRANTEE = "case entry.grantee when 0 then 'PUBLIC' else pg_get_userbyid(entry.grantee) end"
 # Extensions bring objects of their own, which are not ours to close.

@@ -60,6 +60,7 @@ SEEDS = [
     ("audit-change-grant", "grant update (value) on agent.facts to operator"),
     ("audit-change-grant", "grant truncate on agent.decision_sync_event_logs to hotdash_retention"),
     ("audit-change-grant", "grant delete on agent.observability_logs to service_role"),
+    ("audit-change-grant", "grant update on agent.facts to current_user"),
     ("audit-trigger-missing", "drop trigger refuse_change on agent.facts"),
     ("audit-trigger-missing", "alter table agent.observability_logs disable trigger refuse_change"),
     ("audit-trigger-missing", "alter table agent.observability_logs enable replica trigger refuse_change"),
@@ -188,6 +189,13 @@ def test_a_closed_door_is_left_alone(shipped: psycopg.Connection[Any], before: s
     with shipped.transaction(force_rollback=True):
         shipped.execute(seed.encode())
         assert set(lint(shipped)) - before == set()
+
+
+def test_the_shipped_schema_has_no_open_door(shipped: psycopg.Connection[Any]) -> None:
+    assert lint(shipped) == []
+    guarded = shipped.execute("select count(*) from pg_policy where polrelid::regclass::text ~ '^agent\\.'").fetchone()
+    assert guarded is not None
+    assert guarded[0] >= 37
 
 
 def test_every_lint_has_a_door_to_find() -> None:

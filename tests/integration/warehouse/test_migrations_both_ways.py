@@ -3,13 +3,16 @@
 import re
 import shutil
 import subprocess
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from hotdash_pipelines.warehouse.binaries import client_tool
+from hotdash_pipelines.warehouse.lint import lint
 from hotdash_pipelines.warehouse.migrate import MigrationError, current, migrate, pending, rollback, to_undo
 from hotdash_pipelines.warehouse.migration_script import downgrade_script, upgrade_script
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, migrations
@@ -60,6 +63,28 @@ def test_up_down_up_gives_the_identical_catalogue_for_every_prefix(any_empty_dat
         assert differences(stood[kept], _snapshot(url)) == []
         migrate(url)
         assert differences(stood[EVERY[-1]], _snapshot(url)) == []
+
+
+def test_a_user_who_is_no_superuser_goes_both_ways(any_warehouse_url: str) -> None:
+    name = f"plain_{uuid.uuid4().hex[:12]}"
+    with connect(any_warehouse_url, autocommit=True) as admin:
+        # The roles are there; making them takes an administrator, as the error of a missing one says.
+        admin.execute(f"create role {name} login password 'plain' in role service_role")
+        admin.execute(f"create database {name} owner {name} template template1")
+        owner = make_conninfo(any_warehouse_url, user=name, password="plain", dbname=name)
+        try:
+            url = "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**conninfo_to_dict(owner))
+            assert migrate(url) == EVERY
+            with connect(url) as conn:
+                up = snapshot(conn)
+            rollback(url, None)
+            assert migrate(url) == EVERY
+            assert differences(up, _snapshot(url)) == []
+            with connect(url) as conn:
+                assert lint(conn) == []
+        finally:
+            admin.execute(f"drop database {name} with (force)")
+            admin.execute(f"drop role {name}")
 
 
 CHANGES = {

@@ -206,7 +206,7 @@ def _folder(tmp_path: Path, up: str, down: str) -> Path:
     ("up", "down"),
     [
         ("alter table agent.facts add column extra int", "alter table agent.facts drop column extra"),
-        ("select 1", "alter table agent.facts alter column topic type varchar(1)"),
+        ("select 1", "alter table agent.facts alter column key type varchar(9)"),
         ("select 1", "alter table agent.facts disable trigger all; truncate agent.facts"),
         ("select 1", "alter table agent.facts disable trigger all; delete from agent.facts"),
         ('create table agent."Odd ""name" as select 1 as one', 'drop table agent."Odd ""name"'),
