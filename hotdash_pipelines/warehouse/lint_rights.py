@@ -22,7 +22,7 @@ _PARAMETERS = {
     "limited": _LIMITED,
     "reads_all": _READS_ALL,
     "roles": list(ROLES),
-    "audit": [table.name for table in TABLES if table.append_only],
+    "audit": [table.name.partition(".")[2] for table in TABLES if table.append_only],
 }
 _GRANTEE = "case entry.grantee when 0 then 'PUBLIC' else pg_get_userbyid(entry.grantee) end"
 # Extensions bring objects of their own, which are not ours to close.
