@@ -1,0 +1,17 @@
+drop function monitoring_private.refresh_realtime_metrics();
+drop function monitoring_private.refresh_daily_agent_metrics();
+drop materialized view monitoring_private.mv_realtime_training_quality;
+drop materialized view monitoring_private.mv_realtime_approval_queue;
+drop materialized view monitoring_private.mv_realtime_agent_performance;
+drop materialized view monitoring_private.mv_daily_agent_metrics;
+drop view monitoring.v_data_quality_report;
+drop view monitoring.v_annotation_progress;
+drop view monitoring.v_training_data_quality;
+drop view monitoring.v_approval_queue_status;
+drop view monitoring.v_approval_queue_depth;
+drop view monitoring.v_agent_performance_snapshot;
+drop view monitoring.v_agent_response_accuracy;
+drop view monitoring.v_health;
+drop function app.schema_revision();
+drop function app.quality_score(bigint, bigint, bigint, bigint, numeric);
+drop function app.store_days(timestamptz, integer, text);
