@@ -12,7 +12,7 @@ Verb = Literal["select", "insert", "update", "delete"]
 VERBS: tuple[Verb, ...] = ("select", "insert", "update", "delete")
 
 ROLES = {
-    "anon": "nobody in particular: no right at all",
+    "anon": "nobody in particular: may ask whether the database answers",
     "authenticated": "a signed-in tenant: the rows of the own claims",
     "annotator": "marks drafts in agent_feedback",
     "qa_team": "reads drafts, queries and the queue",
@@ -148,6 +148,9 @@ class Function:
 
 
 _GUARD = "0005_agent_access"
+_VIEWS = "0006_agent_views"
+# Who may read both agent_queries and agent_approvals.
+_QUEUE_READERS = ("authenticated", "qa_team", *OPERATORS, SERVICE)
 _RETENTION = Rule("retention_all", "all", (RETENTION,), grants=("select", "delete"))
 _QUERY_READERS = (
     Rule("auth_select", "select", ("authenticated",), own("conversation_id")),
@@ -268,6 +271,36 @@ VIEWS: tuple[View, ...] = (
         _GUARD,
         shows_rows=True,
     ),
+    View("monitoring.v_health", ("anon", *READERS), (), _VIEWS),
+    *(
+        View(f"monitoring.{name}", _QUEUE_READERS, ("agent.agent_queries",), _VIEWS)
+        for name in ("v_agent_response_accuracy", "v_agent_performance_snapshot")
+    ),
+    *(
+        View(f"monitoring.{name}", _QUEUE_READERS, ("agent.agent_approvals",), _VIEWS)
+        for name in ("v_approval_queue_depth", "v_approval_queue_status")
+    ),
+    *(
+        View(
+            f"monitoring.{name}", ("authenticated", "annotator", "qa_team", SERVICE), ("agent.agent_feedback",), _VIEWS
+        )
+        for name in ("v_training_data_quality", "v_annotation_progress")
+    ),
+    View(
+        "monitoring.v_data_quality_report",
+        ("authenticated", "qa_team", SERVICE),
+        ("agent.agent_approvals", "agent.agent_feedback", "agent.agent_queries", "agent.agent_queries_history"),
+        _VIEWS,
+    ),
+    *(
+        View(f"monitoring_private.{name}", (*OPERATORS, SERVICE), (f"agent.{table}",), _VIEWS, stored=True)
+        for name, table in (
+            ("mv_daily_agent_metrics", "agent_queries"),
+            ("mv_realtime_agent_performance", "agent_queries"),
+            ("mv_realtime_approval_queue", "agent_approvals"),
+            ("mv_realtime_training_quality", "agent_feedback"),
+        )
+    ),
 )
 
 FUNCTIONS: tuple[Function, ...] = (
@@ -280,6 +313,11 @@ FUNCTIONS: tuple[Function, ...] = (
         _GUARD,
         over=("agent.agent_queries_history",),
     ),
+    Function("app.store_days(timestamptz, integer, text)", READERS, _VIEWS),
+    Function("app.quality_score(bigint, bigint, bigint, bigint, numeric)", READERS, _VIEWS),
+    Function("app.schema_revision()", ("anon", *READERS), _VIEWS),
+    Function("monitoring_private.refresh_daily_agent_metrics()", (SERVICE,), _VIEWS),
+    Function("monitoring_private.refresh_realtime_metrics()", (SERVICE,), _VIEWS),
 )
 
 # What the specification counts. On top of it: a policy of retention a table, the readers of the history, and the

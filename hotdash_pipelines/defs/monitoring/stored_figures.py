@@ -56,13 +56,13 @@ def mv_daily_agent_metrics(context: dg.AssetExecutionContext, warehouse: Warehou
     Approval counts decided queries only, edits count all. For days that retention has purged ask the marts; for today
     ask `monitoring.v_agent_response_accuracy`. The three `mv_realtime_*` views are computed anew in the same step.
     """
-    with one_line_errors(context.op_execution_context, "monitoring_private/mv_daily_agent_metrics"):
-        with warehouse.connection() as conn:
-            (rows,) = conn.execute("select monitoring_private.refresh_daily_agent_metrics()").fetchone() or (0,)
-            conn.execute("select monitoring_private.refresh_realtime_metrics()")
-            (newest,) = conn.execute("select max(day) from monitoring_private.mv_daily_agent_metrics").fetchone() or (
-                None,
-            )
+    with (
+        one_line_errors(context.op_execution_context, "monitoring_private/mv_daily_agent_metrics"),
+        warehouse.connection() as conn,
+    ):
+        (rows,) = conn.execute("select monitoring_private.refresh_daily_agent_metrics()").fetchone() or (0,)
+        conn.execute("select monitoring_private.refresh_realtime_metrics()")
+        (newest,) = conn.execute("select max(day) from monitoring_private.mv_daily_agent_metrics").fetchone() or (None,)
     return dg.MaterializeResult(
         metadata={"dagster/row_count": rows, **({"newest_day": str(newest)} if newest is not None else {})}
     )

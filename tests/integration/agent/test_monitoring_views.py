@@ -1,4 +1,4 @@
-"""What the monitoring views say, worked out by hand; and that the report on the data sees each thing that it looks for."""
+"""What the monitoring views say, worked out by hand; the report on the data sees each thing that it looks for."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,10 @@ def by(key: str, found: Sequence[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
 
 
 def add_queries(
-    conn: "psycopg.Connection[Any]", agent: str, queries: list[tuple[bool | None, bool, int | None]], ago: str = "0 seconds"
+    conn: "psycopg.Connection[Any]",
+    agent: str,
+    queries: list[tuple[bool | None, bool, int | None]],
+    ago: str = "0 seconds",
 ) -> None:
     """Queries of an agent as (approved, human_edited, latency_ms), `ago` before now."""
     for approved, edited, latency in queries:
@@ -58,21 +61,27 @@ def add_feedback(
 ) -> None:
     """A draft of this minute with what an annotator says of it."""
     conn.execute(
-        "insert into agent.agent_feedback (conversation_id, input_text, model_draft, safe_to_send, labels, rubric, annotator)"
+        "insert into agent.agent_feedback"
+        " (conversation_id, input_text, model_draft, safe_to_send, labels, rubric, annotator)"
         " values (%s, 'question', 'draft', %s, %s, %s, %s)",
         (conversation, safe, labels, rubric, annotator),
     )
 
 
 def test_the_quality_score_is_the_one_worked_out_by_hand(warehouse: "psycopg.Connection[Any]") -> None:
-    """Three agents: one measured in full, one so slow that its latency counts for nothing, one that nobody has judged."""
+    """Three agents: one measured in full, one so slow that its latency counts for nothing, one not judged yet."""
     add_queries(warehouse, "swift", [(True, False, 20), (True, True, 40), (False, False, 60), (None, False, 80)])
     add_queries(warehouse, "slow", [(True, False, 4000), (True, False, None)])
     add_queries(warehouse, "new", [(None, False, 10)])
     found = by("agent", rows(warehouse, "select * from monitoring.v_agent_response_accuracy"))
     # 2 of 3 decided: 66.67 %; 1 of 4 edited: 25 %; mean 50 ms: 0.5 * 66.67 + 0.3 * 75 + 0.2 * 95.
     swift = found["swift"]
-    assert (swift["query_count"], swift["decided_count"], swift["approved_count"], swift["edited_count"]) == (4, 3, 2, 1)
+    assert (swift["query_count"], swift["decided_count"], swift["approved_count"], swift["edited_count"]) == (
+        4,
+        3,
+        2,
+        1,
+    )
     assert (float(swift["approval_rate_pct"]), float(swift["edit_rate_pct"])) == (66.67, 25)
     assert (swift["avg_latency_ms"], swift["p50_latency_ms"], swift["p95_latency_ms"]) == (50, 40, 80)
     assert float(swift["quality_score"]) == 74.83
@@ -82,32 +91,24 @@ def test_the_quality_score_is_the_one_worked_out_by_hand(warehouse: "psycopg.Con
     assert found["new"]["approval_rate_pct"] is None
 
 
-@pytest.mark.parametrize(
-    ("queries", "health"),
-    [
+def test_health_follows_latency_and_approval(warehouse: "psycopg.Connection[Any]") -> None:
+    """At each bound and just beyond it: 50 and 200 ms, 80 and 50 %. What is not known counts for nothing."""
+    yes, no = (True, False, 1), (False, False, 1)
+    for queries, health in (
         ([(True, False, 50)], "healthy"),
         ([(True, False, 51)], "warning"),
         ([(True, False, 200)], "warning"),
         ([(True, False, 201)], "degraded"),
-        ([(True, False, 1)] * 4 + [(False, False, 1)], "healthy"),
-        ([(True, False, 1)] * 3 + [(False, False, 1)], "warning"),
-        ([(True, False, 1), (False, False, 1)], "warning"),
-        ([(True, False, 1), (False, False, 1), (False, False, 1)], "degraded"),
+        ([yes, yes, yes, yes, no], "healthy"),
+        ([yes, yes, yes, no], "warning"),
+        ([yes, no], "warning"),
+        ([yes, no, no], "degraded"),
         ([(None, False, None)], "healthy"),
-    ],
-)
-def test_health_follows_latency_and_approval(
-    agents: "psycopg.Connection[Any]", queries: list[tuple[bool | None, bool, int | None]], health: str
-) -> None:
-    with agents.transaction(force_rollback=True):
-        add_queries(agents, "one", queries)
-        (row,) = rows(agents, "select agent, health from monitoring.v_agent_performance_snapshot")
-        assert row == {"agent": "one", "health": health}
-
-
-@pytest.fixture
-def agents(warehouse: "psycopg.Connection[Any]") -> "psycopg.Connection[Any]":
-    return warehouse
+    ):
+        with warehouse.transaction(force_rollback=True):
+            add_queries(warehouse, "one", queries)
+            (row,) = rows(warehouse, "select health from monitoring.v_agent_performance_snapshot")
+            assert (queries, row["health"]) == (queries, health)
 
 
 def test_the_snapshot_counts_the_last_hour_and_the_last_24(warehouse: "psycopg.Connection[Any]") -> None:
@@ -117,7 +118,9 @@ def test_the_snapshot_counts_the_last_hour_and_the_last_24(warehouse: "psycopg.C
     assert (row["queries_last_hour"], row["queries_last_24_hours"]) == (1, 3)
 
 
-def test_an_item_that_waits_over_5_minutes_is_a_breach_in_both_queue_views(warehouse: "psycopg.Connection[Any]") -> None:
+def test_an_item_that_waits_over_5_minutes_is_a_breach_in_both_queue_views(
+    warehouse: "psycopg.Connection[Any]",
+) -> None:
     """Whatever happened to it later; one that expired undecided is a breach however short it waited."""
     for status, ago, waited in (
         ("pending", "4 minutes 30 seconds", "0"),
@@ -139,7 +142,12 @@ def test_an_item_that_waits_over_5_minutes_is_a_breach_in_both_queue_views(wareh
         "expired": (1, 1),
     }
     pending = status["pending"]
-    assert [pending[f"waited_{upto}"] for upto in ("to_5_minutes", "to_1_hour", "to_24_hours", "longer")] == [1, 1, 0, 1]
+    assert [pending[f"waited_{upto}"] for upto in ("to_5_minutes", "to_1_hour", "to_24_hours", "longer")] == [
+        1,
+        1,
+        0,
+        1,
+    ]
     assert (status["approved"]["median_wait_seconds"], status["approved"]["longest_wait_seconds"]) == (300, 301)
     (depth,) = rows(
         warehouse,
@@ -258,7 +266,9 @@ def test_a_history_that_lacks_a_query_is_not_complete(warehouse: "psycopg.Connec
     assert found["query_history_is_complete"]["broken_rows"] == 1
 
 
-def test_stored_figures_say_what_the_live_ones_said_when_they_were_refreshed(warehouse: "psycopg.Connection[Any]") -> None:
+def test_stored_figures_say_what_the_live_ones_said_when_they_were_refreshed(
+    warehouse: "psycopg.Connection[Any]",
+) -> None:
     add_queries(warehouse, "one", [(True, True, 5), (None, False, 90), (False, False, 400)], "50 hours")
     add_queries(warehouse, "one", [(True, False, 5)])
     add_approval(warehouse, "pending", "10 minutes")
@@ -288,7 +298,8 @@ def test_every_column_of_every_view_says_what_it_is(warehouse: "psycopg.Connecti
     found = warehouse.execute(
         "select c.relname, a.attname, col_description(c.oid, a.attnum) from pg_class c"
         " join pg_attribute a on a.attrelid = c.oid and a.attnum > 0"
-        " where c.relnamespace in ('monitoring'::regnamespace, 'monitoring_private'::regnamespace) and c.relkind in ('v', 'm')"
+        " where c.relnamespace in ('monitoring'::regnamespace, 'monitoring_private'::regnamespace)"
+        " and c.relkind in ('v', 'm')"
     ).fetchall()
     assert len({view for view, _, _ in found}) == 12
     assert [(view, column) for view, column, says in found if not says] == []
@@ -308,7 +319,7 @@ def test_windows_do_not_depend_on_the_zone_of_the_session(warehouse_url: str) ->
         conn.execute(
             "insert into ops.projects values ('shop', null, 'USD', 'America/New_York', null, null, true, now())"
         )
-        for hours in range(0, 190):
+        for hours in range(190):
             add_queries(conn, "one", [(True, False, 5)], f"{hours} hours")
         add_approval(conn, "pending", "20 minutes")
         add_feedback(conn, "ann", True)
@@ -327,3 +338,60 @@ def test_windows_do_not_depend_on_the_zone_of_the_session(warehouse_url: str) ->
             "select day::text, query_count from monitoring.v_agent_response_accuracy order by 1 desc"
         ).fetchall()
         assert live == days
+
+
+def test_a_tenant_sees_figures_of_its_own_rows_only(warehouse: "psycopg.Connection[Any]") -> None:
+    """One item, draft and query of the tenant among those of another; a reader of the operators counts all."""
+    for conversation in ("mine", "other", "other"):
+        warehouse.execute(
+            "insert into agent.agent_queries (query, result, conversation_id, agent) values ('q', '{}', %s, 'one')",
+            (conversation,),
+        )
+        add_approval(warehouse, "pending", "10 minutes", conversation=conversation)
+        add_feedback(warehouse, "ann", True, conversation=conversation)
+    counts = {
+        "v_agent_response_accuracy": ("sum(query_count)", "operator"),
+        "v_agent_performance_snapshot": ("sum(queries_last_24_hours)", "operator"),
+        "v_approval_queue_depth": ("sum(item_count)", "monitoring_team"),
+        "v_approval_queue_status": ("sum(item_count)", "operator_readonly"),
+        "v_training_data_quality": ("sum(draft_count)", "annotator"),
+        "v_annotation_progress": ("sum(assigned_count)", "qa_team"),
+        "v_data_quality_report": (
+            "max(checked_rows) filter (where name = 'query_history_is_complete')",
+            "service_role",
+        ),
+    }
+    for view, (count, reader) in counts.items():
+        for role, conversation, expected in (
+            ("authenticated", "mine", 1),
+            ("authenticated", "", 0),
+            (reader, "", 3),
+        ):
+            with warehouse.transaction(force_rollback=True):
+                warehouse.execute(
+                    "select set_config('app.conversation_id', %s, true), set_config('role', %s, true)",
+                    (conversation, role),
+                )
+                ((found,),) = warehouse.execute(f"select {count} from monitoring.{view}".encode()).fetchall()
+                assert (view, role, found or 0) == (view, role, expected)
+
+
+def test_anybody_may_ask_whether_the_database_answers_and_only_the_service_may_refresh(
+    warehouse: "psycopg.Connection[Any]",
+) -> None:
+    import psycopg
+
+    newest = warehouse.execute("select max(revision) from ops.schema_migrations").fetchone()
+    with warehouse.transaction(force_rollback=True):
+        warehouse.execute("set local role anon")
+        assert warehouse.execute("select schema_revision from monitoring.v_health").fetchone() == newest
+    for refresh in ("refresh_daily_agent_metrics", "refresh_realtime_metrics"):
+        call = f"select monitoring_private.{refresh}()".encode()
+        with warehouse.transaction(force_rollback=True):
+            warehouse.execute("set local role service_role")
+            assert warehouse.execute(call).fetchone()
+        for role in ("operator", "monitoring_team", "authenticated", "hotdash_backup"):
+            with warehouse.transaction(force_rollback=True):
+                warehouse.execute(f"set local role {role}".encode())
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    warehouse.execute(call)

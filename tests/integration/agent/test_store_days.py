@@ -19,9 +19,8 @@ def store_days(conn: "psycopg.Connection[Any]", at: str, count: int, zone: str) 
     return conn.execute("select day, starts_at, ends_at from app.store_days(%s, %s, %s)", (at, count, zone)).fetchall()
 
 
-@pytest.mark.parametrize(
-    ("at", "zone", "hours"),
-    [
+def test_days_are_as_long_as_the_clock_says(warehouse: "psycopg.Connection[Any]") -> None:
+    for at, zone, hours in (
         ("2026-03-08T20:00Z", "America/New_York", {date(2026, 3, 7): 24, date(2026, 3, 8): 23}),
         ("2026-11-02T00:30Z", "America/New_York", {date(2026, 10, 31): 24, date(2026, 11, 1): 25}),
         ("2026-03-29T12:00Z", "Europe/Berlin", {date(2026, 3, 28): 24, date(2026, 3, 29): 23}),
@@ -34,19 +33,10 @@ def store_days(conn: "psycopg.Connection[Any]", at: str, count: int, zone: str) 
         ("2028-02-29T23:30Z", "UTC", {date(2028, 2, 28): 24, date(2028, 2, 29): 24}),
         ("2028-03-01T04:30Z", "America/New_York", {date(2028, 2, 28): 24, date(2028, 2, 29): 24}),
         ("2028-03-01T05:00Z", "America/New_York", {date(2028, 2, 29): 24, date(2028, 3, 1): 24}),
-    ],
-)
-def test_days_are_as_long_as_the_clock_says(
-    shared: "psycopg.Connection[Any]", at: str, zone: str, hours: dict[date, float]
-) -> None:
-    found = store_days(shared, at, 2, zone)
-    assert {day: (end - start) / timedelta(hours=1) for day, start, end in found} == hours
-    assert found[-1][1] <= datetime.fromisoformat(at) < found[-1][2]
-
-
-@pytest.fixture
-def shared(warehouse: "psycopg.Connection[Any]") -> "psycopg.Connection[Any]":
-    return warehouse
+    ):
+        found = store_days(warehouse, at, 2, zone)
+        assert (at, {day: (end - start) / timedelta(hours=1) for day, start, end in found}) == (at, hours)
+        assert found[-1][1] <= datetime.fromisoformat(at) < found[-1][2]
 
 
 def test_days_join_without_gap_and_start_where_the_date_changes(any_warehouse_url: str) -> None:
@@ -61,4 +51,6 @@ def test_days_join_without_gap_and_start_where_the_date_changes(any_warehouse_ur
             for (day, start, end), (_, after, _) in zip(found, [*found[1:], (None, found[-1][2], None)], strict=True):
                 assert end == after
                 assert start.astimezone(here).date() == day
-                assert (start.astimezone(UTC) - timedelta(microseconds=1)).astimezone(here).date() == day - timedelta(days=1)
+                assert (start.astimezone(UTC) - timedelta(microseconds=1)).astimezone(here).date() == day - timedelta(
+                    days=1
+                )

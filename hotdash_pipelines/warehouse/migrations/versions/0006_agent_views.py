@@ -5,7 +5,7 @@ from alembic import op  # noqa: TID253 - only Alembic loads this file
 from hotdash_pipelines.warehouse.migrations.files import run_down, run_up
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:

@@ -527,3 +527,28 @@ begin
 end
 $$;
 comment on function monitoring_private.refresh_realtime_metrics() is 'Computes the three mv_realtime_* anew, all for the same instant, which it returns.';
+
+-- Access, written by `hotdash docs` from hotdash_pipelines/warehouse/access.py:
+grant usage on schema app to anon;
+grant usage on schema monitoring to annotator, anon, authenticated, monitoring_team, operator, operator_readonly, qa_team, service_role;
+grant usage on schema monitoring_private to monitoring_team, operator, operator_readonly, service_role;
+
+grant select on monitoring.v_health to annotator, anon, authenticated, monitoring_team, operator, operator_readonly, qa_team, service_role;
+grant select on monitoring.v_agent_response_accuracy to authenticated, monitoring_team, operator, operator_readonly, qa_team, service_role;
+grant select on monitoring.v_agent_performance_snapshot to authenticated, monitoring_team, operator, operator_readonly, qa_team, service_role;
+grant select on monitoring.v_approval_queue_depth to authenticated, monitoring_team, operator, operator_readonly, qa_team, service_role;
+grant select on monitoring.v_approval_queue_status to authenticated, monitoring_team, operator, operator_readonly, qa_team, service_role;
+grant select on monitoring.v_training_data_quality to annotator, authenticated, qa_team, service_role;
+grant select on monitoring.v_annotation_progress to annotator, authenticated, qa_team, service_role;
+grant select on monitoring.v_data_quality_report to authenticated, qa_team, service_role;
+grant select on monitoring_private.mv_daily_agent_metrics to monitoring_team, operator, operator_readonly, service_role;
+grant select on monitoring_private.mv_realtime_agent_performance to monitoring_team, operator, operator_readonly, service_role;
+grant select on monitoring_private.mv_realtime_approval_queue to monitoring_team, operator, operator_readonly, service_role;
+grant select on monitoring_private.mv_realtime_training_quality to monitoring_team, operator, operator_readonly, service_role;
+
+grant execute on function app.store_days(timestamptz, integer, text) to annotator, authenticated, monitoring_team, operator, operator_readonly, qa_team, service_role;
+grant execute on function app.quality_score(bigint, bigint, bigint, bigint, numeric) to annotator, authenticated, monitoring_team, operator, operator_readonly, qa_team, service_role;
+grant execute on function app.schema_revision() to annotator, anon, authenticated, monitoring_team, operator, operator_readonly, qa_team, service_role;
+grant execute on function monitoring_private.refresh_daily_agent_metrics() to service_role;
+grant execute on function monitoring_private.refresh_realtime_metrics() to service_role;
+-- End of access.
