@@ -36,14 +36,15 @@ def analyze(url: str, now: datetime, limits: Limits = _DEFAULTS) -> Report:
         slow, slow_notes = slow_queries(conn, now, limits)
         policies, policy_notes = policy_findings(conn, tables, limits)
         indexes, index_notes = index_findings(tables, wanted, since, now, limits)
-        findings = [*slow, *policies, *indexes, *table_findings(tables, since, now, limits)]
+        neglected, table_notes = table_findings(tables, since, now, limits)
+        findings = [*slow, *policies, *indexes, *neglected]
         version = conn.info.server_version
     return Report(
         server=f"{version // 10000}.{version % 10000}",
         statistics_since=since,
         tables=len(tables),
         findings=sorted(findings, key=lambda finding: finding.severity != "critical"),
-        notes=[*slow_notes, *index_notes, *policy_notes],
+        notes=[*slow_notes, *index_notes, *table_notes, *policy_notes],
     )
 
 

@@ -31,6 +31,9 @@ select
         coalesce(s.last_analyze, s.last_autoanalyze) is not null or row_security_active(c.oid)
         or exists (select from pg_stats p where p.schemaname = n.nspname and p.tablename = c.relname)
     ),
+    current_setting('autovacuum')::bool and current_setting('track_counts')::bool
+        and coalesce((select o.option_value::bool from pg_options_to_table(c.reloptions) o
+            where o.option_name = 'autovacuum_enabled'), true),
     coalesce(s.seq_scan, 0), coalesce(s.seq_tup_read, 0), coalesce(s.idx_scan, 0), c.relrowsecurity
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace

@@ -107,6 +107,7 @@ class Table:
     size: int
     dead_rows: int
     is_analysed: bool
+    is_autovacuumed: bool
     seq_scans: int
     seq_rows: int
     index_scans: int

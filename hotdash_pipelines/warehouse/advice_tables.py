@@ -11,11 +11,21 @@ from hotdash_pipelines.warehouse.advice_model import Finding, Limits, Table
 _WORTH_ANALYSING_BYTES = 128 * 1024
 
 
-def table_findings(tables: Sequence[Table], since: datetime | None, now: datetime, limits: Limits) -> Iterator[Finding]:
-    """Findings about tables. Rates are a day's, over at least one day, so that a first load is no rate."""
+def table_findings(
+    tables: Sequence[Table], since: datetime | None, now: datetime, limits: Limits
+) -> tuple[list[Finding], list[str]]:
+    """Findings about tables, and a note on those that autovacuum has yet to analyse: it follows a load by minutes."""
+    new = [table.qualified for table in tables if _lacks_statistics(table) and table.is_autovacuumed]
+    named = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
+    waiting = f"not analysed yet: {named}; autovacuum does so within minutes of a load, else run `analyze`"
+    return list(_findings(tables, since, now, limits)), [waiting] if new else []
+
+
+def _findings(tables: Sequence[Table], since: datetime | None, now: datetime, limits: Limits) -> Iterator[Finding]:
+    # Over at least one day, so that a first load is no rate.
     days = max(1.0, (now - since).total_seconds() / 86400) if since else 1.0
     for table in tables:
-        if not table.is_analysed and table.kind != "p" and table.size >= _WORTH_ANALYSING_BYTES:
+        if _lacks_statistics(table) and not table.is_autovacuumed:
             yield _never_analysed(table)
         if table.rows > limits.big_table_rows:
             reads = table.seq_rows / table.rows / days
@@ -25,14 +35,18 @@ def table_findings(tables: Sequence[Table], since: datetime | None, now: datetim
                 yield _dead_rows(table)
 
 
+def _lacks_statistics(table: Table) -> bool:
+    return not table.is_analysed and table.kind != "p" and table.size >= _WORTH_ANALYSING_BYTES
+
+
 def _never_analysed(table: Table) -> Finding:
     return Finding(
         kind="never_analysed",
         id=f"never_analysed:{table.qualified}",
         severity="warning",
         object=table.qualified,
-        measured=f"{table.size // 1024:,} kB without statistics: the planner guesses",
-        remedy="analyse it; when autovacuum does not do so within minutes, it is off or cannot keep up",
+        measured=f"{table.size // 1024:,} kB without statistics, and autovacuum is off: the planner guesses",
+        remedy="analyse it after each load, or turn autovacuum on",
         ddl=f"analyze {table.sql}",
     )
 

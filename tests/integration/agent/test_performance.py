@@ -205,6 +205,22 @@ def test_indexes_serve_every_policy_of_the_agents_tables(any_warehouse_url: str)
         }
 
 
+def test_a_table_that_autovacuum_will_analyse_is_a_note(
+    warehouse: "psycopg.Connection[Any]", warehouse_url: str
+) -> None:
+    warehouse.execute("create schema shop; create table shop.loaded (id int, other text)")
+    warehouse.execute("insert into shop.loaded select n, md5(n::text) from generate_series(1, 5000) n")
+    report = analyze(warehouse_url, _now(), LIMITS)
+    assert [finding.id for finding in report.findings] == []
+    assert any(note.startswith("not analysed yet: shop.loaded;") for note in report.notes)
+    warehouse.execute("alter table shop.loaded set (autovacuum_enabled = off)")
+    assert "never_analysed:shop.loaded" in _found(warehouse_url)
+    warehouse.execute("vacuum shop.loaded")
+    assert "never_analysed:shop.loaded" in _found(warehouse_url), "vacuum alone makes no statistics"
+    warehouse.execute("analyze shop.loaded")
+    assert _found(warehouse_url) == {}
+
+
 def test_unused_indexes_are_not_judged_by_young_statistics(
     warehouse: "psycopg.Connection[Any]", warehouse_url: str
 ) -> None:
