@@ -18,6 +18,7 @@ WAREHOUSE_POOL = "warehouse"
 POOLS = {"shopify_api": 1, "chatwoot_api": 1, "ga4_api": 1, WAREHOUSE_POOL: 4}
 
 NIGHTLY_JOB = "nightly_job"
+DEMO_AGENT_JOB = "demo_agent_activity_job"
 # A run with this tag set to `due` skips windows that the lake already has and that are past their re-fetch days.
 REFETCH_TAG = "hotdash/refetch"
 REFETCH_DUE = "due"

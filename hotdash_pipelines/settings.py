@@ -250,6 +250,11 @@ class Settings(BaseSettings):
             slack_webhook_url=self.slack_webhook_url or found["slack_webhook_url"],
         )
 
+    def demo_url(self) -> str | None:
+        """Address of the running stand-in store; None outside demo mode. SettingsError when none runs."""
+        endpoints = self.endpoints() if self.uses_demo else None
+        return endpoints.shopify.base_url if endpoints and endpoints.shopify else None
+
     def _shopify(self) -> ShopifyEndpoint | None:
         if not (self.shopify_shop or self.shopify_base_url):
             return None

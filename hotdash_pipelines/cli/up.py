@@ -106,11 +106,14 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
         stack.callback(instance.dispose)
     for run_id in end_orphaned_runs(instance):
         console.print(f"ended       run {run_id[:8]}, whose process had been killed")
+    address = None
     if stand_in:
         address = local_warehouse.wait_for_stand_in(settings, children, stand_in)
         console.print(f"source      stand-in store at {address} (no credentials are set)")
     else:
         console.print(f"source      {', '.join(settings.pipeline_sources)}")
+    if address:
+        _simulate_agent(settings, console, url, address, days)
     contracts = [contract for contract in load_contracts() if contract.source in settings.pipeline_sources]
     store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
     first, last = due_range(
@@ -124,6 +127,17 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     if not outcome.success:
         local_warehouse.alert_failure(settings, url, outcome)
     return outcome
+
+
+def _simulate_agent(settings: "Settings", console: "Console", url: str, address: str, days: int) -> None:
+    from hotdash_pipelines.contracts.window import days_ending, last_complete_day
+    from hotdash_pipelines.operations.agent_activity import read_from, write_days
+
+    now = settings.now()
+    wanted = days_ending(last_complete_day(now, settings.zone), days)
+    with console.status("writing the agent's activity"):
+        done = write_days(url, read_from(address), wanted, settings.project, now)
+    console.print(f"agent       {done.describe()}")
 
 
 def _progress(console: "Console") -> Any:

@@ -3,6 +3,7 @@
 Belongs here: crons and job selections. Times are the store's local time unless a comment says UTC.
 Does not belong here: what the jobs do.
 
+03:45  demo_agent_activity  demo mode only: what the stand-in store's agent did -> schema agent
 04:00  nightly  re-fetch windows -> raw -> dbt -> checks -> rollups
 """
 
@@ -15,6 +16,20 @@ from hotdash_pipelines.partitions import daily_partitions
 from hotdash_pipelines.settings import get_settings
 
 _settings = get_settings()
+
+if _settings.uses_demo:
+
+    @dg.schedule(
+        job_name=keys.DEMO_AGENT_JOB,
+        cron_schedule="45 3 * * *",
+        execution_timezone=_settings.store_timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="At 03:45 store time, before the nightly run reads it: yesterday's activity of the demo's agent.",
+    )
+    def demo_agent_activity(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        """One run a night; missed nights are made up for by the next."""
+        return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
 
 nightly_job = dg.define_asset_job(
     keys.NIGHTLY_JOB,

@@ -46,26 +46,22 @@ def test_the_webserver_answers_on_loopback_and_nowhere_else(served: Served) -> N
             pass
 
 
-def test_the_daemon_is_healthy_and_the_nightly_schedule_runs(served: Served) -> None:
+def test_the_daemon_is_healthy_and_the_schedules_run(served: Served) -> None:
     def all_healthy() -> bool:
         statuses = served.home.ask(STATE)["instance"]["daemonHealth"]["allDaemonStatuses"]
         return all(status["healthy"] for status in statuses if status["required"])
 
     until("every daemon healthy", all_healthy, 90)
     (repository,) = served.home.ask(STATE)["repositoriesOrError"]["nodes"]
-    (nightly,) = repository["schedules"]
-    assert (
-        nightly["name"],
-        nightly["cronSchedule"],
-        nightly["executionTimezone"],
-        nightly["scheduleState"]["status"],
-    ) == (
-        "nightly",
-        "0 4 * * *",
-        "America/New_York",
-        "RUNNING",
-    )
-    assert nightly["futureTicks"]["results"]
+    schedules = {schedule["name"]: schedule for schedule in repository["schedules"]}
+    assert {name: schedule["cronSchedule"] for name, schedule in schedules.items()} == {
+        "demo_agent_activity": "45 3 * * *",
+        "nightly": "0 4 * * *",
+    }
+    for schedule in schedules.values():
+        assert schedule["executionTimezone"] == "America/New_York"
+        assert schedule["scheduleState"]["status"] == "RUNNING"
+        assert schedule["futureTicks"]["results"]
     assert {sensor["name"]: sensor["sensorState"]["status"] for sensor in repository["sensors"]} == {
         "alert_delivery_sensor": "RUNNING",
         "run_failure_sensor": "RUNNING",

@@ -50,6 +50,11 @@ def test_the_shipped_tree_keeps_its_import_rules(tree: Path) -> None:
         ("lake/store.py", "from hotdash_pipelines.sources import registry", "The lake knows contracts only"),
         ("demo/app.py", "from hotdash_pipelines.warehouse import load", "The stand-in store is reached over HTTP only"),
         ("defs/raw/tables.py", "from hotdash_pipelines.defs.ingest import lake", "Rooms of the Dagster skin refer"),
+        (
+            "operations/agent_rows.py",
+            "from hotdash_pipelines.quality import run",
+            "Operations know the warehouse and the lake",
+        ),
         ("alerts/outbox.py", "from hotdash_pipelines.quality import run", "Alerts know the warehouse"),
     ],
 )
