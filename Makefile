@@ -49,6 +49,7 @@ bench: setup ## Measure ingest against dlt and the floor, and the monitoring vie
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r benchmarks/requirements.lock
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.agent_views
+	$(BIN)/python -m benchmarks.notify
 
 docs: setup ## Write the generated parts of docs/ anew
 	$(BIN)/hotdash contracts dbt-sources

@@ -1,0 +1,10 @@
+drop trigger announce_insert on agent.decision_sync_event_logs;
+drop trigger announce_feedback on agent.agent_feedback;
+drop trigger announce_slow on agent.agent_queries;
+drop trigger announce_decision on agent.agent_approvals;
+drop trigger announce_insert on agent.agent_approvals;
+drop function agent.announce();
+drop sequence agent.decision_sync_stream_seq;
+drop sequence agent.training_feedback_stream_seq;
+drop sequence agent.performance_alert_stream_seq;
+drop sequence agent.approval_queue_stream_seq;
