@@ -6,9 +6,9 @@ import dagster as dg
 import pytest
 
 from hotdash_pipelines import keys
+from hotdash_pipelines.definitions import defs
 from hotdash_pipelines.defs.monitoring.stored_figures import mv_daily_agent_metrics
 from hotdash_pipelines.defs.schedules import nightly_job
-from hotdash_pipelines.definitions import defs
 from hotdash_pipelines.resources import WarehouseResource
 from hotdash_pipelines.settings import get_settings
 
