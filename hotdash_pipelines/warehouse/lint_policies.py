@@ -82,14 +82,17 @@ def _asks_role(policy: Policy) -> bool:
 
 
 def _not_wrapped(conn: "psycopg.Connection[Any]") -> "Iterator[tuple[str, str | None]]":
-    for policy in policies(conn):
-        called = sorted({function for tree in policy.trees for function in bare_calls(tree)})
-        names = conn.execute(
-            "select oid::regprocedure::text from pg_proc where oid = any(%s) and provolatile <> 'i' order by 1",
-            (called,),
+    called = {policy.name: {call for tree in policy.trees for call in bare_calls(tree)} for policy in policies(conn)}
+    names = dict(
+        conn.execute(
+            "select oid, oid::regprocedure::text from pg_proc where oid = any(%s) and provolatile <> 'i'",
+            (sorted(set().union(*called.values())),),
         ).fetchall()
-        if names:
-            yield policy.name, ", ".join(name for (name,) in names)
+    )
+    for policy, calls in called.items():
+        found = sorted(names[call] for call in calls & names.keys())
+        if found:
+            yield policy, ", ".join(found)
 
 
 POLICY_LINTS = (
