@@ -239,5 +239,8 @@ def _failed(url: str, connection: "Connection", direction: str, error: BaseExcep
             f"{direction} gave up after {_LOCK_TIMEOUT} because another session uses a table: "
             f"close it, then run again ({reason})"
         )
+    if isinstance(error, psycopg.errors.DependentObjectsStillExist):
+        first = (error.diag.message_detail or "something").splitlines()[0]
+        reason = f"{reason} ({first}): drop that first; models are built again by `hotdash dbt build`"
     done = current(url) or "none"
     return MigrationError(f"{direction} failed after revision {done} and left nothing half done: {reason}")
