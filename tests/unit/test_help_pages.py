@@ -20,7 +20,9 @@ COMMANDS = dict(_commands(typer.main.get_command(app)))
 
 
 def test_the_verb_groups_are_there() -> None:
-    assert {path[0] for path in COMMANDS if path} >= {"db", "demo", "contracts", "schema", "performance"}
+    assert {path[0] for path in COMMANDS if path} >= set(
+        ["db", "demo", "contracts", "schema", "agent", "monitor", "performance"]
+    )
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
