@@ -20,9 +20,8 @@ COMMANDS = dict(_commands(typer.main.get_command(app)))
 
 
 def test_the_verb_groups_are_there() -> None:
-    assert {path[0] for path in COMMANDS if path} >= set(
-        ["db", "demo", "contracts", "schema", "agent", "monitor", "performance"]
-    )
+    wanted = {"db", "demo", "contracts", "schema", "agent", "monitor", "performance"}
+    assert {path[0] for path in COMMANDS if path} >= wanted
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
