@@ -85,6 +85,7 @@ SAMPLES["agent.agent_queries_history"] = SAMPLES["agent.agent_queries"] | {
     "valid_from": "now()",
     "operation_type": "'INSERT'",
 }
+ARGUMENTS = {"text": "'UTC'", "timestamptz": "now()", "integer": "1", "bigint": "1", "numeric": "1.0"}
 OWNER_COLUMN = {
     "agent.facts": "project",
     "agent.decision_sync_event_logs": "scope",
@@ -181,7 +182,8 @@ def _tries_of_view(view: View, role: str, me: str | None) -> Iterator[tuple[str,
 
 
 def _tries_of_function(signature: str, over: Iterable[str], callers: tuple[str, ...], role: str, me: str | None):
-    call = re.sub(r"\btext\b", "'project'", signature).replace("timestamptz", "now()")
+    name, _, types = signature.rstrip(")").partition("(")
+    call = f"{name}({', '.join(ARGUMENTS[one] for one in types.split(', ') if one)})"
     if role not in callers:
         yield f"select from {call}", REFUSED
     elif over:
