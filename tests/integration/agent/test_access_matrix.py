@@ -22,7 +22,7 @@ from hotdash_pipelines.warehouse.access import (
     is_required,
     policies,
 )
-from hotdash_pipelines.warehouse.migrate import migrate
+from hotdash_pipelines.warehouse.migrate import MigrationError, migrate
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.agent.matrix import BY_CLAIM_OR_VARIABLE, NOBODY, become, deviations, reaches, seed
 
@@ -363,3 +363,14 @@ def test_a_plain_owner_migrates_writes_and_reads_as_service_role_only(any_empty_
                 assert owner.execute(f"select from {table.name}").rowcount == 0
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 owner.execute("insert into agent.facts (project, topic, key, value) values ('p', 't', 'k', '1')")
+
+
+def test_an_owner_outside_service_role_is_told_what_an_administrator_has_to_grant(empty_database_url: str) -> None:
+    with (
+        connect(empty_database_url, autocommit=True) as admin,
+        _plain_owner(admin) as name,
+        _login(admin, empty_database_url, name) as url,
+    ):
+        admin.execute(f"revoke service_role from {name}; alter role {name} nocreaterole")
+        with pytest.raises(MigrationError, match=f"run `grant service_role to {name}`"):
+            migrate(url)

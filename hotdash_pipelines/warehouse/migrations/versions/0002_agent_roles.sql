@@ -36,7 +36,13 @@ begin
 
     -- The pipeline reads under the policies of service_role, also where its user is no superuser.
     if not pg_has_role(current_user, 'service_role', 'usage') then
-        execute format('grant service_role to %I', current_user);
+        begin
+            execute format('grant service_role to %I', current_user);
+        exception
+            when insufficient_privilege then
+                raise exception '% is no member of service_role: let an administrator run `grant service_role to %`',
+                    current_user, current_user using errcode = 'insufficient_privilege';
+        end;
     end if;
     for wanted in
         select unnest(array['anon', 'authenticated', 'operator', 'operator_readonly', 'qa_team', 'service_role']) as name
