@@ -6,7 +6,6 @@ Names from the database are put in as text, never as markup.
 
 from dataclasses import dataclass
 
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -22,7 +21,6 @@ _KINDS = {
     "training_feedback_stream": "feedback",
     "decision_sync_stream": "decision",
 }
-_PANEL_WIDTH = 30
 _FEWEST_EVENTS = 3
 
 
@@ -46,9 +44,7 @@ def draw(picture: Picture, height: int) -> RenderableType:
     room = max(_FEWEST_EVENTS, height - 16 - shown)
     return Group(
         _header(picture),
-        Columns(
-            [_queue(figures), _feedback(figures), _decisions(figures)], width=_PANEL_WIDTH, padding=(0, 1), expand=False
-        ),
+        _side_by_side(_queue(figures), _feedback(figures), _decisions(figures)),
         _agents(figures, shown),
         Text(),
         _events(picture.events, room),
@@ -103,12 +99,12 @@ def _header(picture: Picture) -> Text:
         text.append("● connection lost, trying again", style="bold red")
         text.append(f": {state.reason}")
     text.append("\n")
-    words = [f"{state.delivered:,} events"]
+    words = [f"stored figures {picture.stored}", f"{state.delivered:,} events"]
     words += [f"{state.caught_up:,} of them caught up"] if state.caught_up else []
-    words += [f"{state.connects - 1} reconnects"] if state.connects > 1 else []
+    words += [f"connection {state.connects}"] if state.connects > 1 else []
     words += [f"{state.hidden:,} not for this reader"] if state.hidden else []
     words += [f"no {_KINDS[channel]} events for {picture.role or 'this user'}" for channel in state.unreadable]
-    words += [f"stored figures {picture.stored}", *state.notes[-1:]]
+    words += state.notes[-1:]
     text.append(" · ".join(words), style="dim")
     return text
 
@@ -123,7 +119,15 @@ def _panel(title: str, figures: Figures | None, part: str, lines: list[Text | st
     elif part in figures.missing:
         lines = [figures.missing[part]]
     body = Text("\n").join(line if isinstance(line, Text) else Text(line, style="dim") for line in lines)
-    return Panel(body, title=title, title_align="left", width=_PANEL_WIDTH, height=6, border_style="dim")
+    return Panel(body, title=title, title_align="left", height=6, border_style="dim")
+
+
+def _side_by_side(*panels: Panel) -> Table:
+    grid = Table.grid(padding=(0, 1), expand=True)
+    for _ in panels:
+        grid.add_column(ratio=1)
+    grid.add_row(*panels)
+    return grid
 
 
 def _queue(figures: Figures | None) -> Panel:
@@ -135,7 +139,7 @@ def _queue(figures: Figures | None) -> Panel:
             Text.assemble((f"{row['pending']:,}", "bold"), " pending"),
             Text(f"oldest waits {_duration(float(str(oldest)))}" if oldest is not None else "nothing waits"),
             Text(f"{breaches:,} over 5 minutes", style="bold red" if breaches else "green"),
-            f"24 h: {row['approved']} yes {row['rejected']} no {row['expired']} expired",
+            f"{row['approved']:,} yes {row['rejected']:,} no {row['expired']:,} late",
         ]
     return _panel("Approval queue", figures, "queue", lines)
 
@@ -161,7 +165,7 @@ def _decisions(figures: Figures | None) -> Panel:
         )
         for row in rows[:4]
     ]
-    return _panel("Decisions of the last hour", figures, "decisions", lines or ["none"])
+    return _panel("Decisions, last hour", figures, "decisions", lines or ["none"])
 
 
 def _agents(figures: Figures | None, shown: int) -> RenderableType:

@@ -104,7 +104,7 @@ def read_rows(conn: "psycopg.Connection[Any]", channel: str, ids: Sequence[int])
 def read_missed(conn: "psycopg.Connection[Any]", channels: Sequence[str], since: int) -> list[Row]:
     """Rows whose newest version was written by transaction `since` or a later one, oldest change first.
 
-    Reads whole tables: half a second for a million rows. age() counts backwards from the newest transaction.
+    Reads whole tables: a quarter of a second for a million rows. age() counts backwards from the newest transaction.
     """
     oldest = str(since & 0xFFFFFFFF)
     rows = []

@@ -321,11 +321,13 @@ def test_many_breaks_among_many_writers_lose_and_repeat_nothing(warehouse_url: s
     assert listener.state.connects >= 4
 
 
-def test_a_running_transaction_makes_nothing_old_look_new(
+def test_a_long_transaction_is_not_missed_and_makes_nothing_old_look_new(
     warehouse: "psycopg.Connection[Any]", warehouse_url: str
 ) -> None:
     running = connect(warehouse_url)
     running.execute(APPROVAL)
+    with running.transaction():
+        late = _id(running, APPROVAL)
     for _ in range(3):
         warehouse.execute(DECISION)
     listener = Listener(warehouse_url, heartbeat_seconds=0.05)
@@ -336,7 +338,8 @@ def test_a_running_transaction_makes_nothing_old_look_new(
         assert listener.step(0.05) == []
     _kill_listener(warehouse)
     new = _id(warehouse, DECISION)
-    assert _short(_follow(listener, 1)) == [(SYNC, "INSERT", new)]
+    running.commit()
+    assert _short(_follow(listener, 3)) == [(QUEUE, "INSERT", late - 1), (QUEUE, "INSERT", late), (SYNC, "INSERT", new)]
     running.close()
     listener.close()
 
