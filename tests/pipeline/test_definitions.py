@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -141,11 +140,11 @@ def cpu_seconds(code: str, folder: Path) -> float:
 
 @pytest.mark.slow
 def test_loading_costs_at_most_half_more_than_importing_dagster(tmp_path: Path) -> None:
-    """Measured: 1.35 of `import dagster, dagster_dbt`, of which 0.16 are dbt's selection of the project's nodes."""
-    ratios = []
-    for _ in range(3):
-        bare = cpu_seconds("import dagster, dagster_dbt", tmp_path)
-        ratios.append(
-            cpu_seconds("from hotdash_pipelines.definitions import defs\ndefs().get_repository_def()", tmp_path) / bare
-        )
-    assert statistics.median(ratios) <= 1.5, ratios
+    """Measured: 1.29 of `import dagster, dagster_dbt`, of which 0.16 are dbt's selection of the project's nodes.
+
+    The least of three, because what else runs on the machine only ever adds.
+    """
+    location = "from hotdash_pipelines.definitions import defs\ndefs().get_repository_def()"
+    bare = min(cpu_seconds("import dagster, dagster_dbt", tmp_path) for _ in range(3))
+    whole = min(cpu_seconds(location, tmp_path) for _ in range(3))
+    assert whole <= 1.5 * bare, (whole, bare)

@@ -372,7 +372,7 @@ def test_a_server_killed_during_the_load_is_started_again_and_the_step_repeats(
     from hotdash_pipelines.local.warehouse import prepare
     from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 
-    # The durable profile: the load may commit before its backend sees the postmaster gone, and must then be found again.
+    # Durable: the load may commit before its backend sees the postmaster gone, and must then be found again.
     own = EmbeddedPostgres(reachable_tmp)
     own.up()
     try:
