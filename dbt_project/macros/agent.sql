@@ -39,7 +39,7 @@
             ~ " where _loaded_at <= now()), '-infinity') - interval '" ~ var("overlap") ~ "')::text from " ~ this
         ) -%}
     select listed.*
-    from {{ relation }} as listed
+    from (select * from {{ relation }}) as listed
     where
         (listed.{{ id }} > {{ held.columns[0].values()[0] }} or listed.{{ changed }} >= '{{ held.columns[1].values()[0] }}'::timestamptz)
         and not exists (

@@ -238,11 +238,19 @@ class EmbeddedPostgres:
         cluster.give(path, user)
 
     def _launch(self, install: Path, data: Path, user: ServerUser | None) -> processes.Postmaster | None:
-        """Start the server detached; None when it ended instead of getting ready.
-
-        A shell starts it in the background and ends, so that it is nobody's child and survives whoever ran this.
-        """
+        """Start the server detached; None when it ended instead of getting ready."""
         self._rotate_log()
+        try:
+            return self._await_ready(self._spawn(install, data, user), data)
+        except Exception:
+            raise
+        except BaseException:
+            # Ctrl-C or SIGTERM: a server without a pid file yet would be found by nobody who wants to stop it.
+            processes.end_starting(data)
+            raise
+
+    def _spawn(self, install: Path, data: Path, user: ServerUser | None) -> int:
+        """A shell starts it in the background and ends, so that it is nobody's child and survives whoever ran this."""
         log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             shell = subprocess.run(  # noqa: S603 - a fixed command
@@ -257,7 +265,9 @@ class EmbeddedPostgres:
             )
         finally:
             os.close(log)
-        pid = int(shell.stdout)
+        return int(shell.stdout)
+
+    def _await_ready(self, pid: int, data: Path) -> processes.Postmaster | None:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             found = processes.read_postmaster(data)

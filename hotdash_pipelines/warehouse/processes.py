@@ -72,6 +72,25 @@ def processes_of(data: Path) -> list[int]:
     return found
 
 
+def end_starting(data: Path) -> None:
+    """End every process that was started to serve a data folder, however young.
+
+    One that has not yet written its pid file is known by its command line alone. SIGTERM, because the shell that starts
+    a server has it ignore SIGINT until it is up.
+    """
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and str(data) in process.cmdline():
+                process.terminate()
+                found.append(process)
+    for process in psutil.wait_procs(found, timeout=10)[1]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
 def is_open(port: int) -> bool:
     """Whether something accepts TCP connections on 127.0.0.1:`port`."""
     try:

@@ -39,6 +39,9 @@ def python_for(become: tuple[str, ...], folder: Path) -> Path:
         probe = [*become, "sh", "-c", 'exec "$0" -c "import encodings"', python]
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
+    packages = sysconfig.get_path("purelib")
+    if subprocess.run([*become, "sh", "-c", 'test -r "$0"', packages], check=False).returncode != 0:
+        pytest.skip("this environment lies below a private folder, where no other user can read it")
     if starts(sys.executable):
         return Path(sys.executable)
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -48,7 +51,7 @@ def python_for(become: tuple[str, ...], folder: Path) -> Path:
         pytest.skip(f"no {name} that an ordinary user can start")
     environment = folder / "venv"
     subprocess.run([chosen, "-m", "venv", "--without-pip", environment], check=True)
-    python, packages = environment / "bin" / "python", sysconfig.get_path("purelib")
+    python = environment / "bin" / "python"
     (environment / "lib" / name / "site-packages" / "shared.pth").write_text(
         f"import site; site.addsitedir({packages!r})"
     )

@@ -63,6 +63,7 @@ def test_the_daemon_is_healthy_and_the_schedules_run(served: Served) -> None:
         assert schedule["scheduleState"]["status"] == "RUNNING"
         assert schedule["futureTicks"]["results"]
     assert {sensor["name"]: sensor["sensorState"]["status"] for sensor in repository["sensors"]} == {
+        "agent_rows_sensor": "RUNNING",
         "alert_delivery_sensor": "RUNNING",
         "run_failure_sensor": "RUNNING",
     }

@@ -38,7 +38,11 @@ _COLUMNS = (
 
 @dg.asset(
     key=keys.DAILY_AGENT_METRICS_KEY,
-    deps=[keys.agent_key(table) for table in ("agent_queries", "agent_approvals", "agent_feedback")],
+    # Days are those of the store, whose zone is in ops.projects.
+    deps=[
+        keys.PROJECTS_KEY,
+        *(keys.agent_key(table) for table in ("agent_queries", "agent_approvals", "agent_feedback")),
+    ],
     group_name="metrics",
     owners=[keys.TEAM_SUPPORT],
     kinds={"postgres", "sql"},

@@ -3,6 +3,7 @@
 Belongs here: running dbt. Does not belong here: raw rows (raw.py) and assertions.
 """
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,11 +15,15 @@ from unittest import mock
 import psycopg
 import pytest
 
-from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR
-from hotdash_pipelines.warehouse.postgres import connect, libpq_env
+from hotdash_pipelines.contracts import load_contracts
+from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, project_digest
+from hotdash_pipelines.warehouse.ddl import ensure_raw_tables
+from hotdash_pipelines.warehouse.postgres import connect, libpq_env, with_database
+from tests.databases import fresh_database, template
 from tests.integration.dbt.raw import RawShop
 
 _PARSED_DATABASE = "hotdash"
+_AGENT = ("path:models/staging/agent", "path:models/marts/agent", "dim_conversation", "agg_agent_daily_performance")
 
 
 class DbtFailed(AssertionError):
@@ -76,10 +81,17 @@ class Dbt:
         return {result.node.name: str(result.status) for result in outcome.result.results}
 
     def run(self, *select: str, full_refresh: bool = False) -> dict[str, str]:
-        """Build models without their tests: all, or those selected. Views are made once: they cannot have changed."""
+        """Build models without their tests: all, or those selected.
+
+        Where everything was built before, all means the store's tables: views cannot have changed, and the agent's
+        marts have tests of their own.
+        """
         chosen = select or (("config.materialized:incremental",) if self.has_views else ())
         statuses = self(
-            "run", *(("--select", *chosen) if chosen else ()), *(("--full-refresh",) if full_refresh else ())
+            "run",
+            *(("--select", *chosen) if chosen else ()),
+            *(("--exclude", *_AGENT) if chosen and not select else ()),
+            *(("--full-refresh",) if full_refresh else ()),
         )
         self.has_views = self.has_views or not chosen
         return statuses
@@ -121,10 +133,41 @@ def dbt_manifest(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return outcome.result
 
 
+@pytest.fixture(scope="session")
+def built_template(server: Any, session_home: Path, dbt_manifest: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of a database in which every model was built over empty raw tables, made once for all workers."""
+    admin = server.url("postgres")
+    migrated = template(admin, session_home)
+    name = f"{migrated}_{project_digest()[:12]}"
+    with (session_home / "template-dbt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with connect(admin, autocommit=True) as conn:
+            if conn.execute("select 1 from pg_database where datname = %s", (name,)).fetchone():
+                return name
+            conn.execute(f'create database "{name}_new" template "{migrated}"')  # type: ignore[arg-type]
+        url = with_database(admin, f"{name}_new")
+        with connect(url) as conn:
+            ensure_raw_tables(conn, load_contracts())
+        Dbt(dbt_manifest, url, tmp_path_factory.mktemp("dbt-template")).run()
+        with connect(admin, autocommit=True) as conn:
+            conn.execute(f'alter database "{name}_new" rename to "{name}"')  # type: ignore[arg-type]
+    return name
+
+
 @pytest.fixture
-def dbt(dbt_manifest: Any, warehouse_url: str, tmp_path: Path) -> Iterator[Dbt]:
-    """dbt on the test's own, migrated database."""
-    yield Dbt(dbt_manifest, warehouse_url, tmp_path)
+def warehouse_url(request: pytest.FixtureRequest, server: Any, session_home: Path) -> Iterator[str]:
+    """A database of the test's own, all models built; with the mark `from_nothing` migrated and no more."""
+    admin = server.url("postgres")
+    from_nothing = request.node.get_closest_marker("from_nothing")
+    source = template(admin, session_home) if from_nothing else request.getfixturevalue("built_template")
+    with fresh_database(admin, source) as url:
+        yield url
+
+
+@pytest.fixture
+def dbt(request: pytest.FixtureRequest, dbt_manifest: Any, warehouse_url: str, tmp_path: Path) -> Iterator[Dbt]:
+    """dbt on the test's own database."""
+    yield Dbt(dbt_manifest, warehouse_url, tmp_path, has_views=not request.node.get_closest_marker("from_nothing"))
     shutil.rmtree(tmp_path / "target", ignore_errors=True)
 
 

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from tests.integration.dbt.conftest import Dbt
 from tests.integration.dbt.raw import Line, RawShop
+
+pytestmark = pytest.mark.from_nothing
 
 
 def test_all_models_build_on_an_empty_warehouse_and_their_tests_pass(dbt: Dbt, raw: RawShop) -> None:
