@@ -145,6 +145,13 @@ create index support_curated_replies_created_at_idx on agent.support_curated_rep
 create index support_curated_replies_tags_gin on agent.support_curated_replies using gin (tags);
 comment on table agent.support_curated_replies is 'One row is one reply that an approver held up as an example. A webhook sent twice changes nothing.';
 
+-- Longer indexes could serve what these serve. They are part of the agreed schema, and the advice leaves alone what says keep.
+comment on index agent.agent_queries_conversation_id_idx is 'keep: part of the agreed schema';
+comment on index agent.agent_queries_created_at_idx is 'keep: part of the agreed schema';
+comment on index agent.agent_queries_agent_idx is 'keep: part of the agreed schema';
+comment on index agent.facts_topic_idx is 'keep: part of the agreed schema';
+comment on index agent.support_curated_replies_source_msg_idx is 'keep: part of the agreed schema';
+
 create function agent.touch_updated_at() returns trigger language plpgsql set search_path = ''
 as $$
 begin
