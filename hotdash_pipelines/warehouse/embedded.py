@@ -242,10 +242,8 @@ class EmbeddedPostgres:
         self._rotate_log()
         try:
             return self._await_ready(self._spawn(install, data, user), data)
-        except Exception:
-            raise
-        except BaseException:
-            # Ctrl-C or SIGTERM: a server without a pid file yet would be found by nobody who wants to stop it.
+        except KeyboardInterrupt:
+            # SIGTERM comes as one too. A server without a pid file yet would be found by nobody who wants to stop it.
             processes.end_starting(data)
             raise
 

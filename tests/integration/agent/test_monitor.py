@@ -156,6 +156,10 @@ def test_a_refresher_outlives_its_connection_and_says_what_it_cannot_do(
     _wait_for(lambda: refresher.refreshes > before + 1)
     warehouse.execute("drop function monitoring_private.refresh_realtime_metrics()")
     _wait_for(lambda: refresher.note == "not in this database yet")
+    done = refresher.refreshes
+    assert done > before + 1
+    time.sleep(0.2)
+    assert refresher.refreshes == done, "what cannot be refreshed is not counted"
     refresher.stop()
 
 
