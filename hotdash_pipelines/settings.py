@@ -93,6 +93,41 @@ class Settings(BaseSettings):
         ge=0,
         description="A nightly run or `hotdash up` does not read a window again that was read this recently.",
     )
+    backup_url: str | None = Field(
+        default=None, description="Where backups go: `s3://bucket/prefix` or a folder; unset: `<home>/backups`."
+    )
+    archive_url: str | None = Field(
+        default=None,
+        description="Where retention keeps what it deletes: `s3://bucket/prefix` or a folder; unset: `<home>/archive`.",
+    )
+    export_url: str | None = Field(
+        default=None, description="Where exports go: `s3://bucket/prefix` or a folder; unset: `<home>/exports`."
+    )
+    backup_keep: int = Field(default=7, ge=1, description="How many of the newest verified backups are kept.")
+    manifest_key: SecretStr | None = Field(
+        default=None, description="Signs the manifests of backups, archives and exports (HMAC); unset: not signed."
+    )
+    export_key: SecretStr | None = Field(
+        default=None,
+        description="Turns conversation numbers of exports into pseudonyms (HMAC); unset: a random one in `<home>`.",
+    )
+    retain_observability_logs_days: int | None = Field(
+        default=None, ge=1, description="Deletes the agent's log lines after so many days (90 is usual); unset: keeps."
+    )
+    retain_decision_logs_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Deletes the agent's decision log after so many days (365 is usual); unset: keeps.",
+    )
+    retain_facts_days: int | None = Field(
+        default=None, ge=1, description="Deletes the agent's facts after so many days; unset: keeps."
+    )
+    retain_curated_replies_days: int | None = Field(
+        default=None, ge=1, description="Deletes curated replies so many days after their approval; unset: keeps."
+    )
+    retain_runs_days: int = Field(
+        default=90, ge=1, description="How long Dagster keeps finished runs and their events."
+    )
     raw_pages_days: int = Field(default=30, description="How long raw responses are kept beside the Parquet files.")
 
     shopify_shop: str | None = Field(default=None, description="Shop domain, such as `my-store.myshopify.com`.")
@@ -183,6 +218,21 @@ class Settings(BaseSettings):
     def lake(self) -> str:
         """Address of the lake: an s3:// URL or a folder."""
         return self.lake_url or str(self.home / "lake")
+
+    @property
+    def backups(self) -> str:
+        """Address of the backups: an s3:// URL or a folder."""
+        return self.backup_url or str(self.home / "backups")
+
+    @property
+    def archive(self) -> str:
+        """Address of what retention took out of the tables: an s3:// URL or a folder."""
+        return self.archive_url or str(self.home / "archive")
+
+    @property
+    def exports(self) -> str:
+        """Address of the exports: an s3:// URL or a folder."""
+        return self.export_url or str(self.home / "exports")
 
     @property
     def uses_demo(self) -> bool:

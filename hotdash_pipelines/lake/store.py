@@ -1,20 +1,25 @@
-"""Where the lake's files are kept: a local folder, or a bucket behind the S3 protocol.
+"""Where files are kept: a local folder, or a bucket behind the S3 protocol. The lake, backups, archives, exports.
 
-Belongs here: reading, atomic writing, listing and deleting whole files by their path below the root.
+Belongs here: reading, atomic writing, adding what is never overwritten, listing and deleting whole files by their path
+below the root.
 Does not belong here: what the files mean (partition.py).
 """
 
 import contextlib
 import fcntl
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 _TEMPORARY = ".partial-"
 _LOCK = ".lock"
+_COPIED_AT_ONCE = 1 << 20
+# S3 takes at most 10,000 parts of an object: 640 GB with these.
+_PART_BYTES = 64 << 20
 
 
 class StoreError(RuntimeError):
@@ -34,6 +39,21 @@ class Store(Protocol):
 
     def exists(self, path: str) -> bool:
         """Whether the file is there."""
+        ...
+
+    def add(self, path: str, source: Path) -> None:
+        """Copy a finished local file to a path that nothing has yet, of any size; the source stays.
+
+        Raises FileExistsError when the path is taken, whatever it holds: what was added is never overwritten.
+        """
+        ...
+
+    def fetch(self, path: str, target: Path) -> None:
+        """Copy the file to the new local file `target`, of any size. Raises FileNotFoundError when it is not there."""
+        ...
+
+    def size(self, path: str) -> int:
+        """Bytes of the file. Raises FileNotFoundError when it is not there."""
         ...
 
     def list(self, prefix: str) -> list[str]:
@@ -57,15 +77,18 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str, endpoint_url: str | None = None) -> Store:
-    """The store behind `s3://bucket/prefix`, or a folder (`file://` or a plain path). Touches nothing yet."""
+def open_store(url: str, endpoint_url: str | None = None, setting: str = "HOTDASH_LAKE_URL") -> Store:
+    """The store behind `s3://bucket/prefix`, or a folder (`file://` or a plain path). Touches nothing yet.
+
+    `setting` is the variable that errors name.
+    """
     if url.startswith("s3://"):
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         if not bucket:
-            raise StoreError(f"{url!r} names no bucket: HOTDASH_LAKE_URL has the form s3://bucket/prefix")
-        return S3Store(bucket, prefix.strip("/"), endpoint_url)
+            raise StoreError(f"{url!r} names no bucket: {setting} has the form s3://bucket/prefix")
+        return S3Store(bucket, prefix.strip("/"), endpoint_url, setting)
     if "://" in url and not url.startswith("file://"):
-        raise StoreError(f"HOTDASH_LAKE_URL is neither s3://bucket/prefix nor a folder: {url.split('://')[0]}://")
+        raise StoreError(f"{setting} is neither s3://bucket/prefix nor a folder: {url.split('://')[0]}://")
     return FolderStore(Path(url.removeprefix("file://")).absolute())
 
 
@@ -100,6 +123,36 @@ class FolderStore:
     def exists(self, path: str) -> bool:
         """See Store."""
         return (self._root / path).is_file()
+
+    def add(self, path: str, source: Path) -> None:
+        """See Store. What it writes only the owner may read: these files are dumps, archives and exports."""
+        target = self._root / path
+        temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
+        with _disk_errors(path):
+            make_private(target.parent)
+            try:
+                with source.open("rb") as data, temporary.open("xb") as file:
+                    temporary.chmod(0o600)
+                    shutil.copyfileobj(data, file, _COPIED_AT_ONCE)
+                    file.flush()
+                    os.fsync(file.fileno())
+                # A link, unlike a rename, refuses a name that is taken.
+                target.hardlink_to(temporary)
+            finally:
+                temporary.unlink(missing_ok=True)
+            _sync_folder(target.parent)
+
+    def fetch(self, path: str, target: Path) -> None:
+        """See Store."""
+        with _disk_errors(path), (self._root / path).open("rb") as data:
+            _private_file(target)
+            with target.open("wb") as file:
+                shutil.copyfileobj(data, file, _COPIED_AT_ONCE)
+
+    def size(self, path: str) -> int:
+        """See Store."""
+        with _disk_errors(path):
+            return (self._root / path).stat().st_size
 
     def list(self, prefix: str) -> list[str]:
         """See Store."""
@@ -143,10 +196,25 @@ class FolderStore:
 def _disk_errors(path: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, FileExistsError):
         raise
     except OSError as error:
-        raise StoreError(f"the lake's disk refused {path}: {error.strerror or type(error).__name__}") from error
+        raise StoreError(f"the disk refused {path}: {error.strerror or type(error).__name__}") from error
+
+
+def make_private(folder: Path) -> None:
+    """Create a folder and the missing ones above it, for its owner alone. Folders that exist stay as they are."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(mode=0o700, exist_ok=True)
+
+
+def _private_file(path: Path) -> None:
+    """Create an empty file that only its owner may read. Raises FileExistsError."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -164,8 +232,11 @@ class S3Store:
     at the same time are kept apart by the pools of the orchestrator, not here.
     """
 
-    def __init__(self, bucket: str, prefix: str, endpoint_url: str | None = None) -> None:
+    def __init__(
+        self, bucket: str, prefix: str, endpoint_url: str | None = None, setting: str = "HOTDASH_LAKE_URL"
+    ) -> None:
         self._bucket = bucket
+        self._setting = setting
         self._prefix = f"{prefix}/" if prefix else ""
         self._endpoint_url = endpoint_url
         self._opened: Any = None
@@ -201,6 +272,48 @@ class S3Store:
         except FileNotFoundError:
             return False
         return True
+
+    def add(self, path: str, source: Path) -> None:
+        """See Store. The bucket refuses a taken key itself (If-None-Match), also at the end of a part-wise upload."""
+        key = self._prefix + path
+        if self.exists(path):
+            raise FileExistsError(self.uri(path))
+        with self._errors(path), source.open("rb") as data:
+            if source.stat().st_size <= _PART_BYTES:
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*")
+            else:
+                self._add_in_parts(key, data)
+
+    def _add_in_parts(self, key: str, data: BinaryIO) -> None:
+        upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=key)["UploadId"]
+        try:
+            parts = []
+            for number, part in enumerate(iter(lambda: data.read(_PART_BYTES), b""), start=1):
+                done = self._client.upload_part(
+                    Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=part
+                )
+                parts.append({"PartNumber": number, "ETag": done["ETag"]})
+            self._client.complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+            )
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+            raise
+
+    def fetch(self, path: str, target: Path) -> None:
+        """See Store."""
+        with self._errors(path):
+            body = self._client.get_object(Bucket=self._bucket, Key=self._prefix + path)["Body"]
+            with _disk_errors(path):
+                _private_file(target)
+                with target.open("wb") as file:
+                    shutil.copyfileobj(body, file, _COPIED_AT_ONCE)
+
+    def size(self, path: str) -> int:
+        """See Store."""
+        with self._errors(path):
+            return self._client.head_object(Bucket=self._bucket, Key=self._prefix + path)["ContentLength"]
 
     def list(self, prefix: str) -> list[str]:
         """See Store."""
@@ -239,12 +352,14 @@ class S3Store:
             code = error.response.get("Error", {}).get("Code", "unknown")
             if code in ("NoSuchKey", "404"):
                 raise FileNotFoundError(self.uri(path)) from error
+            if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+                raise FileExistsError(self.uri(path)) from error
             raise StoreError(
-                f"the bucket refused {self.uri(path)} ({code}): check HOTDASH_LAKE_URL and the AWS credentials"
+                f"the bucket refused {self.uri(path)} ({code}): check {self._setting} and the AWS credentials"
             ) from error
         except BotoCoreError as error:
             reason = " ".join(str(error).split())
             raise StoreError(
                 f"the bucket of {self.uri(path)} cannot be used ({reason}): "
-                "check HOTDASH_LAKE_URL and the AWS credentials"
+                f"check {self._setting} and the AWS credentials"
             ) from error

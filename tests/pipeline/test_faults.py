@@ -327,9 +327,7 @@ def test_a_full_disk_leaves_the_partition_as_it_was(
 
     monkeypatch.setattr(os, "fsync", full)
     line = told(bench.run(ORDERS))
-    assert re.match(
-        rf"^{ORDERS} {KEY}: the lake's disk refused .*No space left on device; the partition is as it was", line
-    )
+    assert re.match(rf"^{ORDERS} {KEY}: the disk refused .*No space left on device; the partition is as it was", line)
     assert bench.state(ORDERS)["manifests"] == {}
     assert not [path for path in lake_files(bench.stack.home) if ".partial-" in path]
     monkeypatch.setattr(os, "fsync", real)

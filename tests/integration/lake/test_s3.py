@@ -1,6 +1,7 @@
 """The lake in a bucket, on a server that speaks the S3 protocol over loopback."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +110,22 @@ def test_a_server_that_does_not_answer_is_one_line_without_credentials(store: S3
         dead.read("a")
     assert "\n" not in str(caught.value)
     assert "very-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part_bytes", [5 << 20, 64 << 20], ids=["in parts", "at once"])
+def test_an_added_object_is_never_overwritten(
+    store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int
+) -> None:
+    monkeypatch.setattr("hotdash_pipelines.lake.store._PART_BYTES", part_bytes)
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(256)) * 24_000)
+    store.add("a/b", source)
+    with pytest.raises(FileExistsError):
+        store.add("a/b", source)
+    # What another machine added between the look and the write is refused by the bucket itself.
+    monkeypatch.setattr(S3Store, "exists", lambda *_: False)
+    with pytest.raises(FileExistsError):
+        store.add("a/b", source)
+    store.fetch("a/b", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == source.read_bytes()
+    assert store.size("a/b") == source.stat().st_size

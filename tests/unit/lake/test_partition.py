@@ -106,12 +106,12 @@ def test_a_disk_that_fills_up_at_any_file_leaves_the_partition_as_it_was(store: 
 
     def full(path: str, data: bytes) -> None:
         if next(writes) == fails_at:
-            raise StoreError(f"the lake's disk refused {path}: No space left on device")
+            raise StoreError(f"the disk refused {path}: No space left on device")
         real(path, data)
 
     store.write = full  # type: ignore[method-assign]
     with pytest.raises(
-        LakeError, match=rf"shopify/orders {KEY}: the lake's disk refused .*; the partition is as it was"
+        LakeError, match=rf"shopify/orders {KEY}: the disk refused .*; the partition is as it was"
     ) as caught:
         write(store, ORDERS, synthetic(ORDERS, 20, salt=1))
     assert "\n" not in str(caught.value)

@@ -42,7 +42,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_remains(
     target = (os, "fsync") if step == "fsync" else (Path, "rename")
     with monkeypatch.context() as patched:
         patched.setattr(*target, full)
-        with pytest.raises(StoreError, match="the lake's disk refused a/file: No space left on device"):
+        with pytest.raises(StoreError, match="the disk refused a/file: No space left on device"):
             store.write("a/file", b"new")
     assert store.read("a/file") == b"old"
     assert [path.name for path in (tmp_path / "lake" / "a").iterdir()] == ["file"]
