@@ -19,6 +19,14 @@ POOLS = {"shopify_api": 1, "chatwoot_api": 1, "ga4_api": 1, WAREHOUSE_POOL: 4}
 
 NIGHTLY_JOB = "nightly_job"
 DEMO_AGENT_JOB = "demo_agent_activity_job"
+BACKUP_JOB = "backup_job"
+RESTORE_TEST_JOB = "restore_test_job"
+WEEKLY_RETENTION_JOB = "weekly_retention_job"
+MONTHLY_RETENTION_JOB = "monthly_retention_job"
+HOUSEKEEPING_JOB = "housekeeping_job"
+EXPORT_JOB = "export_job"
+# The page of docs/ that an alert about a run of this job links to.
+RUNBOOK_TAG = "hotdash/runbook"
 # A run with this tag set to `due` skips windows that the lake already has and that are past their re-fetch days.
 REFETCH_TAG = "hotdash/refetch"
 REFETCH_DUE = "due"
@@ -39,6 +47,11 @@ def agent_key(table: str) -> dg.AssetKey:
     return dg.AssetKey(["agent", table])
 
 
+def archive_key(table: str) -> dg.AssetKey:
+    """Key of what retention took out of a table: `archive/agent_feedback`."""
+    return dg.AssetKey(["archive", table])
+
+
 def api_pool(source: str) -> str:
     """The concurrency pool that keeps one reader at a time on a source's API."""
     return f"{source}_api"
@@ -53,6 +66,10 @@ def lake_kinds(source: str) -> set[str]:
 PROJECTS_KEY = dg.AssetKey(["ops", "projects"])
 # The support agent's stored figures, which the nightly run refreshes.
 DAILY_AGENT_METRICS_KEY = dg.AssetKey(["monitoring_private", "mv_daily_agent_metrics"])
+
+BACKUP_KEY = dg.AssetKey(["backups", "operational"])
+EXPORT_KEY = dg.AssetKey(["exports", "training_data"])
+HOUSEKEEPING_KEY = dg.AssetKey(["ops", "housekeeping"])
 
 RAW_KINDS = {"postgres", "python"}
 AGENT_KINDS = {"postgres"}

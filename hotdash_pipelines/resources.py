@@ -92,6 +92,32 @@ class LakeResource(dg.ConfigurableResource):
         return open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
 
 
+class StoresResource(dg.ConfigurableResource):
+    """Where backups, archives and exports are kept: folders, or buckets by HOTDASH_BACKUP_URL and its like."""
+
+    def backups(self) -> "Store":
+        """The store behind the backups."""
+        return self._open(get_settings().backups, "HOTDASH_BACKUP_URL")
+
+    def archive(self) -> "Store":
+        """The store behind what retention took out of the tables."""
+        return self._open(get_settings().archive, "HOTDASH_ARCHIVE_URL")
+
+    def exports(self) -> "Store":
+        """The store behind the exports."""
+        return self._open(get_settings().exports, "HOTDASH_EXPORT_URL")
+
+    def manifest_key(self) -> str | None:
+        """What signs the manifests of all three, None when they are not signed: never log it."""
+        given = get_settings().manifest_key
+        return given.get_secret_value() if given else None
+
+    def _open(self, url: str, setting: str) -> "Store":
+        from hotdash_pipelines.lake.store import open_store
+
+        return open_store(url, get_settings().s3_endpoint_url, setting)
+
+
 class WarehouseResource(dg.ConfigurableResource):
     """The Postgres warehouse: the embedded server, or HOTDASH_DATABASE_URL."""
 
@@ -221,6 +247,7 @@ def build_resources() -> dict[str, Any]:
         "clock": ClockResource(),
         "sources": SourcesResource(),
         "lake": LakeResource(),
+        "stores": StoresResource(),
         "warehouse": WarehouseResource(),
         "project": ProjectResource(),
         "slack": SlackResource(),

@@ -59,7 +59,8 @@ class Links:
 class FailedRun:
     """A run that ended badly. `root_run_id` is the first run of its chain of retries, its own id when it is the first.
 
-    `reason` may be any error text; it is cut to one line and cleaned before it is shown.
+    `reason` may be any error text; it is cut to one line and cleaned before it is shown. `runbook` is the page of docs/
+    that says what to do.
     """
 
     run_id: str
@@ -71,6 +72,7 @@ class FailedRun:
     started_at: datetime | None = None
     failed_steps: tuple[str, ...] = ()
     reason: str = ""
+    runbook: str = RUN_RUNBOOK
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def failed_run_alert(run: FailedRun, links: Links, checks: Sequence[FailedCheck]
     blocks = [_header(run, title), _section("\n".join(details))]
     if reason:
         blocks.append(_section(f"> {escape(reason)}"))
-    blocks.append(_footer(run, links, RUN_RUNBOOK))
+    blocks.append(_footer(run, links))
     text = f"[{run.environment}] {title} at {_when(run.failed_at)}, owner {run.owner}" + (
         f": {reason}" if reason else ""
     )
@@ -141,7 +143,7 @@ def failed_checks_alert(run: FailedRun, checks: Sequence[FailedCheck], links: Li
         )
     if len(checks) > _CHECKS_SHOWN:
         blocks.append(_section(f"and {len(checks) - _CHECKS_SHOWN} more, see the run"))
-    blocks.append(_footer(run, links, RUN_RUNBOOK))
+    blocks.append(_footer(run, links))
     named = _listed([f"{check.asset} {check.check}" for check in checks])
     since = _when(min(check.since for check in checks))
     text = f"[{run.environment}] {title}: {named}, since {since}, owner {_listed(sorted({c.owner for c in checks}))}"
@@ -176,8 +178,8 @@ def _section(markdown: str) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": markdown}}
 
 
-def _footer(run: FailedRun, links: Links, runbook: str) -> dict[str, Any]:
-    shown = [f"<{links.run(run.run_id)}|Run {run.run_id[:8]}>", f"<{links.runbook(runbook)}|Runbook>"]
+def _footer(run: FailedRun, links: Links) -> dict[str, Any]:
+    shown = [f"<{links.run(run.run_id)}|Run {run.run_id[:8]}>", f"<{links.runbook(run.runbook)}|Runbook>"]
     if run.started_at:
         shown.append(f"started {_when(run.started_at)}")
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": " · ".join(shown)}]}

@@ -10,6 +10,7 @@ import dagster as dg
 
 from hotdash_pipelines import keys
 from hotdash_pipelines.alerts import FailedRun
+from hotdash_pipelines.alerts.messages import RUN_RUNBOOK
 from hotdash_pipelines.failures import failure_line
 from hotdash_pipelines.notify import deliver, raise_alert
 from hotdash_pipelines.resources import SlackResource, WarehouseResource
@@ -54,6 +55,7 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
         started_at=datetime.fromtimestamp(stats.start_time, UTC) if stats.start_time else None,
         failed_steps=tuple(str(event.step_key) for event in failures),
         reason=reason,
+        runbook=run.tags.get(keys.RUNBOOK_TAG, RUN_RUNBOOK),
     )
 
 

@@ -53,6 +53,13 @@ def test_a_failed_run_says_what_since_when_whose_and_where_to_look() -> None:
     )
 
 
+def test_a_job_with_a_runbook_of_its_own_links_to_it() -> None:
+    run = replace(RUN, job="backup_job", runbook="docs/runbooks/backup-failed.md")
+    for text in (shown(failed_run_alert(run, LINKS).blocks), shown(failed_checks_alert(run, [CHECK], LINKS).blocks)):
+        assert "https://docs.example.org/docs/runbooks/backup-failed.md" in text
+        assert "run-failed.md" not in text
+
+
 def test_failed_checks_say_what_since_when_whose_and_where_to_look() -> None:
     alert = failed_checks_alert(RUN, [CHECK], LINKS)
     text = shown(alert.blocks)
