@@ -29,8 +29,9 @@ $(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
 run: setup ## Load the last 14 days and serve the Dagster UI (stand-in store unless credentials are set)
 	@$(BIN)/hotdash up
 
+# Twice as many workers as the two cores of a small machine: half of the time a test waits for the processes it started.
 test: setup ## Run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n 4 --dist loadgroup $(TESTS)
 
 lint: setup ## Format and style only
 	$(BIN)/ruff check .

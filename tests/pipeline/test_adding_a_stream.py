@@ -15,7 +15,12 @@ from hotdash_pipelines.warehouse.postgres import connect
 from tests.pipeline.homes import Home, copy_of_the_project
 from tests.pipeline.stack import Ran
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("adding-a-stream"),
+    pytest.mark.timeout(900),
+]
 
 CONTRACT = """
 source: chatwoot

@@ -19,7 +19,6 @@ from tests.pipeline.stack import NOW, SEED, Stack
 
 pytestmark = [
     pytest.mark.pipeline,
-    pytest.mark.xdist_group("pipeline-a"),
     pytest.mark.filterwarnings("ignore:Parameter `repository_def`"),
 ]
 

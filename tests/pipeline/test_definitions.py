@@ -13,7 +13,7 @@ import pytest
 
 from hotdash_pipelines.definitions import defs
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline-b")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("definitions")]
 
 INVENTORY = Path(__file__).with_name("inventory.json")
 

@@ -14,7 +14,7 @@ from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.warehouse.migrations.files import migrations
 from tests.pipeline.homes import Home, Served
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 
 SUBJECTS = ["python", "sqlalchemy", "dbt-core", "great-expectations", "disk", "port", "warehouse", "lake"]
 SUBJECTS += ["shopify", "chatwoot", "ga4", "slack"]

@@ -17,7 +17,7 @@ from hotdash_pipelines.demo.world.shop import Shop
 from hotdash_pipelines.demo.world.shop_order import Order
 from tests.pipeline.stack import NOW, SCALE, SEED, Stack
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-a")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("loaded")]
 
 DAYS = ("2026-03-07", "2026-03-08", "2026-03-09")
 # 23 hours: the clocks went forward at 02:00.

@@ -19,7 +19,7 @@ from hotdash_pipelines.local.first_load import Outcome
 from tests.pipeline.in_process import KEY, Bench, lake_files, open_bench
 from tests.pipeline.stack import NOW, SEED, Stack, open_stack
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline-a")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("faults")]
 
 ORDERS, CONVERSATIONS, TRAFFIC = "shopify/orders", "chatwoot/conversations", "ga4/traffic_daily"
 OPERATION = {ORDERS: "Orders", CONVERSATIONS: "filter", TRAFFIC: "runReport"}

@@ -17,7 +17,7 @@ from hotdash_pipelines.demo.credentials import write_endpoint_file
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from tests.pipeline.stack import NOW, SEED, Stack, open_stack
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-a")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 DAYS = ("2026-03-08", "2026-03-09")
@@ -33,7 +33,7 @@ INGEST_POINTS = (
     "load.before_commit:7",
     "load.after_commit:4",
 )
-RUN_POINTS = ("lake.before_manifest:5", "load.before_commit:14", "dbt.model_built:12")
+RUN_POINTS = ("load.before_commit:14", "dbt.model_built:12")
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,7 @@ def undisturbed(
         yield bench
 
 
+@pytest.mark.xdist_group("killed-ingests")
 @pytest.mark.parametrize("kill_at", INGEST_POINTS)
 def test_a_rerun_of_a_killed_ingest_equals_an_undisturbed_one(
     undisturbed: Bench, stack: Stack, store: RunningStandIn, kill_at: str
@@ -96,6 +97,7 @@ def test_a_rerun_of_a_killed_ingest_equals_an_undisturbed_one(
     assert disturbed.files() == undisturbed.files()
 
 
+@pytest.mark.xdist_group("killed-ingests")
 def test_the_comparison_covers_every_window_and_every_table(undisturbed: Bench) -> None:
     digests, checksums, loads = undisturbed.state()
     contracts = [one for one in load_contracts() if f"{one.source}/{one.stream}" in STREAMS]
@@ -113,6 +115,7 @@ def days_of(contract: Contract) -> tuple[str, ...]:
     return DAYS[-1:] if contract.semantics == "snapshot" else DAYS
 
 
+@pytest.mark.xdist_group("loaded")
 @pytest.mark.parametrize("kill_at", RUN_POINTS)
 def test_a_rerun_of_a_killed_up_equals_an_undisturbed_one(loaded: Stack, stack: Stack, kill_at: str) -> None:
     killed = stack.up(days=3, environment={"HOTDASH_KILL_AT": kill_at})

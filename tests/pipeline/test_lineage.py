@@ -6,7 +6,7 @@ import pytest
 
 from tests.pipeline.homes import Served
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 
 FROM, TO = "lake_shopify/orders", "metrics/agg_sales_daily"
 # Written by the support agent and its reviewers: no run makes them.

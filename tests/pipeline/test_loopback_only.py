@@ -18,7 +18,7 @@ import yaml
 from hotdash_pipelines.settings import PROJECT_ROOT
 from tests.pipeline.homes import HOTDASH, home_in
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Python imports it at the start of every process that has its folder on PYTHONPATH.
 GUARD = """

@@ -17,7 +17,6 @@ from tests.pipeline.homes import Home, copy_of_the_project
 pytestmark = [
     pytest.mark.pipeline,
     pytest.mark.slow,
-    pytest.mark.xdist_group("pipeline-b"),
     pytest.mark.timeout(900),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else"),
 ]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.pipeline.stack import open_stack
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.timeout(900)]
 
 INVENTORY = json.loads(Path(__file__).with_name("inventory.json").read_text())
 

@@ -12,7 +12,7 @@ from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from tests.pipeline.ingest_days import ingest
 from tests.pipeline.stack import NOW, SEED, Stack, open_stack
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline-a")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("loaded")]
 
 DAYS = ["2026-03-07", "2026-03-08", "2026-03-09"]
 STREAMS = [f"{one.source}/{one.stream}" for one in load_contracts()]

@@ -19,7 +19,7 @@ from hotdash_pipelines.warehouse.postgres import connect
 from tests.pipeline.homes import Home, Served, Stopped
 from tests.pipeline.stack import Ran
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 
 # Tokens that the stand-in mints are kept nowhere, but they look like tokens.
 MINTED = re.compile(

@@ -14,7 +14,7 @@ from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from tests.pipeline.homes import Home, Served, Stopped, until
 from tests.pipeline.stack import NOW, Ran
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("pipeline-b"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 
 LATER = "2026-03-10T13:00:00+00:00"
 STATE = """{
