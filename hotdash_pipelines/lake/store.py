@@ -52,6 +52,10 @@ class Store(Protocol):
         """Copy the file to the new local file `target`, of any size. Raises FileNotFoundError when it is not there."""
         ...
 
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """The file in pieces of at most a megabyte, of any size. Raises FileNotFoundError when it is not there."""
+        ...
+
     def size(self, path: str) -> int:
         """Bytes of the file. Raises FileNotFoundError when it is not there."""
         ...
@@ -70,6 +74,14 @@ class Store(Protocol):
 
     def exclusive(self, prefix: str) -> AbstractContextManager[None]:
         """One writer of the folder `prefix` at a time, on one machine. A bucket has no such lock."""
+        ...
+
+    def folders(self) -> set[str]:
+        """Names of the folders right below the root; those that hold unfinished files only are among them."""
+        ...
+
+    def clear(self, folder: str) -> None:
+        """Remove a folder with everything in it, unfinished files included; nothing happens when it is not there."""
         ...
 
     def uri(self, path: str) -> str:
@@ -149,6 +161,11 @@ class FolderStore:
             with target.open("wb") as file:
                 shutil.copyfileobj(data, file, _COPIED_AT_ONCE)
 
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """See Store."""
+        with _disk_errors(path), (self._root / path).open("rb") as data:
+            yield from iter(lambda: data.read(_COPIED_AT_ONCE), b"")
+
     def size(self, path: str) -> int:
         """See Store."""
         with _disk_errors(path):
@@ -186,6 +203,21 @@ class FolderStore:
             yield
         finally:
             os.close(handle)
+
+    def folders(self) -> set[str]:
+        """See Store. A link is no folder: it may lead anywhere."""
+        with _disk_errors(str(self._root)):
+            try:
+                with os.scandir(self._root) as found:
+                    return {entry.name for entry in found if entry.is_dir(follow_symlinks=False)}
+            except FileNotFoundError:
+                return set()
+
+    def clear(self, folder: str) -> None:
+        """See Store."""
+        with _disk_errors(folder), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._root / folder)
+            _sync_folder(self._root)
 
     def uri(self, path: str) -> str:
         """See Store."""
@@ -310,6 +342,13 @@ class S3Store:
                 with target.open("wb") as file:
                     shutil.copyfileobj(body, file, _COPIED_AT_ONCE)
 
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """See Store."""
+        with self._errors(path):
+            body = self._client.get_object(Bucket=self._bucket, Key=self._prefix + path)["Body"]
+            with contextlib.closing(body):
+                yield from body.iter_chunks(_COPIED_AT_ONCE)
+
     def size(self, path: str) -> int:
         """See Store."""
         with self._errors(path):
@@ -337,6 +376,32 @@ class S3Store:
     def exclusive(self, prefix: str) -> AbstractContextManager[None]:  # noqa: ARG002 - the protocol's
         """See Store."""
         return contextlib.nullcontext()
+
+    def folders(self) -> set[str]:
+        """See Store. Part-wise uploads that nobody finished count too: their parts are kept, and paid for."""
+        found = {upload["Key"].removeprefix(self._prefix) for upload in self._uploads("")}
+        with self._errors(""):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"
+            )
+            for page in pages:
+                found |= {entry["Prefix"].removeprefix(self._prefix) for entry in page.get("CommonPrefixes", ())}
+        return {path.partition("/")[0] for path in found if "/" in path}
+
+    def clear(self, folder: str) -> None:
+        """See Store."""
+        for path in self.list(folder):
+            self.delete(path)
+        for upload in self._uploads(folder):
+            with self._errors(folder), contextlib.suppress(FileNotFoundError):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+    def _uploads(self, folder: str) -> Iterator[dict[str, str]]:
+        prefix = f"{self._prefix}{folder}/" if folder else self._prefix
+        with self._errors(folder):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix)
+            for page in pages:
+                yield from page.get("Uploads", ())
 
     def uri(self, path: str) -> str:
         """See Store."""
