@@ -1,0 +1,116 @@
+"""Removing personal data from texts and JSON values before they leave the warehouse.
+
+Belongs here: the redactor, which puts the detectors (redact_*.py) in order, walks JSON, counts by kind; the gate that
+looks again. Does not belong here: which columns are exported (export), single detectors. Pure Python: no database, no
+network.
+
+What it finds and misses is measured on a labelled corpus: docs/redaction.md. It never makes a text "free of" anything.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hotdash_pipelines.operations import redact_json
+from hotdash_pipelines.operations.redact_canonical import Kind, Span, apart, canonical, mask, replace
+from hotdash_pipelines.operations.redact_emails import find_emails
+from hotdash_pipelines.operations.redact_ids import find_ids
+from hotdash_pipelines.operations.redact_known import KnownEntity, KnownFinder, known_entities
+from hotdash_pipelines.operations.redact_names import find_names
+from hotdash_pipelines.operations.redact_numbers import find_cards, find_ibans, find_ips, runs
+from hotdash_pipelines.operations.redact_phones import find_phones
+from hotdash_pipelines.operations.redact_places import find_places
+from hotdash_pipelines.operations.redact_rescan import Rescan
+
+__all__ = ["REDACTOR_VERSION", "Kind", "KnownEntity", "Redactor", "known_entities"]
+
+# Written into the manifest of an export; changes whenever the same text could come out differently.
+REDACTOR_VERSION = "1.0.0"
+
+# A replacement can bring words together that now read as a context; more passes than two are rare.
+_PASSES = 6
+
+
+class Redactor:
+    """Redacts the texts of one conversation.
+
+    `known` are the people of the conversation (known_entities), compiled once; `default_region` is the country whose
+    way of dialling a phone number without a country code follows (ISO 3166, such as US).
+    """
+
+    def __init__(self, known: Sequence[KnownEntity] = (), default_region: str = "US") -> None:
+        self._known = KnownFinder(known, default_region) if known else None
+        self._rescan = Rescan(known)
+        self._region = default_region
+
+    def text(self, text: str) -> tuple[str, Counter[str]]:
+        """The text with tokens such as `[EMAIL_REDACTED]`, and how many of each kind (keys as `email`) were put in.
+
+        Whatever is not replaced stays as it was written. Redacting the result again changes nothing.
+        """
+        return self._until_settled(text)
+
+    def value(self, value: Any) -> tuple[Any, Counter[str]]:
+        """A JSON value (dict, list, str, number, bool, None) redacted through keys, values and JSON within strings.
+
+        The key before a value is read as its context: `{"phone": 4155550123}` is a phone, `{"order_id": 4155550123}` is
+        none. A number that is redacted becomes a string. Anything that is not JSON raises TypeError without its
+        content.
+        """
+        counts: Counter[str] = Counter()
+        return redact_json.walk(value, self._with_context, counts), counts
+
+    def rescan(self, text: str) -> Counter[str]:
+        """What a second, independent look still finds in a redacted text; anything at all forbids to publish it."""
+        return self._rescan.look(text)
+
+    def _with_context(self, context: str, text: str) -> tuple[str, Counter[str]]:
+        """The text redacted as if the context (a key as words) stood before it."""
+        return self._until_settled(text, f"{context}: " if context else "")
+
+    def _until_settled(self, text: str, context: str = "") -> tuple[str, Counter[str]]:
+        """Redact what follows the context, until a pass finds nothing."""
+        counts: Counter[str] = Counter()
+        prefix = len(canonical(context))
+        for _ in range(_PASSES):
+            folded = canonical(context + text)
+            spans = [span for span in self._spans(folded) if span.end > prefix]
+            if not spans:
+                break
+            counts.update(span.kind.value for span in spans)
+            spans = [Span(max(start - prefix, 0), end - prefix, kind) for start, end, kind in spans]
+            text = replace(text, folded[prefix:], spans)
+        return text, counts
+
+    def _spans(self, text: str) -> list[Span]:
+        """Every find of one pass over a canonical text, in order and apart from each other."""
+        found: list[Span] = []
+
+        def take(spans: list[Span]) -> None:
+            nonlocal text
+            if spans:
+                spans = apart(spans)
+                found.extend(spans)
+                text = mask(text, spans)
+
+        take(find_emails(text))
+        has_digit = any(digit in text for digit in "0123456789")
+        if has_digit:
+            take(find_ibans(text))
+            take(find_ips(text))
+            take(find_cards(text, list(runs(text))))
+        elif text.count(":") >= 2:
+            take(find_ips(text))
+        if self._known is not None:
+            take(self._known.find(text))
+        if has_digit:
+            take(find_ids(text))
+            take(find_places(text))
+        take(find_phones(text, list(runs(text)) if has_digit else [], self._region))
+        take(find_names(text))
+        return sorted(found)
+
+
+def counted(values: Mapping[str, int]) -> dict[str, int]:
+    """Counts of every kind, zeros included, in the order of the kinds: what a manifest states."""
+    return {kind.value: values.get(kind.value, 0) for kind in Kind}

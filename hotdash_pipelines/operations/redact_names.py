@@ -1,0 +1,140 @@
+"""Names of people in a canonical text that only the words around them give away.
+
+Belongs here: "my name is ...", "Dear ...,", titles, signatures, labelled names, in five languages. Does not belong
+here: the known names of a conversation (redact_known), which are the strong half: without them a name in mid-sentence
+stays.
+"""
+
+import re
+
+from hotdash_pipelines.operations.redact_canonical import MASK, Kind, Span
+
+_CAP = r"(?:(?:Mc|Mac|O'|D'|d'|Le|De|Van|von|L')?[^\W\d_a-z][^\W\d_]{1,24}(?:[-'][^\W\d_]{1,24})?)"
+_INITIAL = r"(?:[^\W\d_a-z]\.?)"
+_PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|von|van|zu|de|da|di|del|dos|bin|al|el|le|la|ter)"
+_NAME = rf"(?:{_CAP}|{_INITIAL}(?=[ ]{_CAP}))(?:[ ](?:(?:{_PARTICLE}[ ])?{_CAP}|{_INITIAL}(?!\w))){{0,3}}"
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# Words that stand where a name could, in a greeting or a signature.
+_NO_NAME = _set(
+    "there team all everyone everybody customer customers support sir madam sirs folks guys friend friends you "
+    "hotdash hi hello hey "
+    "thanks thank please sent the a an i we my your our this that it is in on and or not no yes ok from best "
+    "kind warm regards "
+    "sincerely cheers service care sales shop store manager concern help helpdesk bot agent assistant monday "
+    "tuesday wednesday "
+    "thursday friday saturday sunday january february march april june july august september october november "
+    "december order "
+    "damen herren zusammen kunde kundin kunden kundenservice kundendienst liebes grusse gruesse gruss gruessen "
+    "grussen groet groeten saludos saluti hallo guten tag madame monsieur messieurs "
+    "bonjour client equipe service hola equipo cliente senor senora buenos dias ciao salve gentile happy sorry "
+    "glad new so very "
+    "just still also really trying looking writing waiting interested unhappy disappointed confused worried sure "
+    "here back done "
+    "returning asking going having using unable afraid located based american german french english german "
+    "spanish italian "
+    "dutch british canadian australian student gift refund return yours valued dear again"
+)
+
+_INTRODUCED = re.compile(
+    r"(?:\b(?i:my (?:full |first |last )?name(?: is|'s|:)|name's|i am called|they call me|you can call me|call me"
+    r"|mein name ist|ich heisse|mein name:|je m'appelle"
+    r"|mon nom est|me llamo|mi nombre es|soy|mi chiamo|il mio nome e|mijn naam is|ik heet|meu nome e|jag heter"
+    r"|this is|it's|hier ist|ici|c'est|speaking with|spoke (?:to|with)|talked to"
+    r"|on behalf of|registered (?:to|under)|under the name(?: of)?|in the name of|auf den namen|au nom de"
+    r"|a nombre de|name on (?:the )?(?:card|order|account|parcel) (?:is|was)|addressed to|belongs to"
+    r"|recipient is))"
+    rf"[ :]{{1,2}}(?:(?:Mr|Mrs|Ms|Dr)\.? )?({_NAME})"
+)
+_INTRODUCED_LOWER = re.compile(
+    r"\b(?:my (?:full )?name is|my name's|mein name ist|ich heisse|je m'appelle|me llamo"
+    r"|mi chiamo) ([a-z]{2,20}(?: [a-z]{2,20})?)(?=[ ]?(?:[.,!\n;]|and\b|und\b|et\b|y\b|e\b|$))"
+)
+_I_AM = re.compile(
+    rf"\b(?:I am|I'm|i'm|i am|Ich bin|Soy|Sono|Je suis) ({_NAME})(?=[ ]?(?:[.,!;\n({MASK}]|from\b|and\b|aus\b|und\b|$))"
+)
+_TITLED = re.compile(
+    rf"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Herr|Herrn|Frau|Monsieur|Madame|Mme|Mlle|Senor|Senora|Sr|Sra|Signor"
+    rf"|Signora|Sig|Dhr|Mevr)\.?[ ](?:Dr\.?[ ])?({_NAME})"
+)
+_GREETED = re.compile(
+    rf"(?:^|[\n.!?>\"'] ?)[ ]{{0,3}}(?i:dear|hi|hello|hey|hiya|good (?:morning|afternoon|evening)|hallo"
+    rf"|liebe[rs]?|guten (?:tag|morgen)|moin|servus|chere?|bonjour|salut|hola|estimad[oa]|querid[oa]|buenos dias"
+    rf"|ciao|gentile|caro|cara|buongiorno|beste|geachte|hej|ola|thanks|thank you|cheers|sorry)"
+    rf",?[ ](?:(?:Mr|Mrs|Ms|Dr)\.?[ ])?({_NAME})(?=[ ]?(?:[,!.:;\n?-]|$))",
+    re.MULTILINE,
+)
+_CLOSING = (
+    r"(?:(?:with )?(?:best|kind|warm|warmest|many|kindest) (?:regards|wishes|thanks)|regards|best|sincerely"
+    r"|yours(?: (?:sincerely|truly|faithfully))?|cheers|thanks(?: (?:again|so much|a lot|in advance))?"
+    r"|thank you(?: (?:so much|very much|again|in advance))?|many thanks|thx|take care|respectfully|cordially"
+    r"|love|xoxo|ta|mit freundlichen gruessen|mit freundlichen grussen|freundliche grusse|viele grusse"
+    r"|liebe grusse|beste grusse|herzliche grusse"
+    r"|mfg|vg|lg|gruss|danke|vielen dank|cordialement|bien cordialement|salutations|merci(?: d'avance)?"
+    r"|bien a vous|saludos(?: cordiales)?|un saludo|atentamente|gracias|cordiali saluti|distinti saluti|grazie"
+    r"|saluti"
+    r"|met vriendelijke groet(?:en)?|groetjes|med vanlig halsning|atenciosamente|obrigad[oa]|sent from|signed"
+    r"|greetings)"
+)
+_SIGNED = re.compile(
+    rf"(?:^|[\n.!?,{MASK}] ?)[ ]{{0,3}}(?i:{_CLOSING})[ ]?(?:[,.!:-]{{1,2}}[ ]?\n{{0,3}}"
+    rf"|\n{{1,3}})[ ]{{0,4}}(?:[-~][ ]?)?({_NAME})(?=[ ]?(?:[.,\n|(+\d{MASK}-]|$))"
+)
+_SIGNED_LOWER = re.compile(
+    rf"(?:^|\n)[ ]{{0,3}}{_CLOSING}[,.!]?[ ]?\n{{1,3}}[ ]{{0,4}}[-~]?[ ]?([a-z]{{2,20}}(?: [a-z]{{2,20}})?)[ ]*$",
+    re.IGNORECASE,
+)
+_DASHED = re.compile(rf"(?:^|\n| )(?:--|-|~)[ ]?({_NAME})[ ]*$")
+_LABELLED = re.compile(
+    r"(?:^|[\n,;({|\"'] ?)[ ]{0,3}\"?(?i:(?:(?:full|first|last|family|given|customer|contact|recipient|sender"
+    r"|buyer|cardholder|account holder|billing|shipping|your|display) ?_?name|surname|name|recipient|attn"
+    r"|attention|c/o|vorname|nachname|empfaenger|kunde|nom(?: complet)?|prenom|nombre|apellidos?|nome|cognome"
+    r"|from|to))"
+    rf"\"?[ ]?[:=][ ]?\"?({_NAME})(?=[ ]?(?:[,;.)}}|\"'\n<({MASK}]|$))"
+)
+
+_PATTERNS = (_INTRODUCED, _TITLED, _GREETED, _SIGNED, _LABELLED)
+_GATE = re.compile(
+    r"name|call|am |'m |this is|it's|dear|h[ieoa]|good|guten|lieb|moin|serv|cher|bonj|sal|est|quer|buen|ciao|gent"
+    r"|car|best|geach|ola|thank|sorry"
+    r"|m[rs]|dr|prof|sir|frau|mme|ml|se|sr|sig|regard|sinc|yours|tak|mfg|gr|cord|merci|atent|:|=|-|ich|je |me "
+    r"|mi |soy|c/o|behalf|under|spo|ta|lov|to ",
+    re.IGNORECASE,
+)
+
+
+def find_names(text: str) -> list[Span]:
+    """Names that their context tells, in order of their place; recall is lower than with known names."""
+    found: list[Span] = []
+    for pattern in (*_PATTERNS, _I_AM, _DASHED):
+        for match in pattern.finditer(text):
+            span = _trimmed(text, *match.span(1))
+            if span is not None and not (pattern is _I_AM and _is_lonely(match.group(1))):
+                found.append(span)
+    for pattern in (_INTRODUCED_LOWER, _SIGNED_LOWER):
+        for match in pattern.finditer(text):
+            span = _trimmed(text, *match.span(1))
+            if span is not None:
+                found.append(span)
+    return sorted(found)
+
+
+def _trimmed(text: str, start: int, end: int) -> Span | None:
+    """The span up to the first word that is no name; None when that is the first."""
+    stop = start
+    for word in re.finditer(r"\S+", text[start:end]):
+        if word.group().strip(".,'").casefold() in _NO_NAME:
+            break
+        stop = start + word.end()
+    while stop > start and text[stop - 1] in " .-'":
+        stop -= 1
+    return Span(start, stop, Kind.NAME) if stop - start >= 2 else None
+
+
+def _is_lonely(name: str) -> bool:
+    """Whether "I am X" has one word only, which could as well say a nationality or a mood."""
+    return " " not in name and name.casefold().endswith(("ish", "ese", "ian", "ing", "ed", "ful"))
