@@ -1,0 +1,349 @@
+"""Taking rows that are too old out of a table, so that each is in its table or in a verified archive at every instant.
+
+Belongs here: the protocol. Does not belong here: which rows (retention), the file (archive), whole partitions
+(retention_partitions), what is written down about it (retention_records).
+
+One part is one transaction: DELETE .. RETURNING gives the rows, they are written, read back, put into the store and
+recorded, and only then committed. What was archived is what was deleted, because it is the same statement; a row that
+becomes pending or unsafe meanwhile is looked at again by the DELETE itself. docs/decisions.md has the reasons.
+"""
+
+import contextlib
+import hashlib
+import queue
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotdash_pipelines.lake.killpoints import reach
+from hotdash_pipelines.lake.store import Store, StoreError, make_private
+from hotdash_pipelines.operations import archive, retention_partitions, retention_records
+from hotdash_pipelines.operations.retention import (
+    CHUNK_ROWS,
+    ROLE,
+    SCHEMA,
+    WHOLE_ROWS,
+    CutOffs,
+    RetentionError,
+    RetentionRefused,
+    Rule,
+    cut_offs,
+    follower_of,
+    too_old,
+)
+from hotdash_pipelines.warehouse.postgres import WarehouseError, adbc_connection, connect
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql.dbapi import Connection as AdbcConnection
+    from adbc_driver_postgresql.dbapi import Cursor
+
+_TRIES = 3
+_AT_ONCE = 2
+# Serialization failure, deadlock, lock not had in time: the same part may succeed in a moment.
+_TRANSIENT = ("40001", "40P01", "55P03")
+_LOCK_TIMEOUT = "60s"
+_FURTHEST_AHEAD = timedelta(days=1)
+_SESSION = {
+    "lock_timeout": _LOCK_TIMEOUT,
+    "statement_timeout": "0",
+    # The transaction stays open while its archive is written and stored.
+    "idle_in_transaction_session_timeout": "0",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One committed transaction's share of one table: `rows` are gone from it and in the archive at `uri`."""
+
+    table: str
+    part: int
+    rows: int
+    uri: str
+    sha256: str
+    bytes: int
+    partition: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did to one table, and to the table of its versions."""
+
+    table: str
+    cutoff: datetime
+    long_cutoff: datetime | None
+    candidates: int
+    parts: tuple[Part, ...]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows archived and deleted, by table."""
+        counts = {self.table: 0}
+        for part in self.parts:
+            counts[part.table] = counts.get(part.table, 0) + part.rows
+        return counts
+
+
+def run_table(
+    database_url: str,
+    store: Store,
+    rule: Rule,
+    *,
+    now: datetime,
+    scratch: Path,
+    backup_id: str | None,
+    key: str | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+    whole_rows: int = WHOLE_ROWS,
+    on_progress: Callable[[Part], None] | None = None,
+) -> Outcome:
+    """Archive and delete the rows of one table that are too old at `now`, part by part.
+
+    `scratch` is a local folder with room for a part, uncompressed; `backup_id` the backup that retention_gate found,
+    None where nothing is to be deleted. Parts that were committed stay so when a later one fails. Raises
+    RetentionRefused when it would not be safe, RetentionError and StoreError when it failed; both are logged.
+    """
+    run = _Run(database_url, store, rule, cut_offs(rule, now), now, scratch, backup_id, key, on_progress)
+    try:
+        outcome = run.all(chunk_rows, whole_rows)
+    except (WarehouseError, StoreError, OSError) as error:
+        told = error if isinstance(error, WarehouseError | StoreError) else _disk(error)
+        retention_records.note_failure(database_url, rule, run.at, run.failed, backup_id, now, str(told))
+        if told is error:
+            raise
+        raise told from error
+    _vacuum(database_url, outcome)
+    retention_records.note_success(database_url, rule, run.at, outcome.rows)
+    return outcome
+
+
+class _Run:
+    """One run over one table, on one connection."""
+
+    def __init__(
+        self,
+        url: str,
+        store: Store,
+        rule: Rule,
+        at: CutOffs,
+        now: datetime,
+        scratch: Path,
+        backup_id: str | None,
+        key: str | None,
+        on_progress: Callable[[Part], None] | None,
+    ) -> None:
+        self._url, self._store, self.rule, self.at, self._now = url, store, rule, at, now
+        self._scratch, self._backup_id, self._key = scratch, backup_id, key
+        self._on_progress = on_progress or (lambda _: None)
+        self.failed = 1
+
+    def all(self, chunk_rows: int, whole_rows: int) -> Outcome:
+        """The whole protocol for the table; see run_table."""
+        make_private(self._scratch)
+        with _told_in_one_line(self._url), adbc_connection(self._url) as conn, conn.cursor() as cursor:
+            self._refuse_a_clock_ahead(cursor)
+            self._lock(cursor, conn)
+            with self._transaction(conn, cursor):
+                candidates = self._count(cursor)
+            if candidates and not self._backup_id:
+                raise RetentionRefused(
+                    f"{self.rule.table}: {candidates:,} rows are too old, but no verified backup stands behind this "
+                    "run: run `hotdash backup create`, then run it again"
+                )
+            done = self._work(self._jobs(conn, cursor, chunk_rows, whole_rows)) if candidates else []
+        return Outcome(self.rule.table, self.at.normal, self.at.long, candidates, tuple(done))
+
+    def _work(self, jobs: "Sequence[_Job]") -> list[Part]:
+        """Every part on one of two connections: one reads rows while the other's are written, read back and stored."""
+        done: list[Part] = []
+        with contextlib.ExitStack() as closing:
+            free: queue.SimpleQueue[AdbcConnection] = queue.SimpleQueue()
+            for _ in jobs[:_AT_ONCE]:
+                free.put(closing.enter_context(adbc_connection(self._url)))
+            workers = ThreadPoolExecutor(_AT_ONCE)
+            closing.callback(workers.shutdown, cancel_futures=True)
+            for finished in [workers.submit(self._try, job, free) for job in jobs]:
+                for part in finished.result():
+                    done.append(part)
+                    self._on_progress(part)
+        return done
+
+    def _refuse_a_clock_ahead(self, cursor: "Cursor") -> None:
+        cursor.execute("select now()")
+        ((server,),) = cursor.fetchall()
+        if self._now > server + _FURTHEST_AHEAD:
+            raise RetentionRefused(
+                f"the clock here ({self._now:%Y-%m-%d %H:%M}) is more than a day ahead of the database server's "
+                f"({server:%Y-%m-%d %H:%M}, UTC): set the wrong one right, then run it again"
+            )
+
+    def _lock(self, cursor: "Cursor", conn: "AdbcConnection") -> None:
+        name = self.rule.follows or self.rule.table
+        number = int.from_bytes(hashlib.sha256(f"retention of {name}".encode()).digest()[:8], signed=True)
+        cursor.execute("select pg_try_advisory_lock($1::bigint)", (number,))
+        ((is_had,),) = cursor.fetchall()
+        conn.commit()
+        if not is_had:
+            raise RetentionRefused(f"another run is deleting from {name} right now: let it finish, then run it again")
+
+    @contextmanager
+    def _transaction(self, conn: "AdbcConnection", cursor: "Cursor") -> Iterator[None]:
+        """One transaction under the role of retention; rolled back unless the block has committed it."""
+        try:
+            # A changed row is looked at again in this level; in the stricter ones it would end the transaction.
+            cursor.execute("set transaction isolation level read committed")
+            for name, value in _SESSION.items():
+                cursor.execute(f"set local {name} = '{value}'")
+            cursor.execute(f"set local role {ROLE}")
+            yield
+        finally:
+            conn.rollback()
+
+    def _count(self, cursor: "Cursor") -> int:
+        cursor.execute(f"select count(*) from {SCHEMA}.{self.rule.table} where {too_old(self.rule, self.at)}")  # noqa: S608 - the rules'
+        return cursor.fetchall()[0][0]
+
+    def _jobs(self, conn: "AdbcConnection", cursor: "Cursor", chunk_rows: int, whole_rows: int) -> "list[_Job]":
+        """What each part does: drop a partition, or delete; few rows at once, more by ranges of ids."""
+        follower = follower_of(self.rule)
+        part = retention_records.next_part(cursor, self.rule.table, self.at)
+        versions = retention_records.next_part(cursor, follower.table, self.at) if follower else 0
+        partitions = retention_partitions.below(cursor, self.rule, self.at)
+        conn.rollback()
+        condition = too_old(self.rule, self.at)
+        bounds = self._bounds(conn, cursor, condition, chunk_rows, whole_rows)
+        # The first and the last range are open to their side.
+        ranges = zip(["true", *(f"id > {n}" for n in bounds)], [*(f"id <= {n}" for n in bounds), "true"], strict=True)
+        work = [("", name) for name in partitions]
+        work += [(f"({condition}) and {low} and {high}", None) for low, high in ranges]
+        return [_Job(part + i, versions + i, told, name) for i, (told, name) in enumerate(work)]
+
+    def _bounds(
+        self, conn: "AdbcConnection", cursor: "Cursor", condition: str, chunk_rows: int, whole_rows: int
+    ) -> list[int]:
+        """Ids at which parts end; all versions of an id are in one part."""
+        numbered = (
+            f"select id, row_number() over (order by id) as number, count(*) over () as whole"  # noqa: S608 - the rules'
+            f" from {SCHEMA}.{self.rule.table} where {condition}"
+        )
+        with self._transaction(conn, cursor):
+            cursor.execute(
+                f"select distinct id from ({numbered}) as candidates"  # noqa: S608 - the rules'
+                f" where number % {int(chunk_rows)} = 0 and number < whole and whole > {int(whole_rows)} order by id"
+            )
+            return [row[0] for row in cursor.fetchall()]
+
+    def _try(self, job: "_Job", free: "queue.SimpleQueue[AdbcConnection]") -> list[Part]:
+        from adbc_driver_manager import Error
+
+        conn = free.get()
+        try:
+            with conn.cursor() as cursor:
+                for left in reversed(range(_TRIES)):
+                    try:
+                        return self._take(conn, cursor, job)
+                    except Error as error:
+                        if error.sqlstate not in _TRANSIENT or not left:
+                            raise
+            raise AssertionError  # the last try returned or raised
+        except BaseException:
+            self.failed = job.part
+            raise
+        finally:
+            free.put(conn)
+
+    def _take(self, conn: "AdbcConnection", cursor: "Cursor", job: "_Job") -> list[Part]:
+        """One part in one transaction, and the versions of its rows; nothing where no row is too old any more."""
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder, self._transaction(conn, cursor):
+            cursor.execute("select clock_timestamp()")
+            ((started_at,),) = cursor.fetchall()
+            local = Path(folder, "rows")
+            if job.partition:
+                statement = retention_partitions.rows_of(cursor, self.rule, job.partition)
+            else:
+                statement = _deleting(self.rule, job.condition)
+            kept = self._archived(cursor, self.rule, job.part, statement, local)
+            follower = follower_of(self.rule)
+            if kept and follower:
+                versions = _deleting(follower, _one_of(local))
+                kept += self._archived(cursor, follower, job.versions, versions, Path(folder, "versions"))
+            if job.partition:
+                retention_partitions.drop(cursor, job.partition)
+            cursor.execute("reset role")
+            for found in kept:
+                retention_records.note_part(cursor, found, self._store, self.at, started_at, self._backup_id)
+            reach("retention.recorded")
+            conn.commit()
+        reach("retention.committed")
+        return [self._told(found, job.partition) for found in kept]
+
+    def _archived(self, cursor: "Cursor", rule: Rule, part: int, statement: str, local: Path) -> list[archive.Archive]:
+        """The rows that a statement returns, in the store and read back; nothing when there are none."""
+        cursor.execute(statement)
+        rows = archive.spool(cursor.fetch_record_batch(), local, rule.key)
+        reach("retention.deleted")
+        if not rows:
+            return []
+        file = local.with_suffix(archive.DATA)
+        archive.write(local, file)
+        reach("retention.written")
+        read_back = archive.compare(local, file)
+        if read_back != rows:
+            raise archive.ArchiveError(f"{rule.table}: {rows:,} rows were taken, {read_back:,} are in the archive")
+        reach("retention.verified")
+        kept = archive.keep(
+            self._store, file, table=rule.table, cutoff=self.at.normal, part=part, rows=read_back, key=self._key
+        )
+        reach("retention.archived")
+        return [kept]
+
+    def _told(self, found: archive.Archive, partition: str | None) -> Part:
+        uri = self._store.uri(found.path)
+        return Part(found.table, found.part, found.rows, uri, found.sha256, found.bytes, partition)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One part: its number, that of the part of versions, and what goes: rows by a condition, or a whole partition."""
+
+    part: int
+    versions: int
+    condition: str
+    partition: str | None
+
+
+def _deleting(rule: Rule, condition: str) -> str:
+    return f"delete from {SCHEMA}.{rule.table} where {condition} returning *"  # noqa: S608 - the rules'
+
+
+def _one_of(local: Path) -> str:
+    rows = archive.spooled(local)
+    ids = (str(number) for i in range(rows.num_record_batches) for number in rows.get_batch(i)["id"].to_pylist())
+    return f"id = any('{{{','.join(ids)}}}'::bigint[])"
+
+
+def _disk(error: OSError) -> RetentionError:
+    reason = error.strerror or " ".join(str(error).split())
+    return RetentionError(f"the disk refused ({reason}): make room below HOTDASH_HOME, then run it again")
+
+
+@contextmanager
+def _told_in_one_line(url: str) -> Iterator[None]:
+    from adbc_driver_manager import Error
+
+    try:
+        yield
+    except Error as error:
+        raise retention_records.told(url, error.sqlstate, str(error)) from error
+
+
+def _vacuum(url: str, outcome: Outcome) -> None:
+    """Give the space back and refresh the planner's figures. Postgres only warns a user that may not."""
+    with connect(url, autocommit=True) as conn:
+        for table, rows in outcome.rows.items():
+            if rows:
+                conn.execute(f"vacuum (analyze) {SCHEMA}.{table}".encode())
