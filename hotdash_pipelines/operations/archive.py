@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hotdash_pipelines.contracts.arrow import compute
 from hotdash_pipelines.lake.store import Store
 from hotdash_pipelines.operations.retention import RetentionError
 
@@ -61,7 +62,6 @@ def spool(batches: "pa.RecordBatchReader", target: Path, key: str) -> int:
     JSON becomes text, everything else keeps its type. Raises ArchiveError for a type that an archive cannot tell.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     schema = pa.schema([_plain(field) for field in batches.schema])
     rows, newest, is_sorted = 0, None, True
@@ -72,7 +72,7 @@ def spool(batches: "pa.RecordBatchReader", target: Path, key: str) -> int:
                 writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
                 rows += batch.num_rows
                 keys = batch[key]
-                rises = pc.all(pc.less(keys[:-1], keys[1:])).as_py() is not False
+                rises = compute("all", compute("less", keys[:-1], keys[1:])).as_py() is not False
                 is_sorted = is_sorted and rises and (newest is None or newest < keys[0].as_py())
                 newest = keys[-1].as_py()
     if not is_sorted:
@@ -162,7 +162,7 @@ def keep(
         manifest.write_bytes(_sealed(archive, key))
         if _holds(store, archive.path, local) and _holds(store, archive.manifest, manifest):
             return archive
-    raise ArchiveError(f"every name for {folder}/{name} is taken by other content: run `hotdash retention verify`")
+    raise ArchiveError(f"{folder} has other files under every name of part {part}: run `hotdash retention verify`")
 
 
 def _holds(store: Store, path: str, local: Path) -> bool:
