@@ -64,6 +64,7 @@ def spool(batches: "pa.RecordBatchReader", target: Path, key: str) -> int:
     import pyarrow as pa
 
     schema = pa.schema([_plain(field) for field in batches.schema])
+    pc = compute()
     rows, newest, is_sorted = 0, None, True
     with pa.OSFile(str(target), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for batch in batches:
@@ -72,7 +73,7 @@ def spool(batches: "pa.RecordBatchReader", target: Path, key: str) -> int:
                 writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
                 rows += batch.num_rows
                 keys = batch[key]
-                rises = compute("all", compute("less", keys[:-1], keys[1:])).as_py() is not False
+                rises = pc.all(pc.less(keys[:-1], keys[1:])).as_py() is not False
                 is_sorted = is_sorted and rises and (newest is None or newest < keys[0].as_py())
                 newest = keys[-1].as_py()
     if not is_sorted:
