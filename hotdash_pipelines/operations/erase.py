@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hotdash_pipelines.lake.store import Store
 
 HISTORY = "agent_queries_history"
-# Queries before their history: the trigger adds a last version for each query that goes.
+# Queries before their history: nobody else's change then adds a version to a query that goes.
 BY_COLUMN = ("agent_approvals", "agent_feedback", "agent_queries", HISTORY, "support_curated_replies")
 BY_JSON: Mapping[str, str] = {
     "facts": "value", "decision_sync_event_logs": "payload", "observability_logs": "metadata",
@@ -252,8 +252,6 @@ def _delete(conn: "psycopg.Connection[Any]", subject: str) -> dict[str, int]:
         for table in TABLES:
             statement = sql.SQL("delete from agent.{} where {}").format(sql.Identifier(table), _about(table))
             deleted[table] = conn.execute(statement, {"subject": subject}).rowcount
-    # Each query that went left one more version behind, the one that says that it went.
-    deleted[HISTORY] -= deleted["agent_queries"]
     return deleted
 
 
