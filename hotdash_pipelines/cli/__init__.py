@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from hotdash_pipelines.cli import agent, contracts, db, demo, docs, doctor, monitor, performance, schema, up
+from hotdash_pipelines.cli import agent, backup, contracts, db, demo, docs, doctor, monitor, performance, schema, up
 
 app = typer.Typer(
     name="hotdash",
@@ -25,6 +25,7 @@ app.command("docs")(docs.docs)
 app.add_typer(db.app, name="db")
 app.add_typer(schema.app, name="schema")
 app.add_typer(agent.app, name="agent")
+app.add_typer(backup.app, name="backup")
 app.add_typer(monitor.app, name="monitor")
 app.add_typer(demo.app, name="demo")
 app.add_typer(contracts.app, name="contracts")

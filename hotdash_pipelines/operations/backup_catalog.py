@@ -161,6 +161,8 @@ def tables_of(conn: "psycopg.Connection[Any]", scope: Scope, patterns: Sequence[
         return every
     if scope == "operational":
         return [table for table in every if table.schema in OPERATIONAL]
+    if not patterns:
+        raise BackupError("which tables? Name some, such as agent_*")
     wanted: set[int] = set()
     for pattern in patterns:
         met = [table for table in every if _matches(table, pattern)]
