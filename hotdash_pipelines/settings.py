@@ -129,6 +129,18 @@ class Settings(BaseSettings):
         default=90, ge=1, description="How long Dagster keeps finished runs and their events."
     )
     raw_pages_days: int = Field(default=30, description="How long raw responses are kept beside the Parquet files.")
+    quarantine_days: int = Field(
+        default=90, ge=1, description="How long pages that broke their contract are kept in the lake's quarantine."
+    )
+    rollback_dumps_days: int = Field(
+        default=90, ge=1, description="How long the dumps that `hotdash schema rollback` makes are kept."
+    )
+    delivered_alerts_days: int = Field(
+        default=90, ge=1, description="How long delivered alerts stay in `ops.alert_outbox`; dead ones stay for good."
+    )
+    check_results_days: int = Field(
+        default=400, ge=1, description="How long results of checks stay in `ops.check_results`."
+    )
 
     shopify_shop: str | None = Field(default=None, description="Shop domain, such as `my-store.myshopify.com`.")
     shopify_base_url: str | None = Field(default=None, description="Overrides `https://<shop>`.")

@@ -9,7 +9,20 @@ import sys
 
 import typer
 
-from hotdash_pipelines.cli import agent, backup, contracts, db, demo, docs, doctor, monitor, performance, schema, up
+from hotdash_pipelines.cli import (
+    agent,
+    backup,
+    contracts,
+    db,
+    demo,
+    docs,
+    doctor,
+    housekeeping,
+    monitor,
+    performance,
+    schema,
+    up,
+)
 
 app = typer.Typer(
     name="hotdash",
@@ -30,6 +43,7 @@ app.add_typer(monitor.app, name="monitor")
 app.add_typer(demo.app, name="demo")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(performance.app, name="performance")
+app.add_typer(housekeeping.app, name="housekeeping")
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
 from hotdash_pipelines.contracts import Contract
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MANIFEST = "manifest.json"
+_PAGES = re.compile(r"^pages-[0-9a-f]{12}\.jsonl\.zst$")
+_REASON = ".reason"
 _PROJECT = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
 
@@ -37,6 +39,14 @@ class LakeError(RuntimeError):
 
 class LakeCorruption(LakeError):
     """A partition's files are not what its manifest says."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was deleted, or would be: partitions or paths, and their bytes."""
+
+    keys: tuple[str, ...]
+    bytes: int
 
 
 def folder_of(contract: Contract, project: str, key: str) -> str:
@@ -265,22 +275,79 @@ def quarantine(
     return kept
 
 
-def prune_pages(store: Store, contract: Contract, project: str, older_than: datetime) -> list[str]:
-    """Delete the raw responses of partitions fetched before `older_than`; returns their keys. Parquet files stay."""
-    pruned = []
-    for key in partitions(store, contract, project):
-        with (
-            _named(contract, key, "mend that, then run again"),
-            store.exclusive(_stream_folder(contract, project)),
-        ):
+def prune_pages(
+    store: Store, contract: Contract, project: str, older_than: datetime, *, dry_run: bool = False
+) -> Pruned:
+    """Delete the raw responses of partitions fetched before `older_than`. Parquet files stay.
+
+    What a pruning that was killed left behind goes with them.
+    """
+    folder = _stream_folder(contract, project)
+    with _named(contract, "(all partitions)", "mend that, then run again"):
+        found = [path.removeprefix(f"{folder}/").split("/") for path in store.list(folder)]
+    packed: dict[str, list[str]] = {}
+    for window, name in (parts for parts in found if len(parts) == 2):
+        if _PAGES.match(name):
+            packed.setdefault(window.removeprefix("window="), []).append(name)
+    pruned, size = [], 0
+    for key, names in sorted(packed.items()):
+        with _named(contract, key, "mend that, then run again"), store.exclusive(folder):
             manifest = read_manifest(store, contract, project, key)
-            if manifest is None or manifest.pages_file is None or manifest.fetched_at >= older_than:
+            if manifest is None or manifest.fetched_at >= older_than:
                 continue
-            folder = folder_of(contract, project, key)
-            store.write(f"{folder}/{_MANIFEST}", replace(manifest, pages_file=None).to_json())
-            store.delete(f"{folder}/{manifest.pages_file}")
-            pruned.append(key)
-    return pruned
+            where = folder_of(contract, project, key)
+            # While the manifest names pages, others beside them are those of a write that is under way or was killed.
+            going = [name for name in names if manifest.pages_file in (name, None)]
+            for name in going:
+                with contextlib.suppress(FileNotFoundError):
+                    size += store.size(f"{where}/{name}")
+            if going and not dry_run:
+                if manifest.pages_file is not None:
+                    store.write(f"{where}/{_MANIFEST}", replace(manifest, pages_file=None).to_json())
+                reach("lake.pages_unnamed")
+                for name in going:
+                    store.delete(f"{where}/{name}")
+            if going:
+                pruned.append(key)
+    return Pruned(tuple(pruned), size)
+
+
+def prune_quarantine(
+    store: Store, contract: Contract, project: str, older_than: datetime, *, dry_run: bool = False
+) -> Pruned:
+    """Delete pages that were quarantined before `older_than`, each with its reason; `keys` are their paths.
+
+    A page whose reason is missing or damaged is as old as the end of its window's day.
+    """
+    folder = f"quarantine/{_stream_folder(contract, project)}"
+    pruned, size = [], 0
+    with _named(contract, "(quarantine)", "mend that, then run again"):
+        names = {path for path in store.list(folder) if path.endswith(".json")}
+        for stem in sorted({path.removesuffix(".json").removesuffix(_REASON) for path in names}):
+            page, reason = f"{stem}.json", f"{stem}{_REASON}.json"
+            kept_at = _kept_at(store, reason, stem.removeprefix(f"{folder}/window=").partition("/")[0])
+            if kept_at is None or kept_at >= older_than:
+                continue
+            # The reason last: it knows how old the page is.
+            for path in (page, reason):
+                if path in names:
+                    with contextlib.suppress(FileNotFoundError):
+                        size += store.size(path)
+                    if not dry_run:
+                        store.delete(path)
+                        reach("lake.quarantine_deleted")
+            pruned.append(page)
+    return Pruned(tuple(pruned), size)
+
+
+def _kept_at(store: Store, reason: str, window_key: str) -> datetime | None:
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        found = datetime.fromisoformat(json.loads(store.read(reason))["kept_at"])
+        if found.tzinfo is not None:
+            return found
+    with contextlib.suppress(ValueError):
+        return datetime.combine(date.fromisoformat(window_key), time.max, UTC)
+    return None
 
 
 def _conformed(contract: Contract, manifest: Manifest, table: str, found: "pa.Table") -> "pa.Table":

@@ -10,7 +10,7 @@ import json
 import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -208,7 +208,7 @@ def reapply(conn: "psycopg.Connection[Any]", erasures: Sequence[Erasure]) -> dic
     return deleted
 
 
-def keep_beside(store: "Store", erasures: Sequence[Erasure]) -> int:
+def keep_beside(store: "Store", erasures: Sequence[Erasure], *, dry_run: bool = False) -> int:
     """Write each erasure that is not there yet into the archive, so that it outlives the database; returns how many.
 
     Raises StoreError.
@@ -223,10 +223,13 @@ def keep_beside(store: "Store", erasures: Sequence[Erasure]) -> int:
             path = f"{RECORDS}/{entry.erasure_id}.json"
             if path in kept:
                 continue
-            source = Path(folder, f"{entry.erasure_id}.json")
-            source.write_text(json.dumps(entry.as_json(), indent=2, sort_keys=True) + "\n")
-            store.add(path, source)
             written += 1
+            if not dry_run:
+                source = Path(folder, f"{entry.erasure_id}.json")
+                source.write_text(json.dumps(entry.as_json(), indent=2, sort_keys=True) + "\n")
+                # Two may write the same record at the same time.
+                with suppress(FileExistsError):
+                    store.add(path, source)
     return written
 
 

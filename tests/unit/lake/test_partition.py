@@ -236,8 +236,8 @@ def test_old_raw_pages_are_pruned_and_the_rows_stay(store: FolderStore) -> None:
     old = _write_pages(store, [b"{}"])
     _write_pages(store, [b"{}"], key="2025-03-02", fetched_at=FETCHED_AT + timedelta(days=40))
     limit = FETCHED_AT + timedelta(days=1)
-    assert prune_pages(store, ORDERS, PROJECT, limit) == [KEY]
-    assert prune_pages(store, ORDERS, PROJECT, limit) == []
+    assert prune_pages(store, ORDERS, PROJECT, limit).keys == (KEY,)
+    assert prune_pages(store, ORDERS, PROJECT, limit).keys == ()
     left = read_manifest(store, ORDERS, PROJECT, KEY)
     assert left == dataclasses.replace(old, pages_file=None)
     assert not [path for path in store.list(FOLDER) if "pages-" in path]
