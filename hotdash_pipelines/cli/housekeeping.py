@@ -53,7 +53,7 @@ def _sweep(*, dry_run: bool, as_json: bool) -> None:
 
     settings = get_settings()
     lake = open_store(settings.lake, settings.s3_endpoint_url)
-    archive = open_store(settings.archive, settings.s3_endpoint_url, "HOTDASH_ARCHIVE_URL")
+    backups = open_store(settings.backups, settings.s3_endpoint_url, "HOTDASH_BACKUP_URL")
     with started(settings) as url, connect(url, autocommit=True) as conn:
         swept = sweep(
             conn,
@@ -62,7 +62,7 @@ def _sweep(*, dry_run: bool, as_json: bool) -> None:
             lake=lake,
             contracts=load_contracts(),
             project=settings.project,
-            archive=archive,
+            backups=backups,
             rollback_dumps=settings.home / "backups",
             history=partial(prune_instance, settings),
             dry_run=dry_run,
@@ -78,7 +78,7 @@ def _sweep(*, dry_run: bool, as_json: bool) -> None:
 
 def _table(swept: "Swept") -> None:
     for part in swept.parts:
-        limit = f"older than {part.before:%Y-%m-%d %H:%M} UTC" if part.before else "that the archive lacks"
+        limit = f"older than {part.before:%Y-%m-%d %H:%M} UTC" if part.before else "not yet beside the backups"
         told = "failed" if part.error else f"{part.items:>9,} {part.bytes:>15,} bytes"
         print(f"{part.name:17} {told}  {limit}")
     print(f"{'would remove' if swept.dry_run else 'removed'} {swept.bytes:,} bytes")

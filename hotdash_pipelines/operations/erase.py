@@ -209,8 +209,9 @@ def reapply(conn: "psycopg.Connection[Any]", erasures: Sequence[Erasure]) -> dic
 
 
 def keep_beside(store: "Store", erasures: Sequence[Erasure], *, dry_run: bool = False) -> int:
-    """Write each erasure that is not there yet into the archive, so that it outlives the database; returns how many.
+    """Write each erasure that is not there yet beside the backups; returns how many.
 
+    So it outlives the database, and whoever restores an old backup knows what to erase again.
     Raises StoreError.
     """
     import tempfile

@@ -123,7 +123,7 @@ def sweep(
     lake: Store,
     contracts: Sequence[Contract],
     project: str,
-    archive: Store,
+    backups: Store,
     rollback_dumps: Path,
     history: History | None = None,
     dry_run: bool = False,
@@ -131,8 +131,8 @@ def sweep(
     """Remove everything that is older than its limit, part by part; a part that fails does not stop the others.
 
     `conn` is in autocommit. `rollback_dumps` is the folder that `hotdash schema rollback` writes to: only its own
-    dumps there are looked at. Without `history` the orchestrator's runs stay. Records of erasures that the archive
-    lacks are written to it.
+    dumps there are looked at. Without `history` the orchestrator's runs stay. Records of erasures that lie not yet
+    beside the backups are written there.
     """
 
     def before(days: int) -> datetime:
@@ -154,7 +154,7 @@ def sweep(
             before(limits.check_results_days),
             lambda at: _rows(conn, "check results", "check_results", "checked_at < %s", at, dry_run),
         ),
-        ("erasure records", None, lambda _: _erasures(conn, archive, dry_run)),
+        ("erasure records", None, lambda _: _erasures(conn, backups, dry_run)),
     ]
     if history is not None:
         steps.append(("runs", before(limits.retain_runs_days), lambda at: _runs(history, at, dry_run)))
@@ -238,8 +238,8 @@ def _rows(
             return Part(name, before, items, size)
 
 
-def _erasures(conn: "psycopg.Connection[Any]", archive: Store, dry_run: bool) -> Part:
-    return Part("erasure records", None, keep_beside(archive, listed(conn), dry_run=dry_run))
+def _erasures(conn: "psycopg.Connection[Any]", backups: Store, dry_run: bool) -> Part:
+    return Part("erasure records", None, keep_beside(backups, listed(conn), dry_run=dry_run))
 
 
 def _runs(history: History, before: datetime, dry_run: bool) -> Part:

@@ -60,7 +60,7 @@ class Place:
                 lake=self.lake,
                 contracts=load_contracts(),
                 project=PROJECT,
-                archive=FolderStore(self.root / "archive"),
+                backups=FolderStore(self.backups),
                 rollback_dumps=self.backups,
                 **options,
             )
@@ -272,13 +272,13 @@ def test_the_history_of_runs_gets_its_own_limit(place: Place) -> None:
     assert part.details == {"runs_removed": 2, "runs_trimmed": 3, "events": 40}
 
 
-def test_erasures_are_kept_beside_the_database(place: Place) -> None:
+def test_erasures_are_kept_beside_the_backups(place: Place) -> None:
     with connect(place.url, autocommit=True) as conn:
         done = erase.erase(conn, "42", ("Ada", "Grace"), NOW, holders=[erase.Holder("archive", "a.parquet", 1)])
     assert {part.name: part.items for part in place.sweep(dry_run=True).parts}["erasure records"] == 1
-    assert erase.kept_beside(FolderStore(place.root / "archive")) == []
+    assert erase.kept_beside(FolderStore(place.backups)) == []
     place.sweep()
-    assert erase.kept_beside(FolderStore(place.root / "archive")) == [done]
+    assert erase.kept_beside(FolderStore(place.backups)) == [done]
     assert {part.name: part.items for part in place.sweep().parts}["erasure records"] == 0
 
 
