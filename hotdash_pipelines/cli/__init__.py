@@ -17,6 +17,7 @@ from hotdash_pipelines.cli import (
     demo,
     docs,
     doctor,
+    export,
     housekeeping,
     monitor,
     performance,
@@ -39,6 +40,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(schema.app, name="schema")
 app.add_typer(agent.app, name="agent")
 app.add_typer(backup.app, name="backup")
+app.add_typer(export.app, name="export")
 app.add_typer(monitor.app, name="monitor")
 app.add_typer(demo.app, name="demo")
 app.add_typer(contracts.app, name="contracts")
