@@ -21,6 +21,7 @@ from hotdash_pipelines.cli import (
     housekeeping,
     monitor,
     performance,
+    restore,
     schema,
     up,
 )
@@ -36,6 +37,7 @@ app.command("up")(up.up)
 app.command("doctor")(doctor.doctor)
 app.command("dbt", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(db.dbt)
 app.command("docs")(docs.docs)
+app.command("restore")(restore.restore)
 app.add_typer(db.app, name="db")
 app.add_typer(schema.app, name="schema")
 app.add_typer(agent.app, name="agent")

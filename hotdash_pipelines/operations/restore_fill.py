@@ -1,0 +1,119 @@
+"""From a backup in its store to a new database that holds exactly that, as restores and tests of backups need it.
+
+Belongs here: the local copy of the dump, creating, loading and comparing; dropping what did not come right.
+Does not belong here: pipes (restore_load.py), what happens with the database then (restore.py, restore_check.py).
+"""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hotdash_pipelines.lake.killpoints import reach
+from hotdash_pipelines.lake.store import Store
+from hotdash_pipelines.operations import restore_load, restore_roles, restore_swap
+from hotdash_pipelines.operations.backup_catalog import differences, figures, pin, tables_of
+from hotdash_pipelines.operations.backup_files import DATA, Manifest, path_of
+from hotdash_pipelines.operations.backup_scratch import scratch_folder
+from hotdash_pipelines.operations.backup_verify import check_dump, local_chunks, row_counts
+from hotdash_pipelines.operations.restore_load import RestoreError
+from hotdash_pipelines.operations.restore_proof import every_row, is_bound
+from hotdash_pipelines.warehouse.migrations.files import migrations
+from hotdash_pipelines.warehouse.postgres import connect, libpq_env, with_database
+
+if TYPE_CHECKING:
+    import psycopg
+
+Progress = Callable[[str], None]
+
+
+def check(admin: "psycopg.Connection[Any]", manifest: Manifest, where: str) -> None:
+    """Raise RestoreError when the server or this version cannot take the backup."""
+    if manifest.scope == "tables":
+        raise RestoreError(
+            f"{manifest.id} holds single tables, no database: choose another one of `hotdash backup list`"
+        )
+    made_by, server = manifest.server_version // 10000, admin.info.server_version // 10000
+    if made_by > server:
+        raise RestoreError(
+            f"{manifest.id} was made on Postgres {made_by} and {where} is {server}: restore into {made_by} or newer"
+        )
+    known = {migration.name for migration in migrations()}
+    unknown = sorted(set(manifest.migrations) - known)
+    if unknown:
+        raise RestoreError(
+            f"{manifest.id} has migration {unknown[-1]}, which this version does not know: "
+            "restore with the version that made it, or newer"
+        )
+
+
+@contextlib.contextmanager
+def fetched(store: Store, manifest: Manifest, scratch: Path, tell: Progress) -> Iterator[Path]:
+    """A private local copy of the dump, decoded whole once against the manifest; removed afterwards.
+
+    Raises BackupError, StoreError.
+    """
+    with scratch_folder(scratch, f"restore-{manifest.id}-{secrets.token_hex(4)}") as folder:
+        dump = folder / DATA
+        tell(f"fetching {manifest.bytes / 1e6:,.1f} MB")
+        store.fetch(path_of(store, manifest.id, DATA), dump)
+        tell("decoding the dump to its end")
+        # The copy, not the store: what is verified is what is restored.
+        check_dump(manifest.id, local_chunks(dump), manifest.client_major, manifest.files[DATA], row_counts(manifest))
+        reach("restore.verified")
+        yield dump
+
+
+@contextlib.contextmanager
+def filled(
+    admin: "psycopg.Connection[Any]",
+    database_url: str,
+    word: str,
+    manifest: Manifest,
+    dump: Path,
+    facts: Mapping[str, Any],
+    owner: str | None,
+    tell: Progress,
+) -> Iterator[str]:
+    """URL of a new database `<database>_<word>_<id>` with the rows of the manifest; dropped when the block raises.
+
+    Drops those of the same word that killed processes left. `facts` are those of the database to be like; `owner` is
+    whom its objects belong to, None for the user.
+    """
+    user = admin.info.user
+    owner = owner if owner and owner != user else None
+    if owner:
+        restore_roles.check_owner(admin, owner)
+    new, prefix = restore_swap.scratch_names(libpq_env(database_url)["PGDATABASE"], word, manifest.id)
+    restore_load.sweep(admin, prefix)
+    restore_load.create_database(admin, new, facts, owner or user)
+    reach("restore.created")
+    url = with_database(database_url, new)
+    try:
+        tell(f"restoring {manifest.rows:,} rows of {len(manifest.tables)} tables into {new}")
+        with connect(url, autocommit=True) as conn:
+            bound = is_bound(conn)
+            restore_roles.join_service(conn)
+        # A program of the version that wrote the dump reads it; an older one may not.
+        tool_major = max(manifest.client_major, admin.info.server_version // 10000)
+        restore_load.load(dump, url, tool_major, role=owner, under_policies=bound)
+        reach("restore.loaded")
+        tell("comparing every table with the manifest")
+        with connect(url, autocommit=True) as conn:
+            compare(conn, manifest)
+        yield url
+    except BaseException:
+        # Where even that fails the next restore drops it.
+        with contextlib.suppress(Exception):
+            restore_load.drop_database(admin, new)
+        raise
+
+
+def compare(conn: "psycopg.Connection[Any]", manifest: Manifest) -> None:
+    """Raise RestoreError with the first table whose rows are not those of the manifest."""
+    with every_row(conn):
+        pin(conn)
+        found = figures(conn, tables_of(conn, "full"))
+    for difference in differences(manifest.tables, found):
+        raise RestoreError(f"after the restore {difference}: use another backup (`hotdash backup list`)")
