@@ -17,6 +17,7 @@ from hotdash_pipelines.cli import (
     demo,
     docs,
     doctor,
+    erase,
     export,
     housekeeping,
     monitor,
@@ -47,6 +48,7 @@ app.add_typer(monitor.app, name="monitor")
 app.add_typer(demo.app, name="demo")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(performance.app, name="performance")
+app.add_typer(erase.app, name="erase")
 app.add_typer(housekeeping.app, name="housekeeping")
 
 

@@ -47,7 +47,7 @@ class EraseRefused(EraseError):
 
 
 class UnknownSubject(EraseError):
-    """No table and no file holds the conversation, and it was never erased."""
+    """No table and no archive holds the conversation, and it was never erased."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ class Erasure:
         """The line as plain JSON values, instants in ISO 8601."""
         plain = asdict(self)
         plain["requested_at"], plain["finished_at"] = self.requested_at.isoformat(), self.finished_at.isoformat()
-        return plain | {"approved_by": list(self.approved_by), "total": self.total}
+        plain["approved_by"], plain["holders"] = list(self.approved_by), list(plain["holders"])
+        return plain | {"total": self.total}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Erasure":
@@ -138,8 +139,8 @@ def erase(
     """Delete every row about the conversation and record it, in one transaction.
 
     Rows that others are just writing are waited for, and go too. `holders` are the files that still hold the
-    conversation: a conversation that only they know is recorded as well. One that was erased before, and of which
-    nothing came back, gives the record of that time. Raises EraseRefused, UnknownSubject, EraseError.
+    conversation, or may: one that only they are known to hold is recorded as well. One that was erased before, and of
+    which nothing came back, gives the record of that time. Raises EraseRefused, UnknownSubject, EraseError.
     """
     from psycopg.types.json import Jsonb
 
@@ -151,8 +152,8 @@ def erase(
             before = [entry for entry in listed(conn) if entry.subject == subject]
             if before:
                 return before[0]
-            if not holders:
-                raise UnknownSubject("no table and no file holds this conversation: look at its number")
+            if not any(holder.rows for holder in holders):
+                raise UnknownSubject("no table and no archive holds this conversation: look at its number")
         _insert(conn, done)
         with _acting_as(conn, "service_role"):
             # Every signed-in user may read this line, so it names neither the conversation nor the people.
@@ -165,6 +166,20 @@ def erase(
             )
         reach("erase.recorded")
     return done
+
+
+def note_holders(conn: "psycopg.Connection[Any]", entry: Erasure, holders: Sequence[Holder]) -> Erasure:
+    """Record which files hold the subject now: retention may have moved rows while it was erased. Raises EraseError."""
+    from psycopg.types.json import Jsonb
+
+    if tuple(holders) == entry.holders:
+        return entry
+    with _whole(conn):
+        conn.execute(
+            "update ops.erasures set archives = %s where erasure_id = %s",
+            (Jsonb([asdict(holder) for holder in holders]), entry.erasure_id),
+        )
+    return replace(entry, holders=tuple(holders))
 
 
 def listed(conn: "psycopg.Connection[Any]") -> list[Erasure]:
