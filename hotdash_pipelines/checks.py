@@ -40,9 +40,9 @@ def suite_specs(suite: Suite) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def result_of(finding: Finding) -> dg.AssetCheckResult:
-    """A finding as Dagster shows it: counts and a sentence, never a value of the data."""
-    metadata: dict[str, Any] = {"dimension": finding.dimension}
+def result_of(finding: Finding, facts: Mapping[str, Any] | None = None) -> dg.AssetCheckResult:
+    """A finding as Dagster shows it: counts, a sentence and further facts, never a value of the data."""
+    metadata: dict[str, Any] = {"dimension": finding.dimension, **(facts or {})}
     if finding.element_count is not None:
         metadata["rows_checked"] = finding.element_count
     if finding.unexpected_count is not None:

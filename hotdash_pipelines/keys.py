@@ -3,6 +3,10 @@
 Belongs here: names. Does not belong here: what the assets do.
 """
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
 import dagster as dg
 
 # What the groups are called in the UI; sources name their own.
@@ -68,6 +72,8 @@ PROJECTS_KEY = dg.AssetKey(["ops", "projects"])
 DAILY_AGENT_METRICS_KEY = dg.AssetKey(["monitoring_private", "mv_daily_agent_metrics"])
 
 BACKUP_KEY = dg.AssetKey(["backups", "operational"])
+RECENT_CHECK = "newest_backup_is_recent"
+RESTORE_CHECK = "newest_backup_restores"
 EXPORT_KEY = dg.AssetKey(["exports", "training_data"])
 HOUSEKEEPING_KEY = dg.AssetKey(["ops", "housekeeping"])
 
@@ -83,3 +89,14 @@ def range_tags(first: str, last: str, *, refetch: str) -> dict[str, str]:
         "dagster/asset_partition_range_end": last,
         REFETCH_TAG: refetch,
     }
+
+
+def step_of(key: dg.AssetKey) -> str:
+    """Name of the step that makes an asset, where the asset has one of its own: `archive__agent_feedback`."""
+    return "__".join(key.path)
+
+
+def retention_config(tables: Iterable[str], as_of: datetime) -> dict[str, Any]:
+    """Run config that deletes for good, with the cut-offs of `as_of`; by hand the default is a dry run."""
+    config = {"dry_run": False, "as_of": as_of.astimezone(UTC).isoformat()}
+    return {"ops": {step_of(archive_key(table)): {"config": config} for table in tables}}

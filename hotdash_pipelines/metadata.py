@@ -42,6 +42,11 @@ def column_schema(columns: Iterable[tuple[str, str, str, bool, Mapping[str, str]
     )
 
 
+def runbook(page: str) -> dg.UrlMetadataValue:
+    """Link to a page of docs/, such as `runbooks/run-failed.md`."""
+    return dg.MetadataValue.url(f"{get_settings().runbook_base_url}/{page}")
+
+
 def contract_columns(contract: Contract, table: Table) -> list[tuple[str, str, str, bool, dict[str, str]]]:
     """The columns of one table of a contract, personal data tagged by its class."""
     columns = []

@@ -112,6 +112,17 @@ class StoresResource(dg.ConfigurableResource):
         given = get_settings().manifest_key
         return given.get_secret_value() if given else None
 
+    def pseudonym_key(self) -> bytes:
+        """What turns conversations of exports into pseudonyms: never log it. ExportError when it is no good."""
+        from hotdash_pipelines.operations.export_pseudonyms import pseudonym_key
+
+        given = get_settings().export_key
+        return pseudonym_key(get_settings().home, given.get_secret_value() if given else None)
+
+    def scratch(self) -> Path:
+        """Local folder for files on their way; nothing stays there."""
+        return get_settings().home / "scratch"
+
     def _open(self, url: str, setting: str) -> "Store":
         from hotdash_pipelines.lake.store import open_store
 

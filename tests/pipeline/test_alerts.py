@@ -4,11 +4,13 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
 from dagster_shared.record import copy
 
+from hotdash_pipelines import keys
 from hotdash_pipelines.definitions import defs
 from hotdash_pipelines.defs.alerts.sensors import alert_delivery_sensor, run_failure_sensor
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
@@ -97,6 +99,48 @@ def test_a_retry_of_a_failed_run_does_not_alert_again_and_another_run_does(bench
     assert len(messages(bench.store)) == 1
     tick(bench, bench.run("shopify/orders").run_id)
     assert len(messages(bench.store)) == 2
+
+
+def run_job(bench: Bench, name: str) -> dg.ExecuteInProcessResult:
+    job = defs().resolve_job_def(name)
+    return job.execute_in_process(instance=bench.instance, raise_on_error=False, tags=job.tags)
+
+
+def test_a_failed_backup_reaches_slack_with_its_own_runbook(bench: Bench) -> None:
+    in_the_way = bench.stack.home / "file"
+    in_the_way.write_text("")
+    bench.set(backup_url=str(in_the_way / "backups"))
+    failed = run_job(bench, keys.BACKUP_JOB)
+    assert not failed.success
+    tick(bench, failed.run_id)
+    (sent,) = messages(bench.store)
+    said = json.dumps(sent)
+    for part in (
+        "backup_job failed",
+        "backups__operational",
+        "backups/operational: the disk refused",
+        "team:data",
+        f"/runs/{failed.run_id}",
+        "runbooks/backup-failed.md",
+    ):
+        assert part in said, part
+    assert str(urlsplit(bench.stack.warehouse_url).password) not in said
+
+
+def test_a_check_that_finds_no_backup_reaches_slack(bench: Bench) -> None:
+    failed = run_job(bench, keys.RESTORE_TEST_JOB)
+    assert not failed.success
+    tick(bench, failed.run_id)
+    (sent,) = messages(bench.store)
+    said = json.dumps(sent)
+    for part in (
+        "1 blocking check failed in restore_test_job",
+        "backups/operational",
+        "newest_backup_restores",
+        "holds no backup",
+        "runbooks/backup-failed.md",
+    ):
+        assert part in said, part
 
 
 def test_an_alert_waits_while_slack_is_away_and_is_then_sent_once(bench: Bench) -> None:

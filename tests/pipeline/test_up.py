@@ -57,9 +57,16 @@ def test_the_daemon_is_healthy_and_the_schedules_run(served: Served) -> None:
     assert {name: schedule["cronSchedule"] for name, schedule in schedules.items()} == {
         "demo_agent_activity": "45 3 * * *",
         "nightly": "0 4 * * *",
+        "daily_backup": "0 2 * * *",
+        "weekly_restore_test": "30 2 * * 0",
+        "weekly_retention": "0 3 * * 0",
+        "monthly_retention": "0 3 1 * *",
+        "daily_housekeeping": "30 3 * * *",
+        "weekly_export": "0 5 * * 0",
     }
-    for schedule in schedules.values():
-        assert schedule["executionTimezone"] == "America/New_York"
+    in_store_time = ("demo_agent_activity", "nightly")
+    for name, schedule in schedules.items():
+        assert schedule["executionTimezone"] == ("America/New_York" if name in in_store_time else "UTC")
         assert schedule["scheduleState"]["status"] == "RUNNING"
         assert schedule["futureTicks"]["results"]
     assert {sensor["name"]: sensor["sensorState"]["status"] for sensor in repository["sensors"]} == {
