@@ -7,22 +7,20 @@ The annotator is left out, conversations become pseudonyms, every text is redact
 What was redacted is then looked through again; one finding anywhere, and nothing is published.
 """
 
-import contextlib
-import fcntl
-import os
-import shutil
-import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hotdash_pipelines.lake.killpoints import reach
-from hotdash_pipelines.lake.store import Store, make_private
+from hotdash_pipelines.lake.store import Store
 from hotdash_pipelines.operations import export_files as files
 from hotdash_pipelines.operations import export_formats as formats
+from hotdash_pipelines.operations.backup_scratch import scratch_folder
 from hotdash_pipelines.operations.export_files import ExportError, Manifest
 from hotdash_pipelines.operations.export_people import People
 from hotdash_pipelines.operations.export_pseudonyms import Pseudonyms
@@ -146,34 +144,9 @@ def texts_of(value: Any) -> Iterator[str]:
         yield number
 
 
-@contextlib.contextmanager
-def workspace(scratch: Path) -> Iterator[Path]:
+def workspace(scratch: Path) -> AbstractContextManager[Path]:
     """A private folder of its own below `scratch`, removed at the end; first removes those of killed processes."""
-    make_private(scratch)
-    with (scratch / ".export.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in scratch.glob("export-*"):
-            with contextlib.suppress(OSError), _held(left):
-                shutil.rmtree(left)
-        folder = Path(tempfile.mkdtemp(prefix="export-", dir=scratch))
-        held = _held(folder)
-        held.__enter__()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        held.__exit__(None, None, None)
-
-
-@contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Raises BlockingIOError while the process that made the folder lives."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
+    return scratch_folder(scratch, f"export-{uuid.uuid4().hex[:12]}")
 
 
 def _redacted(batch: list[Draft], people: People, pseudonyms: Pseudonyms, tally: _Tally) -> list[dict[str, Any]]:

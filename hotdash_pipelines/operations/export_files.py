@@ -146,7 +146,7 @@ def publish(store: Store, manifest: Manifest, data: Path, scratch: Path, now: da
 
 def versions(store: Store) -> list[str]:
     """Names of the finished versions, oldest first."""
-    return sorted(name for name, files in _folders(store).items() if MANIFEST in files)
+    return sorted(name for name in store.folders() if NAME.fullmatch(name) and store.exists(f"{name}/{MANIFEST}"))
 
 
 def listed(store: Store) -> Iterator[Listed]:
@@ -279,23 +279,12 @@ def _place(fetched: Path, path: Path) -> None:
         temporary.rename(path)
 
 
-def _folders(store: Store) -> dict[str, set[str]]:
-    """Files by version; what is not named as a version is none of ours."""
-    found: dict[str, set[str]] = {}
-    for path in store.list(""):
-        name, _, file = path.partition("/")
-        if NAME.fullmatch(name) and file:
-            found.setdefault(name, set()).add(file)
-    return found
-
-
 def _remove_unfinished(store: Store, now: datetime) -> None:
-    for name, files in _folders(store).items():
+    finished = set(versions(store))
+    for name in sorted(store.folders() - finished):
         match = NAME.fullmatch(name)
-        begun = datetime.strptime(f"{match['at']}+0000", "%Y%m%d_%H%M%S%z") if match else now
-        if MANIFEST not in files and begun < now - _UNFINISHED_AFTER:
-            for file in files:
-                store.delete(f"{name}/{file}")
+        if match and datetime.strptime(f"{match['at']}+0000", "%Y%m%d_%H%M%S%z") < now - _UNFINISHED_AFTER:
+            store.clear(name)
 
 
 def _equal_version(store: Store, manifest: Manifest, scratch: Path) -> Manifest | None:

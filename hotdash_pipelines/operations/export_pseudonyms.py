@@ -22,8 +22,12 @@ _SHORTEST_KEY = 16
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _BETWEEN = r"(?:[\s#:=/_-]|id|no\.?|nr\.?|number){0,6}"
 _NAMED = re.compile(
-    rf"\b(?P<before>(?:conversations?|conv|tickets?|chat|case){_BETWEEN})(?P<number>\d{{1,18}})\b", re.IGNORECASE
+    rf"\b(?P<before>(?:conversations?|conv|tickets?|chat)(?P<between>{_BETWEEN}))(?P<number>\d{{1,18}})\b",
+    re.IGNORECASE,
 )
+# "Conversation 3 days ago" names none: a short number that is not the conversation's own needs more than a blank.
+_SURE = re.compile(r"[^\s]")
+_LONG_NUMBER = 4
 _KEYS = frozenset({"conversation", "conversationid", "conversationnumber", "chatwootconversationid", "displayid"})
 # Shorter names that are no numbers (a, test) are words of the language.
 _SHORTEST_NAME = 6
@@ -91,7 +95,13 @@ class Pseudonyms:
         """The text with "conversation #<number>" and the like, and the conversation's own name, replaced."""
         if not conversation_id.isdecimal() and len(conversation_id) >= _SHORTEST_NAME and conversation_id in text:
             text = re.sub(rf"(?<![\w-]){re.escape(conversation_id)}(?![\w-])", self.of(conversation_id), text)
-        return _NAMED.sub(lambda found: found["before"] + self.of(found["number"]), text)
+        return _NAMED.sub(lambda found: self._named(found, conversation_id), text)
+
+    def _named(self, found: re.Match[str], conversation_id: str) -> str:
+        number = found["number"]
+        if number == conversation_id or len(number) >= _LONG_NUMBER or _SURE.search(found["between"]):
+            return found["before"] + self.of(number)
+        return found.group()
 
     def in_json(self, value: Any, conversation_id: str) -> Any:
         """The JSON value with conversations replaced in every text and key, and below keys that say conversation."""

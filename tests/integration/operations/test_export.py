@@ -50,7 +50,7 @@ class Place:
     def left(self) -> list[str]:
         """Everything in the scratch folder but its lock."""
         there = self.scratch.iterdir() if self.scratch.exists() else ()
-        return [path.name for path in there if path.name != ".export.lock"]
+        return [path.name for path in there if path.name != ".lock"]
 
 
 @pytest.fixture

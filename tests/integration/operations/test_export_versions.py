@@ -72,19 +72,7 @@ def test_a_kill_leaves_a_whole_version_or_none_and_a_rerun_makes_it(
     assert verify(store, version, scratch=scratch).problems == ()
     # The data of the killed one is gone or is the version's own; nothing waits in the scratch folder.
     assert store.list("") == [f"{version}/data.json", f"{version}/manifest.json"]
-    assert names(scratch) == [".export.lock"]
-
-
-def test_a_living_export_keeps_its_workspace(tmp_path: Path) -> None:
-    from hotdash_pipelines.operations.export import workspace
-
-    with workspace(tmp_path) as first:
-        (first / "data").write_text("rows")
-        assert first.stat().st_mode & 0o777 == 0o700
-        with workspace(tmp_path) as second:
-            assert second != first
-            assert (first / "data").exists()
-    assert names(tmp_path) == [".export.lock"]
+    assert names(scratch) == [".lock"]
 
 
 @pytest.mark.parametrize("file_format", ["json", "csv", "parquet"])

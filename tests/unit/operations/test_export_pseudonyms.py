@@ -31,11 +31,13 @@ def test_a_pseudonym_follows_from_key_and_conversation() -> None:
         ("conversation_id=4711", "conversation_id={4711}"),
         ("order 4711 of 4711 pieces", "order 4711 of 4711 pieces"),
         ("a conversation about 3 shirts", "a conversation about 3 shirts"),
+        ("our conversation 3 days ago, and conversation 4712", "our conversation 3 days ago, and conversation {4712}"),
+        ("in that case 2 tickets 3 times", "in that case 2 tickets 3 times"),
     ],
 )
 def test_conversations_named_in_a_text_are_replaced(text: str, replaced: str) -> None:
     wanted = replaced
-    for number in ("4711", "12", "13"):
+    for number in ("4711", "4712", "12", "13"):
         wanted = wanted.replace(f"{{{number}}}", NAMES.of(number))
     assert NAMES.in_text(text, "4711") == wanted
 
@@ -52,13 +54,13 @@ def test_conversations_in_json_are_replaced_in_keys_and_below_keys_that_say_so()
         "conversation_id": 4711,
         "conversationId": "4711",
         "before": [{"display_id": 12, "rubric": 12, "conversation": True}],
-        "conversation 12": "ticket 13",
+        "conversation #12": "ticket id 13",
     }
     assert NAMES.in_json(value, "4711") == {
         "conversation_id": NAMES.of("4711"),
         "conversationId": NAMES.of("4711"),
         "before": [{"display_id": NAMES.of("12"), "rubric": 12, "conversation": True}],
-        f"conversation {NAMES.of('12')}": f"ticket {NAMES.of('13')}",
+        f"conversation #{NAMES.of('12')}": f"ticket id {NAMES.of('13')}",
     }
 
 
