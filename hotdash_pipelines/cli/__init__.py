@@ -23,6 +23,7 @@ from hotdash_pipelines.cli import (
     monitor,
     performance,
     restore,
+    retention,
     schema,
     up,
 )
@@ -50,6 +51,7 @@ app.add_typer(contracts.app, name="contracts")
 app.add_typer(performance.app, name="performance")
 app.add_typer(erase.app, name="erase")
 app.add_typer(housekeeping.app, name="housekeeping")
+app.add_typer(retention.app, name="retention")
 
 
 def main() -> None:

@@ -7,13 +7,14 @@ An archive is `<table>/<cut-off>/part-0001-<digest>.parquet` and the same name w
 follows from its content, so what a killed run left is found again by the next one instead of being kept twice.
 """
 
+import dataclasses
 import hashlib
 import hmac
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 DATA, MANIFEST = ".parquet", ".json"
 _FORMAT = 1
+# Other files below the root, such as the records of erasures, are not of archives.
+_FOLDER = re.compile(r"^[a-z_]+/\d{8}/")
 _PATH = re.compile(r"^[a-z_]+/\d{8}/part-\d{4,}-[0-9a-f]{16}(-\d+)?\.parquet$")
 _NAMES_TRIED = 9
 _BATCH_ROWS = 50_000
@@ -160,7 +163,7 @@ def keep(
         name = f"part-{part:04d}-{digest[:16]}{f'-{number}' if number > 1 else ''}{DATA}"
         archive = Archive(f"{folder}/{name}", table, cutoff, part, rows, size, digest)
         manifest = local.with_suffix(f".{number}{MANIFEST}")
-        manifest.write_bytes(_sealed(archive, key))
+        manifest.write_bytes(_text(archive, _signature(archive, key)))
         if _holds(store, archive.path, local) and _holds(store, archive.manifest, manifest):
             return archive
     raise ArchiveError(f"{folder} has other files under every name of part {part}: run `hotdash retention verify`")
@@ -188,14 +191,14 @@ def _fetched(store: Store, path: str, scratch: Path) -> Iterator[Path]:
         yield copy
 
 
-def list_archives(store: Store) -> list[str]:
+def list_archives(store: Store, table: str = "") -> list[str]:
     """Paths of the Parquet files that have the name of an archive, with or without manifest, sorted."""
-    return [path for path in store.list("") if _PATH.match(path)]
+    return [path for path in store.list(table) if _PATH.match(path)]
 
 
-def strangers(store: Store) -> list[str]:
-    """Paths of files in the store that belong to no archive: manifests without their file, and what nobody knows."""
-    found = store.list("")
+def strangers(store: Store, table: str = "") -> list[str]:
+    """Paths of files beside the archives that belong to none: manifests without their file, and what nobody knows."""
+    found = [path for path in store.list(table) if _FOLDER.match(path)]
     known = {path for path in found if _PATH.match(path)}
     known |= {path.removesuffix(DATA) + MANIFEST for path in known}
     return [path for path in found if path not in known]
@@ -222,16 +225,15 @@ def open_archive(store: Store, path: str, key: str | None = None) -> Archive:
             body["bytes"],
             body["sha256"],
         )
-        seal = body["seal"]
-    except (ValueError, KeyError, TypeError):
-        raise ArchiveError(f"{name} is damaged: compare with ops.retention_runs, restore it from a copy") from None
-    if key and not str(seal).startswith("hmac-sha256:"):
-        raise ArchiveError(f"{name} is not signed, but HOTDASH_MANIFEST_KEY is set: was it written before the key?")
-    if not key and str(seal).startswith("hmac-sha256:"):
-        raise ArchiveError(f"{name} is signed: set HOTDASH_MANIFEST_KEY to verify it")
-    # Byte for byte: then no bit of the manifest is outside of its seal.
-    if not hmac.compare_digest(data, _sealed(archive, key)):
-        raise ArchiveError(f"{name} was changed, or signed with another key: restore it from a copy")
+        signature = body.get("hmac")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ArchiveError(f"{name} is damaged: restore it from a copy") from None
+    # Byte for byte, so that no bit of the file is outside of its digest.
+    if data != _text(archive, signature):
+        raise ArchiveError(f"{name} is damaged: restore it from a copy")
+    if key and not hmac.compare_digest(str(signature).encode(), str(_signature(archive, key)).encode()):
+        what = "signed with another key" if signature else "not signed"
+        raise ArchiveError(f"{name} is {what}: it was changed, or made before HOTDASH_MANIFEST_KEY was set")
     if archive.path != path:
         raise ArchiveError(f"{name} belongs to {archive.path}: files were moved")
     return archive
@@ -257,15 +259,35 @@ def opened(store: Store, path: str, scratch: Path, key: str | None = None) -> "I
 
 
 @contextmanager
+def opened_unproven(store: Store, path: str, scratch: Path) -> "Iterator[pa.Table]":
+    """The rows of a Parquet file without a manifest, as far as it can be read. Raises ArchiveError."""
+    import pyarrow.parquet as pq
+
+    with _fetched(store, path, scratch) as copy:
+        with _unreadable(path):
+            rows = pq.read_table(copy, page_checksum_verification=True)
+        yield rows
+
+
+def check_size(store: Store, archive: Archive, expected: str | None) -> None:
+    """Raise ArchiveError unless the archive has its size, and is the one of its run record's digest."""
+    _check(archive, store.size(archive.path), expected)
+
+
+def _check(archive: Archive, size: int, expected: str | None) -> None:
+    if expected not in (None, archive.sha256):
+        raise ArchiveError(f"{archive.path} is another archive than ops.retention_runs tells of: files were swapped")
+    if size != archive.bytes:
+        raise ArchiveError(f"{archive.path} has {size:,} bytes, not {archive.bytes:,}: restore a copy of it")
+
+
+@contextmanager
 def _proven(store: Store, archive: Archive, scratch: Path, expected: str | None) -> Iterator[Path]:
     import pyarrow.parquet as pq
 
     path = archive.path
-    if expected not in (None, archive.sha256):
-        raise ArchiveError(f"{path} is another archive than the one in ops.retention_runs: files were swapped")
     with _fetched(store, path, scratch) as copy:
-        if copy.stat().st_size != archive.bytes:
-            raise ArchiveError(f"{path} has {copy.stat().st_size:,} bytes, not {archive.bytes:,}: restore a copy of it")
+        _check(archive, copy.stat().st_size, expected)
         if sha256_of(copy) != archive.sha256:
             raise ArchiveError(f"{path} was changed since it was written: restore a copy of it")
         with _unreadable(path), pq.ParquetFile(copy, page_checksum_verification=True) as file:
@@ -286,20 +308,17 @@ def _unreadable(name: str) -> Iterator[None]:
         raise ArchiveError(f"{name} cannot be read back ({reason}): look at the disk") from error
 
 
-def _sealed(archive: Archive, key: str | None) -> bytes:
-    body: Mapping[str, Any] = {
-        "format": _FORMAT,
-        "path": archive.path,
-        "table": archive.table,
-        "cutoff": archive.cutoff.astimezone(UTC).isoformat(),
-        "part": archive.part,
-        "rows": archive.rows,
-        "bytes": archive.bytes,
-        "sha256": archive.sha256,
-    }
-    told = json.dumps(body, sort_keys=True).encode()
-    if key:
-        seal = "hmac-sha256:" + hmac.new(key.encode(), told, hashlib.sha256).hexdigest()
-    else:
-        seal = "sha256:" + hashlib.sha256(told).hexdigest()
-    return (json.dumps({**body, "seal": seal}, indent=2, sort_keys=True) + "\n").encode()
+def _plain_body(archive: Archive) -> dict[str, Any]:
+    return {"format": _FORMAT, **dataclasses.asdict(archive), "cutoff": archive.cutoff.astimezone(UTC).isoformat()}
+
+
+def _signature(archive: Archive, key: str | None) -> str | None:
+    told = json.dumps(_plain_body(archive), sort_keys=True).encode()
+    return hmac.new(key.encode(), told, hashlib.sha256).hexdigest() if key else None
+
+
+def _text(archive: Archive, signature: str | None) -> bytes:
+    """The manifest as its file: what the archive is, the signature if there is one, and the digest of both."""
+    body = {**_plain_body(archive), **({"hmac": signature} if signature else {})}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return (json.dumps({**body, "digest": digest}, indent=2, sort_keys=True) + "\n").encode()

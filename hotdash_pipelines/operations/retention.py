@@ -4,11 +4,12 @@ Belongs here: the rules, their cut-offs, the SQL conditions that follow, countin
 row. Does not belong here: archiving and deleting (retention_run), the backup that must stand behind (retention_gate).
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hotdash_pipelines.operations.agent_rows import become
 from hotdash_pipelines.warehouse.postgres import WarehouseError
@@ -141,6 +142,15 @@ def too_old(rule: Rule, at: CutOffs) -> str:
 def follower_of(rule: Rule) -> Rule | None:
     """The rule of the table whose rows go along with those of `rule`."""
     return next((other for other in rules() if other.follows == rule.table), None)
+
+
+def lock_of(rule: Rule, what: Literal["run", "part"]) -> int:
+    """Number of the advisory lock that a whole run over the rule's table holds, or each of its open transactions.
+
+    Versions share the lock of the table that they follow.
+    """
+    told = f"hotdash retention {what} {rule.follows or rule.table}"
+    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], signed=True)
 
 
 def literal(instant: datetime) -> str:

@@ -9,9 +9,9 @@ becomes pending or unsafe meanwhile is looked at again by the DELETE itself. doc
 """
 
 import contextlib
-import hashlib
 import queue
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotdash_pipelines.lake.killpoints import reach
-from hotdash_pipelines.lake.store import Store, StoreError, make_private
+from hotdash_pipelines.lake.store import Store, StoreError
 from hotdash_pipelines.operations import archive, retention_partitions, retention_records
+from hotdash_pipelines.operations.backup_scratch import scratch_folder
 from hotdash_pipelines.operations.retention import (
     CHUNK_ROWS,
     ROLE,
@@ -34,6 +35,7 @@ from hotdash_pipelines.operations.retention import (
     Rule,
     cut_offs,
     follower_of,
+    lock_of,
     too_old,
 )
 from hotdash_pipelines.warehouse.postgres import WarehouseError, adbc_connection, connect
@@ -137,14 +139,19 @@ class _Run:
         on_progress: Callable[[Part], None] | None,
     ) -> None:
         self._url, self._store, self.rule, self.at, self._now = url, store, rule, at, now
-        self._scratch, self._backup_id, self._key = scratch, backup_id, key
+        self._scratch = self._folder = scratch
+        self._backup_id, self._key = backup_id, key
         self._on_progress = on_progress or (lambda _: None)
         self.failed = 1
 
     def all(self, chunk_rows: int, whole_rows: int) -> Outcome:
         """The whole protocol for the table; see run_table."""
-        make_private(self._scratch)
-        with _told_in_one_line(self._url), adbc_connection(self._url) as conn, conn.cursor() as cursor:
+        with (
+            _told_in_one_line(self._url),
+            adbc_connection(self._url) as conn,
+            conn.cursor() as cursor,
+            scratch_folder(self._scratch, f"retention-{uuid.uuid4().hex[:12]}") as self._folder,
+        ):
             self._refuse_a_clock_ahead(cursor)
             self._lock(cursor, conn)
             with self._transaction(conn, cursor):
@@ -182,13 +189,11 @@ class _Run:
             )
 
     def _lock(self, cursor: "Cursor", conn: "AdbcConnection") -> None:
-        name = self.rule.follows or self.rule.table
-        number = int.from_bytes(hashlib.sha256(f"retention of {name}".encode()).digest()[:8], signed=True)
-        cursor.execute("select pg_try_advisory_lock($1::bigint)", (number,))
+        cursor.execute("select pg_try_advisory_lock($1::bigint)", (lock_of(self.rule, "run"),))
         ((is_had,),) = cursor.fetchall()
         conn.commit()
         if not is_had:
-            raise RetentionRefused(f"another run is deleting from {name} right now: let it finish, then run it again")
+            raise RetentionRefused(f"another run over {self.rule.table} is under way: let it finish, then run it again")
 
     @contextmanager
     def _transaction(self, conn: "AdbcConnection", cursor: "Cursor") -> Iterator[None]:
@@ -258,9 +263,10 @@ class _Run:
 
     def _take(self, conn: "AdbcConnection", cursor: "Cursor", job: "_Job") -> list[Part]:
         """One part in one transaction, and the versions of its rows; nothing where no row is too old any more."""
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder, self._transaction(conn, cursor):
-            cursor.execute("select clock_timestamp()")
-            ((started_at,),) = cursor.fetchall()
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder, self._transaction(conn, cursor):
+            # While it is held nobody clears archives away that seem to belong to no run.
+            cursor.execute("select clock_timestamp(), pg_advisory_xact_lock_shared($1)", (lock_of(self.rule, "part"),))
+            ((started_at, _),) = cursor.fetchall()
             local = Path(folder, "rows")
             if job.partition:
                 statement = retention_partitions.rows_of(cursor, self.rule, job.partition)
