@@ -3,8 +3,8 @@
 Belongs here: writing rows into an archive, comparing it with the rows again, putting it into the store, verifying and
 reading it back. Does not belong here: which rows (retention), the database's record of an archive (retention_archives).
 
-An archive is `<table>/<cut-off>/part-0001-<digest>.parquet` and the same name with `.json`, written last. Its name
-follows from its content, so what a killed run left is found again by the next one instead of being kept twice.
+An archive is `<table>/<cut-off>/rows-<digest>.parquet` and the same name with `.json`, written last. Its name follows
+from its content, so what a killed run left is found again by the next one instead of being kept twice.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ DATA, MANIFEST = ".parquet", ".json"
 _FORMAT = 1
 # Other files below the root, such as the records of erasures, are not of archives.
 _FOLDER = re.compile(r"^[a-z_]+/\d{8}/")
-_PATH = re.compile(r"^[a-z_]+/\d{8}/part-\d{4,}-[0-9a-f]{16}(-\d+)?\.parquet$")
+_PATH = re.compile(r"^[a-z_]+/\d{8}/rows-[0-9a-f]{16}(-\d+)?\.parquet$")
 _NAMES_TRIED = 9
 _BATCH_ROWS = 50_000
 
@@ -48,7 +48,6 @@ class Archive:
     path: str
     table: str
     cutoff: datetime
-    part: int
     rows: int
     bytes: int
     sha256: str
@@ -149,9 +148,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def keep(
-    store: Store, local: Path, *, table: str, cutoff: datetime, part: int, rows: int, key: str | None = None
-) -> Archive:
+def keep(store: Store, local: Path, *, table: str, cutoff: datetime, rows: int, key: str | None = None) -> Archive:
     """Put a written Parquet file and its manifest into the store, read both back, and say where they are.
 
     `key` signs the manifest. A name that is taken by the very same content is what an earlier try left, and is taken
@@ -160,13 +157,13 @@ def keep(
     digest, size = sha256_of(local), local.stat().st_size
     folder = f"{table}/{cutoff.astimezone(UTC):%Y%m%d}"
     for number in range(1, _NAMES_TRIED + 1):
-        name = f"part-{part:04d}-{digest[:16]}{f'-{number}' if number > 1 else ''}{DATA}"
-        archive = Archive(f"{folder}/{name}", table, cutoff, part, rows, size, digest)
+        name = f"rows-{digest[:16]}{f'-{number}' if number > 1 else ''}{DATA}"
+        archive = Archive(f"{folder}/{name}", table, cutoff, rows, size, digest)
         manifest = local.with_suffix(f".{number}{MANIFEST}")
         manifest.write_bytes(_text(archive, _signature(archive, key)))
         if _holds(store, archive.path, local) and _holds(store, archive.manifest, manifest):
             return archive
-    raise ArchiveError(f"{folder} has other files under every name of part {part}: run `hotdash retention verify`")
+    raise ArchiveError(f"{folder} has other files under every name of {digest[:16]}: run `hotdash retention verify`")
 
 
 def _holds(store: Store, path: str, local: Path) -> bool:
@@ -220,7 +217,6 @@ def open_archive(store: Store, path: str, key: str | None = None) -> Archive:
             body["path"],
             body["table"],
             datetime.fromisoformat(body["cutoff"]),
-            body["part"],
             body["rows"],
             body["bytes"],
             body["sha256"],

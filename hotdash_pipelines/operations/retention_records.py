@@ -53,11 +53,11 @@ def next_part(cursor: "Cursor", table: str, at: CutOffs) -> int:
 
 
 def note_part(
-    cursor: "Cursor", kept: Archive, store: Store, at: CutOffs, started_at: datetime, backup_id: str | None
+    cursor: "Cursor", kept: Archive, part: int, store: Store, at: CutOffs, started_at: datetime, backup_id: str | None
 ) -> None:
     """Record a part in the transaction that deletes its rows. Raises RetentionError when it stands recorded already."""
     row = {
-        **_common(kept.table, at, kept.part, backup_id, started_at),
+        **_common(kept.table, at, part, backup_id, started_at),
         "state": "deleted",
         "candidate_rows": kept.rows,
         "archived_rows": kept.rows,
@@ -67,7 +67,7 @@ def note_part(
     }
     cursor.execute(_NOTE.format(placeholder="$1"), (json.dumps(row),))
     if not cursor.fetchall():
-        raise RetentionError(f"part {kept.part} of {kept.table} is recorded already: run it again")
+        raise RetentionError(f"part {part} of {kept.table} is recorded already: run it again")
 
 
 def note_failure(

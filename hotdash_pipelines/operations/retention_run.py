@@ -272,22 +272,23 @@ class _Run:
                 statement = retention_partitions.rows_of(cursor, self.rule, job.partition)
             else:
                 statement = _deleting(self.rule, job.condition)
-            kept = self._archived(cursor, self.rule, job.part, statement, local)
+            kept = [(job.part, found) for found in self._archived(cursor, self.rule, statement, local)]
             follower = follower_of(self.rule)
             if kept and follower:
                 versions = _deleting(follower, _one_of(local))
-                kept += self._archived(cursor, follower, job.versions, versions, Path(folder, "versions"))
+                taken = self._archived(cursor, follower, versions, Path(folder, "versions"))
+                kept += [(job.versions, found) for found in taken]
             if job.partition:
                 retention_partitions.drop(cursor, job.partition)
             cursor.execute("reset role")
-            for found in kept:
-                retention_records.note_part(cursor, found, self._store, self.at, started_at, self._backup_id)
+            for part, found in kept:
+                retention_records.note_part(cursor, found, part, self._store, self.at, started_at, self._backup_id)
             reach("retention.recorded")
             conn.commit()
         reach("retention.committed")
-        return [self._told(found, job.partition) for found in kept]
+        return [self._told(found, part, job.partition) for part, found in kept]
 
-    def _archived(self, cursor: "Cursor", rule: Rule, part: int, statement: str, local: Path) -> list[archive.Archive]:
+    def _archived(self, cursor: "Cursor", rule: Rule, statement: str, local: Path) -> list[archive.Archive]:
         """The rows that a statement returns, in the store and read back; nothing when there are none."""
         cursor.execute(statement)
         rows = archive.spool(cursor.fetch_record_batch(), local, rule.key)
@@ -301,15 +302,13 @@ class _Run:
         if read_back != rows:
             raise archive.ArchiveError(f"{rule.table}: {rows:,} rows were taken, {read_back:,} are in the archive")
         reach("retention.verified")
-        kept = archive.keep(
-            self._store, file, table=rule.table, cutoff=self.at.normal, part=part, rows=read_back, key=self._key
-        )
+        kept = archive.keep(self._store, file, table=rule.table, cutoff=self.at.normal, rows=read_back, key=self._key)
         reach("retention.archived")
         return [kept]
 
-    def _told(self, found: archive.Archive, partition: str | None) -> Part:
+    def _told(self, found: archive.Archive, part: int, partition: str | None) -> Part:
         uri = self._store.uri(found.path)
-        return Part(found.table, found.part, found.rows, uri, found.sha256, found.bytes, partition)
+        return Part(found.table, part, found.rows, uri, found.sha256, found.bytes, partition)
 
 
 @dataclass(frozen=True)

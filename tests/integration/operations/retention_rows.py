@@ -44,15 +44,10 @@ def put(conn: "psycopg.Connection[Any]", table: str, created_at: datetime, **col
     return conn.execute(statement, values).fetchone()[0]  # type: ignore[index]
 
 
-def many(conn: "psycopg.Connection[Any]", table: str, rows: int, created_at: datetime) -> list[int]:
-    """Insert so many equal rows in one statement; their ids."""
-    first = put(conn, table, created_at)
-    statement = (
-        f"insert into agent.{table} select r.* from agent.{table} t, generate_series(1, {rows - 1}) n,"
-        f" jsonb_populate_record(null::agent.{table}, to_jsonb(t) || jsonb_build_object("
-        f"'id', nextval('agent.{table}_id_seq'))) r where t.id = {first} returning id"
-    )
-    return [first, *(row[0] for row in conn.execute(statement).fetchall())]
+def many(conn: "psycopg.Connection[Any]", table: str, rows: int, created_at: datetime, **columns: Any) -> list[int]:
+    """Insert so many equal rows; their ids."""
+    with conn.transaction():
+        return [put(conn, table, created_at, **columns) for _ in range(rows)]
 
 
 def key_of(table: str) -> str:
@@ -100,7 +95,9 @@ def store_in(folder: Path) -> FolderStore:
     return FolderStore(folder / "archive")
 
 
-def retain(url: str, folder: Path, table: str, now: datetime, days: Mapping[str, int] | None = None, **more: Any) -> Outcome:
+def retain(
+    url: str, folder: Path, table: str, now: datetime, days: Mapping[str, int] | None = None, **more: Any
+) -> Outcome:
     """One run over one table, into `folder`."""
     options: dict[str, Any] = {"backup_id": "20240101T000000Z-00000000", "scratch": folder / "scratch", **more}
     return run_table(url, options.pop("store", store_in(folder)), rule_of(table, **(days or {})), now=now, **options)

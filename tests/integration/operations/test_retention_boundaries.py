@@ -128,7 +128,9 @@ def test_an_approval_decided_late_lives_on_from_its_decision(warehouse_url: str,
         number = put(conn, "agent_approvals", now - timedelta(days=400), status="pending", approved_by=None)
         retain(warehouse_url, tmp_path, "agent_approvals", now)
         assert number in texts(conn, "agent_approvals")
-        conn.execute("update agent.agent_approvals set status = 'approved', approved_by = 'op' where id = %s", (number,))
+        conn.execute(
+            "update agent.agent_approvals set status = 'approved', approved_by = 'op' where id = %s", (number,)
+        )
         retain(warehouse_url, tmp_path, "agent_approvals", now)
         assert number in texts(conn, "agent_approvals")
 
