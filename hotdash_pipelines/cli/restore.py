@@ -81,7 +81,6 @@ def _restorer(settings: "Settings", url: str, backup_id: str, without_the_rest: 
 
     endpoint, key = settings.s3_endpoint_url, settings.manifest_key
     store = open_store(settings.backups, endpoint, "HOTDASH_BACKUP_URL")
-    archive = open_store(settings.archive, endpoint, "HOTDASH_ARCHIVE_URL")
 
     def run(*, replace: bool, dry_run: bool) -> "Restored":
         return operation.restore(
@@ -93,8 +92,8 @@ def _restorer(settings: "Settings", url: str, backup_id: str, without_the_rest: 
             key=key.get_secret_value() if key else None,
             dry_run=dry_run,
             without_the_rest=without_the_rest,
-            # Their copies beside the archive know of erasures also where the database is lost.
-            erasures=kept_beside(archive),
+            # Their copies beside the backups know of erasures also where the database is lost.
+            erasures=kept_beside(store),
             on_progress=lambda line: print(line, file=sys.stderr),
         )
 

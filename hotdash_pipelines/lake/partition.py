@@ -328,7 +328,6 @@ def prune_quarantine(
             kept_at = _kept_at(store, reason, stem.removeprefix(f"{folder}/window=").partition("/")[0])
             if kept_at is None or kept_at >= older_than:
                 continue
-            # The reason last: it knows how old the page is.
             for path in (page, reason):
                 if path in names:
                     with contextlib.suppress(FileNotFoundError):

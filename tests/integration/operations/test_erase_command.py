@@ -14,6 +14,7 @@ from hotdash_pipelines.cli import app
 from hotdash_pipelines.operations import erase, erase_holders
 from hotdash_pipelines.operations.erase_holders import rows_about
 from hotdash_pipelines.settings import get_settings
+from hotdash_pipelines.warehouse.postgres import connect, with_database
 from tests.integration.operations.test_erase import GONE, KEPT, fill, held
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -133,6 +134,28 @@ def test_rows_that_retention_archives_meanwhile_are_listed(
     done = json.loads(hotdash("--subject", GONE, *TWO, "--yes", "--json").stdout)
     assert done["erasure"]["holders"] == [{"kind": "archive", "name": path, "rows": 1}]
     assert erase.listed(warehouse)[0].as_json() == done["erasure"]
+
+
+def test_a_restored_backup_does_not_bring_it_back_even_when_the_record_is_lost(
+    hotdash: Any, warehouse: Any, warehouse_url: str
+) -> None:
+    fill(warehouse, GONE, KEPT)
+    others = held(warehouse, KEPT)
+    assert CliRunner().invoke(app, ["backup", "create"]).exit_code == 0
+    assert hotdash("--subject", GONE, *TWO, "--yes").exit_code == 0
+    # As if the database had been lost: only the copy beside the backups knows of the erasure.
+    warehouse.execute("delete from ops.erasures")
+    warehouse.close()
+    told = CliRunner().invoke(app, ["restore", "--backup-id", "latest", "--replace", "--yes", "--json"])
+    assert told.exit_code == 0, told.stderr
+    restored = json.loads(told.stdout)
+    assert restored["erased_again"] == 1
+    with connect(warehouse_url, autocommit=True) as conn:
+        assert held(conn, GONE) == {}
+        assert held(conn, KEPT) == others
+        assert [entry.subject for entry in erase.listed(conn)] == [GONE]
+    with connect(with_database(warehouse_url, "postgres"), autocommit=True) as admin:
+        admin.execute(f'drop database "{restored["kept_as"]}"')
 
 
 @pytest.mark.parametrize(
