@@ -15,6 +15,7 @@ from hotdash_pipelines.lake.store import open_store
 from hotdash_pipelines.operations import export, export_rows
 from hotdash_pipelines.operations.export import PersonalDataLeft, export_training
 from hotdash_pipelines.operations.export_files import FORMATS, ExportError, listed, versions
+from hotdash_pipelines.operations.export_people import People
 from hotdash_pipelines.operations.export_pseudonyms import Pseudonyms
 from hotdash_pipelines.operations.export_rows import Filters
 from hotdash_pipelines.operations.export_verify import verify
@@ -203,17 +204,19 @@ def test_a_dry_run_says_what_would_be_and_leaves_nothing(place: Place, conn: Any
 def test_the_rows_are_those_of_one_instant(place: Place, conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that come, go and change while the export reads are in it as they were when it began."""
     monkeypatch.setattr(export_rows, "BATCH_ROWS", 2)
-    wanted = [people.draft(conn, input_text=f"text {number}") for number in range(5)]
+    wanted = [people.draft(conn, input_text=f"text {number} of {people.NAME}") for number in range(5)]
 
     def disturb(done: int, _: int) -> None:
         if done == 2:
             people.draft(conn)
             conn.execute("update agent.agent_feedback set input_text = 'changed', safe_to_send = false where id > 2")
             conn.execute("delete from agent.agent_feedback where id = %s", (wanted[-1],))
+            # The people are looked up anew for each batch.
+            conn.execute("update raw_chatwoot.contacts set name = 'Otto Weidenbaum'")
 
     rows = place.rows(place.publish(on_progress=disturb))
     assert [row["id"] for row in rows] == wanted
-    assert [row["input_text"] for row in rows] == [f"text {number}" for number in range(5)]
+    assert [row["input_text"] for row in rows] == [f"text {number} of [NAME_REDACTED]" for number in range(5)]
 
 
 class Blind(Redactor):
@@ -271,6 +274,44 @@ def test_without_raw_tables_the_manifest_says_that_nobody_was_known(warehouse_ur
         "matched": 1, "unmatched": 1, "tables_missing": ["raw_shopify.customers", "raw_shopify.orders"],
     }  # fmt: skip
     assert people.NAME not in Path(done.location, "data.json").read_text()
+
+
+def test_every_way_from_a_conversation_to_its_people_is_taken(place: Place, conn: Any) -> None:
+    """By the account's number, e-mail or phone; to orders by the account and by the e-mail of a guest; in any store."""
+
+    def contact(number: int, **values: Any) -> None:
+        people.insert(conn, "raw_chatwoot.conversations", conversation_id=number, contact_id=number)
+        people.insert(conn, "raw_chatwoot.contacts", contact_id=number, **values)
+
+    contact(1, email="One@Example.org")
+    people.insert(conn, "raw_shopify.customers", customer_id=1, email="oNE@example.org ", last_name="Onefold")
+    people.insert(conn, "raw_shopify.orders", order_id=11, customer_id=1, email="one.other@example.org")
+    contact(2, phone="+15550100222")
+    people.insert(conn, "raw_shopify.customers", customer_id=2, phone="+15550100222", email="two@example.org")
+    people.insert(conn, "raw_shopify.orders", order_id=12, email="TWO@example.org", shipping_city="Twoville")
+    contact(3, email="three@example.org")
+    people.insert(conn, "raw_shopify.orders", order_id=13, email="Three@example.org", shipping_city="Threetown")
+    contact(4, identifier="shopify:4", name=" ")
+    people.insert(conn, "raw_shopify.customers", customer_id=4, project_key="other", last_name="Elsewhere")
+    people.insert(conn, "raw_chatwoot.conversations", conversation_id=4, contact_id=44, project_key="other")
+    people.insert(conn, "raw_chatwoot.contacts", contact_id=44, project_key="other", name="Fourth")
+    contact(5)
+    with connect(place.url) as reading:
+        found = People(reading)
+        known = found.of(["1", "2", "3", "4", "5", "6", "seed-1", "9" * 30])
+    said = {name: {(entity.kind, entity.value) for entity in entities} for name, entities in known.items()}
+    assert said == {
+        "1": {
+            ("email", "One@Example.org"), ("email", "oNE@example.org"), ("name", "Onefold"),
+            ("email", "one.other@example.org"),
+        },
+        "2": {
+            ("phone", "+15550100222"), ("email", "two@example.org"), ("email", "TWO@example.org"), ("city", "Twoville"),
+        },
+        "3": {("email", "three@example.org"), ("email", "Three@example.org"), ("city", "Threetown")},
+        "4": {("id", "shopify:4"), ("name", "Fourth")},
+    }  # fmt: skip
+    assert (found.matched, found.unmatched) == (4, 4)
 
 
 def test_a_plain_user_sees_every_row_or_is_told_what_it_lacks(

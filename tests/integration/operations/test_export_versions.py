@@ -231,6 +231,7 @@ def test_names_and_folders_that_lead_elsewhere_are_refused(url: str, tmp_path: P
         for target in (tmp_path / "a" / ".." / "b", tmp_path / "link", tmp_path / "link" / "b", tmp_path / "file"):
             refused = hotdash("training", "--output", str(target))
             assert refused.exit_code == 3, target
+            assert ("leads through .." in refused.stderr) is (".." in target.parts)
         assert names(outside) == []
         copies = tmp_path / "copies"
         copies.mkdir()
