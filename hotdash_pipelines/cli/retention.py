@@ -116,14 +116,9 @@ def _planned(settings: "Settings", url: str, tables: Sequence[str] | None) -> "P
 
 
 def _rules(settings: "Settings", tables: Sequence[str] | None) -> "list[Rule]":
-    from hotdash_pipelines.operations import retention
+    from hotdash_pipelines.retained import retained
 
-    known = retention.rules(
-        retain_observability_logs_days=settings.retain_observability_logs_days,
-        retain_decision_logs_days=settings.retain_decision_logs_days,
-        retain_facts_days=settings.retain_facts_days,
-        retain_curated_replies_days=settings.retain_curated_replies_days,
-    )
+    known = retained(settings)
     names = [rule.table for rule in known]
     unknown = sorted(set(tables or ()) - set(names))
     if unknown:
