@@ -92,7 +92,7 @@ def create_backup(
     EmbeddedPostgresError; then the store lists no new backup, and the failure is recorded if that can be.
     """
     backup_id, clock = new_id(now), _Clock(now, on_progress)
-    with connect(database_url, autocommit=True) as conn, one_at_a_time(conn):
+    with connect(database_url, autocommit=True) as conn, _one_line(), one_at_a_time(conn):
         applied(conn)
         # A pattern that meets nothing is a slip of the caller's, no failed backup.
         tables_of(conn, scope, tables)
@@ -100,6 +100,7 @@ def create_backup(
         try:
             with store.exclusive(""):
                 sweep_unfinished(store, now)
+            # Inside, so that a failure is recorded with the line that is told of it.
             with _one_line(), scratch_folder(scratch, backup_id) as folder:
                 manifest = _made(database_url, folder / DATA, backup_id, scope, tables, clock)
                 _proven(folder / DATA, manifest, clock)
@@ -226,11 +227,14 @@ def _made(url: str, target: Path, backup_id: str, scope: Scope, patterns: Sequen
 def _counted(conn: "psycopg.Connection[Any]", found: Sequence[CatalogTable], dump: Dump, clock: _Clock) -> Any:
     import psycopg
 
-    dump.on_failure(conn.cancel)
+    def counted(name: str, rows: int) -> None:
+        clock.tell(f"  {name}: {rows:,} rows")
+        dump.raise_failure()
+
     try:
-        return figures(conn, found, lambda name, rows: clock.tell(f"  {name}: {rows:,} rows"))
+        return figures(conn, found, counted)
     except psycopg.Error:
-        # When the dump failed first and stopped the count, its reason is the one to tell.
+        # What broke the count off may have broken the dump off first, which says more of it.
         dump.raise_failure()
         raise
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +60,6 @@ class Dump:
     def __init__(self, command: Sequence[str], url: str, target: Path) -> None:
         self._command, self._url, self._target = command, url, target
         self._error: BaseException | None = None
-        self._tell: Callable[[], None] | None = None
         self._facts: FileFacts | None = None
 
     def __enter__(self) -> Self:
@@ -76,19 +75,12 @@ class Dump:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tell = None
         self._running.kill()
         self._writer.join()
         self._running.wait()
         if self._running.stdout:
             self._running.stdout.close()
         self._complaints.close()
-
-    def on_failure(self, tell: Callable[[], None]) -> None:
-        """Call `tell` from the writing thread when the dump fails."""
-        self._tell = tell
-        if self._error:
-            tell()
 
     def raise_failure(self) -> None:
         """Raise what the dump failed with, if it did already."""
@@ -113,8 +105,6 @@ class Dump:
         except BaseException as error:  # noqa: BLE001 - raised again by finish()
             self._error = error
             self._running.kill()
-            if self._tell:
-                self._tell()
 
 
 def _compress(source: IO[bytes], target: Path) -> FileFacts:
