@@ -20,7 +20,7 @@ COMMANDS = dict(_commands(typer.main.get_command(app)))
 
 
 def test_the_verb_groups_are_there() -> None:
-    wanted = {"db", "demo", "contracts", "schema", "agent", "monitor", "performance"}
+    wanted = {"backup", "db", "demo", "contracts", "schema", "agent", "monitor", "performance"}
     assert {path[0] for path in COMMANDS if path} >= wanted
 
 
