@@ -149,6 +149,7 @@ def _done(admin: "psycopg.Connection[Any]", work: _Work, plan: Restored, store: 
                     erased = _keep_what_came_later(conn, work)
                     work.tell("proving row-level security, grants, triggers and sequences; one read per role")
                     untried = prove(conn)
+                    reach("restore.proven")
                     conn.execute("analyze")
                     settings = present.settings if present and not is_fresh else _settings_of(manifest)
                     restore_roles.apply_facts(conn, manifest.database if is_fresh else facts, settings)

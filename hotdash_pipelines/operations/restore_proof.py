@@ -7,6 +7,7 @@ the database (restore_load.py), what is declared (warehouse.access).
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.operations.restore_load import RestoreError
@@ -65,7 +66,7 @@ def prove(conn: "psycopg.Connection[Any]") -> list[str]:
     """
     with conn.transaction(force_rollback=True):
         conn.execute("set local search_path = pg_catalog")
-        for problem in (*_guards(conn), *_grants(conn), *_triggers(conn)):
+        for problem in chain(_guards(conn), _grants(conn), _triggers(conn)):
             raise RestoreError(f"{problem} after the restore: {_ADVICE}, or mend it there")
     with every_row(conn):
         conn.execute("set local search_path = pg_catalog")
