@@ -77,7 +77,6 @@ def restore(
 def _restorer(settings: "Settings", url: str, backup_id: str, without_the_rest: bool) -> Any:
     from hotdash_pipelines.lake.store import open_store
     from hotdash_pipelines.operations import restore as operation
-    from hotdash_pipelines.operations.erase import kept_beside
 
     endpoint, key = settings.s3_endpoint_url, settings.manifest_key
     store = open_store(settings.backups, endpoint, "HOTDASH_BACKUP_URL")
@@ -92,8 +91,6 @@ def _restorer(settings: "Settings", url: str, backup_id: str, without_the_rest: 
             key=key.get_secret_value() if key else None,
             dry_run=dry_run,
             without_the_rest=without_the_rest,
-            # Their copies beside the backups know of erasures also where the database is lost.
-            erasures=kept_beside(store),
             on_progress=lambda line: print(line, file=sys.stderr),
         )
 

@@ -7,7 +7,7 @@ Everything happens in a new database. Until the last step the present one is onl
 and the new one its own, in one transaction. A kill leaves a marked database that the next restore drops.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from hotdash_pipelines.operations import restore_fill, restore_load, restore_rol
 from hotdash_pipelines.operations.backup_catalog import OPERATIONAL, schemas
 from hotdash_pipelines.operations.backup_files import Manifest, newest, read_manifest
 from hotdash_pipelines.operations.backup_verify import verify_quick
-from hotdash_pipelines.operations.erase import Erasure, listed, reapply
+from hotdash_pipelines.operations.erase import kept_beside, listed, reapply
 from hotdash_pipelines.operations.restore_load import RestoreError
 from hotdash_pipelines.operations.restore_present import Present, has, look
 from hotdash_pipelines.operations.restore_proof import is_bound, prove
@@ -68,7 +68,7 @@ class _Work:
     manifest: Manifest
     present: Present | None
     carries: bool
-    erasures: Sequence[Erasure]
+    store: Store
     tell: Callable[[str], None]
 
 
@@ -82,15 +82,14 @@ def restore(
     key: str | None = None,
     dry_run: bool = False,
     without_the_rest: bool = False,
-    erasures: Sequence[Erasure] = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> Restored:
     """Restore a backup (or the newest valid one: LATEST) into the database of the URL.
 
     An operational backup holds a few schemas; the others come over from the present database, unless
-    `without_the_rest`. Erasures that the present database, or `erasures`, knows and the backup does not are done
-    again. `scratch` gets a folder with the compressed dump for as long as it takes. Raises RestoreRefused, RestoreError
-    or BackupError; the database is then as it was.
+    `without_the_rest`. Erasures that the present database or the records beside the backups know, and the backup does
+    not, are done again. `scratch` gets a folder with the compressed dump for as long as it takes. Raises
+    RestoreRefused, RestoreError or BackupError; the database is then as it was.
     """
     tell = on_progress or (lambda _: None)
     database = libpq_env(database_url)["PGDATABASE"]
@@ -110,7 +109,7 @@ def restore(
             )
         restore_fill.check(admin, manifest, describe(server))
         carries = bool(manifest.scope == "operational" and present and present.tables and not without_the_rest)
-        work = _Work(database_url, server, manifest, present, carries, erasures, tell)
+        work = _Work(database_url, server, manifest, present, carries, store, tell)
         plan = Restored(
             backup_id=chosen,
             database=database,
@@ -126,15 +125,15 @@ def restore(
         if dry_run:
             verify_quick(store, chosen, key, on_progress)
             return plan
-        return _done(admin, work, plan, store, scratch)
+        return _done(admin, work, plan, scratch)
 
 
-def _done(admin: "psycopg.Connection[Any]", work: _Work, plan: Restored, store: Store, scratch: Path) -> Restored:
+def _done(admin: "psycopg.Connection[Any]", work: _Work, plan: Restored, scratch: Path) -> Restored:
     """Every step from the fetched dump to the swap."""
     database, manifest, present = plan.database, work.manifest, work.present
     is_fresh = present is None or not present.tables
     facts = manifest.database if present is None else present.facts
-    with restore_fill.fetched(store, manifest, scratch, work.tell) as dump:
+    with restore_fill.fetched(work.store, manifest, scratch, work.tell) as dump:
         made = restore_roles.make(admin, manifest.roles)
         owner = manifest.database["owner"] if present is None or present.owner is None else present.owner
         with restore_fill.filled(admin, work.url, "restore", manifest, dump, facts, owner, work.tell) as new_url:
@@ -197,7 +196,7 @@ def _keep_what_came_later(conn: "psycopg.Connection[Any]", work: _Work) -> int:
     Without the loaded tables their bookkeeping goes too, else nothing would ever load them again.
     """
     known = {entry.erasure_id for entry in listed(conn)}
-    late = {entry.erasure_id: entry for entry in work.erasures}
+    late = {entry.erasure_id: entry for entry in kept_beside(work.store)}
     if work.present and work.present.tables:
         with connect(work.url) as old:
             if has(old, "ops.erasures"):

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.operations.backup_files import DATA, MANIFEST, BackupError, Manifest, manifest_bytes
-from hotdash_pipelines.operations.erase import erase, listed
+from hotdash_pipelines.operations.erase import erase, keep_beside, listed
 from hotdash_pipelines.operations.restore import LATEST, RestoreRefused
 from hotdash_pipelines.operations.restore_load import RestoreError
 from hotdash_pipelines.warehouse.postgres import connect, with_database
@@ -248,7 +248,7 @@ def test_when_the_rest_does_not_fit_the_backup_nothing_is_swapped_and_without_it
     assert restored["ops.lake_loads"].rows == 0
 
 
-def test_erasures_since_the_backup_are_done_again_whether_the_database_or_the_archive_tells_of_them(
+def test_erasures_since_the_backup_are_done_again_whether_the_database_or_a_record_beside_the_backups_tells_of_them(
     filled: str, tmp_path: Path
 ) -> None:
     with connect(filled, autocommit=True) as conn:
@@ -257,12 +257,13 @@ def test_erasures_since_the_backup_are_done_again_whether_the_database_or_the_ar
                 "insert into agent.agent_queries (query, result, conversation_id, agent) values ('q', '{}', %s, 'a')",
                 (number,),
             )
-    _, manifest = back_up(filled, tmp_path)
+    store, manifest = back_up(filled, tmp_path)
     with connect(filled, autocommit=True) as conn:
         beside = erase(conn, "c-2", ("Ada", "Bob"), NOW)
         conn.execute("delete from ops.erasures")
         first = erase(conn, "c-1", ("Ada", "Bob"), NOW)
-    done = bring_back(filled, tmp_path, manifest.id, erasures=[beside])
+    keep_beside(store, [beside])
+    done = bring_back(filled, tmp_path, manifest.id)
     assert done.erased_again == 2
     with connect(filled, autocommit=True) as conn:
         left = conn.execute(
