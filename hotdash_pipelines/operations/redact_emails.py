@@ -92,7 +92,8 @@ _DOT_WORD = (
 )
 _DOT_ANY = rf"(?:{_DOT_WORD}|\s?\.\s?)"
 _WORD_AT = re.compile(
-    r"\s*[\[({<]\s*(?:at|@|arroba|chez)\s*[\])}>]\s*|\s+(?:at|arroba|aet|chez)\s+|\s+@\s*|@\s+|_at_", re.IGNORECASE
+    r"\s*[\[({<]\s*(?:at|@|arr?oba(?:se)?|chez)\s*[\])}>]\s*|\s+(?:at|arr?oba(?:se)?|aet|chez)\s+|\s+@\s*|@\s+|_at_",
+    re.IGNORECASE,
 )
 _SPELLED_LOCAL = re.compile(
     rf"[\w+-]{{1,40}}(?:(?:{_DOT_ANY}|\s+(?:underscore|dash|minus|plus|hyphen)\s+)[\w+-]{{1,40}}){{0,4}}$",
@@ -115,7 +116,7 @@ def find_emails(text: str) -> list[Span]:
     found = _written(text)
     lowered = text.lower()
     # A spelled-out address has the word for @ or a loose sign, and the word for a dot or a loose one.
-    if "at" in lowered or "@" in text or "arroba" in lowered or "chez" in lowered:
+    if "at" in lowered or "@" in text or "aroba" in lowered or "arroba" in lowered or "chez" in lowered:
         found += _spelled(text)
     return found
 

@@ -29,17 +29,18 @@ _NAMED = re.compile(
     r"|personalausweis\w*"
     r"|ausweis\w*|national (?:id|identity|insurance)|identity card|id card|nino?|driver'?s?'? ?licen[cs]e"
     r"|driving licen[cs]e"
-    r"|fuehrerschein\w*|permis de conduire|licen[cs]e (?:number|no)|dni|nie|codice fiscale|nhs(?: number)?"
+    r"|fue?hrerschein\w*|permis de conduire|licen[cs]e (?:number|no)|dni|nie|codice fiscale|nhs(?: number)?"
     r"|aadhaar|pan card"
     r"|tax(?:payer)? ?(?:id|identification|number)|tin|itin|ein|steuer-?id\w*|steuer(?:nummer"
     r"|identifikationsnummer)|bsn|pesel"
-    r"|cpf|curp|nir|securite sociale|numero fiscal|medicare|vat id|ust-?id\w*|bank account|account (?:number|no)|acct"
+    r"|cpf|curp|nir|(?:numero de )?secu|ni (?:number|no)|securite sociale|numero fiscal|medicare|vat id"
+    r"|ust-?id\w*|bank account|account (?:number|no)|acct"
     r"|kontonummer|routing(?: number)?|sort code|bic|swift(?: code)?)\b",
     re.IGNORECASE,
 )
 _FILLER = re.compile(
-    r"(?:(?:[ :#=.,()'\"-]|\b(?:number|num|no|nr|numero|nummer|code|id|is|it|its|was|ist|lautet|es|est|my|the|and"
-    r"|card|of|mine)\b){0,8}?)"
+    r"(?:(?:[ :#=.,()'\"°-]|\b(?:number|num|no|n|nr|numero|nummer|code|id|is|it|its|was|ist|lautet|es|est|my|the|and"
+    r"|card|of|mine)\b){0,8})"
     r"(?=[A-Za-z0-9])",
     re.IGNORECASE,
 )

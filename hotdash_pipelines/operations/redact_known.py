@@ -122,7 +122,7 @@ class KnownFinder:
         self._shy: dict[str, Kind] = {}
         self._digits: dict[str, int] = {}
         self._streets: list[tuple[str, ...]] = []
-        for entity in known:
+        for entity in sorted(known, key=lambda one: one.kind != "name"):
             getattr(self, f"_learn_{entity.kind}")(entity.value) if entity.kind != "phone" else self._learn_phone(
                 entity.value, region
             )
@@ -149,10 +149,20 @@ class KnownFinder:
         return _joined(text, apart(spans)) if spans else []
 
     def _learn_name(self, value: str) -> None:
-        words = [word for word in _WORD.findall(_lower(canonical(value))) if word not in _TITLES]
-        words = [word for word in words if len(word) > 1 or not word.isascii()]
-        if not words or all(word in PLACEHOLDERS for word in words):
+        if value != (umlauts := _with_e(value)):
+            self._learn_name(umlauts)
+        # "O'Brien" is one name of two words: it is learned whole and in its parts.
+        names = ["".join(_WORD.findall(part)) for part in _lower(canonical(value)).split()]
+        names = [name for name in names if name and name not in _TITLES]
+        if not names or all(name in PLACEHOLDERS for name in names):
             return
+        self._learn_orders(names)
+        words = [word for word in _WORD.findall(_lower(canonical(value))) if word not in _TITLES]
+        for word in {*names, *words}:
+            if len(word) > 1 or not word.isascii():
+                self._learn_word(word, Kind.NAME, COMMON_WORDS)
+
+    def _learn_orders(self, words: list[str]) -> None:
         orders = {"".join(words), "".join(reversed(words)), "".join([*words[-1:], *words[:-1]])}
         if len(words) > 2:
             orders |= {words[0] + words[-1], words[-1] + words[0]}
@@ -163,8 +173,6 @@ class KnownFinder:
             initialled = words[0][0] + words[-1]
             if len(initialled) >= 6:
                 self._whole[initialled] = (Kind.NAME, False)
-        for word in words:
-            self._learn_word(word, Kind.NAME, COMMON_WORDS)
 
     def _learn_word(self, word: str, kind: Kind, common: frozenset[str]) -> None:
         if word in PLACEHOLDERS:
@@ -175,6 +183,9 @@ class KnownFinder:
             self._parts[word] = kind
             if word.isascii():
                 self._parts.setdefault(word + "s", kind)
+                if len(word) >= 6:
+                    # "O'Brien" in a text is two words.
+                    self._whole.setdefault(word, (kind, False))
             elif len(word) >= 2:
                 self._whole[word] = (kind, True)
 
@@ -183,7 +194,12 @@ class KnownFinder:
         squashed = _NO_WORD.sub("", local)
         if domain:
             self._whole[squashed + _NO_WORD.sub("", domain)] = (Kind.EMAIL, True)
-        if len(squashed) >= 6 and squashed not in SHARED_MAILBOXES and squashed not in COMMON_WORDS:
+        if (
+            len(squashed) >= 6
+            and squashed not in self._parts
+            and squashed not in SHARED_MAILBOXES
+            and squashed not in COMMON_WORDS
+        ):
             self._whole.setdefault(squashed, (Kind.EMAIL, len(squashed) >= 8))
 
     def _learn_phone(self, value: str, region: str) -> None:
@@ -319,6 +335,11 @@ def _lower(text: str) -> str:
     return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
 
 
+def _with_e(name: str) -> str:
+    """The German spelling without umlauts: Müller is Mueller."""
+    return name.translate({0xE4: "ae", 0xF6: "oe", 0xFC: "ue", 0xC4: "Ae", 0xD6: "Oe", 0xDC: "Ue"})
+
+
 def _digit_near(text: str) -> bool:
     return any(char.isdigit() for char in text)
 
@@ -334,7 +355,11 @@ def _phone_start(text: str, start: int) -> int:
     return begin
 
 
-_BETWEEN = re.compile(r"(?: |, ?|-|\.| [A-Za-z]\.? )")
+# What may stand between the parts of one name or one address; two phones or e-mails stay two.
+_BETWEEN = {
+    Kind.NAME: re.compile(r"(?: |, |-|\.|_| [A-Za-z]\.? )"),
+    Kind.ADDRESS: re.compile(r",? {1,2}|, ?[A-Z]{2} | [A-Z]{2} "),
+}
 
 
 def _joined(text: str, spans: list[Span]) -> list[Span]:
@@ -342,7 +367,12 @@ def _joined(text: str, spans: list[Span]) -> list[Span]:
     joined: list[Span] = []
     for span in spans:
         last = joined[-1] if joined else None
-        if last and last.kind is span.kind and _BETWEEN.fullmatch(text[last.end : span.start]):
+        if (
+            last
+            and last.kind is span.kind
+            and span.kind in _BETWEEN
+            and _BETWEEN[span.kind].fullmatch(text[last.end : span.start])
+        ):
             joined[-1] = last._replace(end=span.end)
         else:
             joined.append(span)

@@ -9,10 +9,16 @@ import re
 
 from hotdash_pipelines.operations.redact_canonical import MASK, Kind, Span
 
-_CAP = r"(?:(?:Mc|Mac|O'|D'|d'|Le|De|Van|von|L')?[^\W\d_a-z][^\W\d_]{1,24}(?:[-'][^\W\d_]{1,24})?)"
-_INITIAL = r"(?:[^\W\d_a-z]\.?)"
+_BIG = "[A-Z\u0386-\u03ab\u0400-\u042f]"
+_SMALL = r"[^\W\d_]"
+_CAP = rf"(?:(?:Mc|Mac|O'|D'|d'|L')?{_BIG}{_SMALL}{{1,24}}(?:[-']{_SMALL}{{1,24}})?)"
+_INITIAL = rf"(?:{_BIG}\.?)"
 _PARTICLE = r"(?:van der|van den|van de|von der|de la|de los|von|van|zu|de|da|di|del|dos|bin|al|el|le|la|ter)"
-_NAME = rf"(?:{_CAP}|{_INITIAL}(?=[ ]{_CAP}))(?:[ ](?:(?:{_PARTICLE}[ ])?{_CAP}|{_INITIAL}(?!\w))){{0,3}}"
+_NAME = (
+    rf"(?:{_INITIAL}[ ]){{0,2}}(?:{_PARTICLE}[ ])?{_CAP}"
+    rf"(?:[ ](?:(?:{_PARTICLE}[ ])?{_CAP}|{_INITIAL}(?!\w))){{0,3}}"
+)
+_TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Herrn|Frau)\.?[ ]){0,2}"
 
 
 def _set(words: str) -> frozenset[str]:
@@ -37,18 +43,31 @@ _NO_NAME = _set(
     "here back done "
     "returning asking going having using unable afraid located based american german french english german "
     "spanish italian "
-    "dutch british canadian australian student gift refund return yours valued dear again"
+    "dutch british canadian australian student gift refund return yours valued dear again mr mrs ms miss mx dr "
+    "prof herr herrn frau mme mlle somebody someone anyone nobody "
+    "one two three he she they with for to of at by"
 )
 
 _INTRODUCED = re.compile(
     r"(?:\b(?i:my (?:full |first |last )?name(?: is|'s|:)|name's|i am called|they call me|you can call me|call me"
-    r"|mein name ist|ich heisse|mein name:|je m'appelle"
+    r"|mein name ist|ich heisse|mein name:|меня зовут|мое имя|je m'appelle"
     r"|mon nom est|me llamo|mi nombre es|soy|mi chiamo|il mio nome e|mijn naam is|ik heet|meu nome e|jag heter"
-    r"|this is|it's|hier ist|ici|c'est|speaking with|spoke (?:to|with)|talked to"
+    r"|speaking with|spoke (?:to|with)|talked to"
     r"|on behalf of|registered (?:to|under)|under the name(?: of)?|in the name of|auf den namen|au nom de"
     r"|a nombre de|name on (?:the )?(?:card|order|account|parcel) (?:is|was)|addressed to|belongs to"
     r"|recipient is))"
-    rf"[ :]{{1,2}}(?:(?:Mr|Mrs|Ms|Dr)\.? )?({_NAME})"
+    rf"[ :]{{1,2}}{_TITLE}({_NAME})"
+)
+_PRESENTED = re.compile(
+    rf"\b(?i:this is|it's|hier ist|ici|c'est)[ ]{_TITLE}(?:({_CAP}[ ]{_CAP})|({_CAP})(?=[ ](?i:again|here|from"
+    rf"|speaking|calling|writing)\b))"
+)
+_RELATED = re.compile(
+    r"\b(?i:my|our|meine?|mon|ma|mi) (?i:wife|husband|son|daughter|mother|father|mom|mum|dad|brother|sister|friend"
+    r"|neighbou?r|colleague|boss|partner|girlfriend|boyfriend|room ?mate|frau|mann|sohn|tochter|nachbar(?:in)?"
+    r"|freund(?:in)?"
+    rf"|femme|mari|fils|fille|esposa|marido|hijo|hija),?[ ]({_NAME})"
+    rf"|(?<!\w)({_CAP})[ ](?i:from (?:your|the) (?:team|support|company|warehouse|store|shop))\b"
 )
 _INTRODUCED_LOWER = re.compile(
     r"\b(?:my (?:full )?name is|my name's|mein name ist|ich heisse|je m'appelle|me llamo"
@@ -59,13 +78,13 @@ _I_AM = re.compile(
 )
 _TITLED = re.compile(
     rf"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Herr|Herrn|Frau|Monsieur|Madame|Mme|Mlle|Senor|Senora|Sr|Sra|Signor"
-    rf"|Signora|Sig|Dhr|Mevr)\.?[ ](?:Dr\.?[ ])?({_NAME})"
+    rf"|Signora|Sig|Dhr|Mevr)\.?[ ]{_TITLE}({_NAME})"
 )
 _GREETED = re.compile(
     rf"(?:^|[\n.!?>\"'] ?)[ ]{{0,3}}(?i:dear|hi|hello|hey|hiya|good (?:morning|afternoon|evening)|hallo"
     rf"|liebe[rs]?|guten (?:tag|morgen)|moin|servus|chere?|bonjour|salut|hola|estimad[oa]|querid[oa]|buenos dias"
     rf"|ciao|gentile|caro|cara|buongiorno|beste|geachte|hej|ola|thanks|thank you|cheers|sorry)"
-    rf",?[ ](?:(?:Mr|Mrs|Ms|Dr)\.?[ ])?({_NAME})(?=[ ]?(?:[,!.:;\n?-]|$))",
+    rf",?[ ]{_TITLE}({_NAME})(?=[ ]?(?:[,!.:;\n?-]|$))",
     re.MULTILINE,
 )
 _CLOSING = (
@@ -97,7 +116,7 @@ _LABELLED = re.compile(
     rf"\"?[ ]?[:=][ ]?\"?({_NAME})(?=[ ]?(?:[,;.)}}|\"'\n<({MASK}]|$))"
 )
 
-_PATTERNS = (_INTRODUCED, _TITLED, _GREETED, _SIGNED, _LABELLED)
+_PATTERNS = (_INTRODUCED, _PRESENTED, _RELATED, _TITLED, _GREETED, _SIGNED, _LABELLED)
 _GATE = re.compile(
     r"name|call|am |'m |this is|it's|dear|h[ieoa]|good|guten|lieb|moin|serv|cher|bonj|sal|est|quer|buen|ciao|gent"
     r"|car|best|geach|ola|thank|sorry"
@@ -112,7 +131,7 @@ def find_names(text: str) -> list[Span]:
     found: list[Span] = []
     for pattern in (*_PATTERNS, _I_AM, _DASHED):
         for match in pattern.finditer(text):
-            span = _trimmed(text, *match.span(1))
+            span = _trimmed(text, *match.span(match.lastindex or 0))
             if span is not None and not (pattern is _I_AM and _is_lonely(match.group(1))):
                 found.append(span)
     for pattern in (_INTRODUCED_LOWER, _SIGNED_LOWER):

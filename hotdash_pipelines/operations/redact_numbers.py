@@ -19,7 +19,7 @@ _GROUP = re.compile(r"\d+")
 _CARD_LENGTHS = (16, 15, 14, 19, 18, 17)
 _LUHN_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _CARD_DETAIL = re.compile(
-    r"\b(?:cvv2?|cvc2?|cid|security code|pruefziffer|kartenpruefnummer)\b(?: (?:is|code|number"
+    r"\b(?:cvv2?|cvc2?|cid|security code|prue?fziffer|kartenprue?fnummer)\b(?: (?:is|code|number"
     r"|no))?[ :#=.-]{0,3}(\d{3,4})\b"
     r"|\b(?:card|karte|carte|tarjeta)\b[^\n\d]{0,20}\b(?:exp(?:iry|ires|iration)?|valid (?:thru"
     r"|until))\b[^\n\d]{0,12}(\d{1,2} ?[/-] ?\d{2,4})\b",
@@ -34,7 +34,10 @@ _IBAN_CHAR = re.compile(r"[ .-]{0,2}([A-Za-z0-9])")
 
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:(?:\.|\[\.\])\d{1,3}){3}(?!\.?\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?![\w:])")
-_VERSION = re.compile(r"(?:\bv|version|firmware|release|build|chrome/|firefox/|safari/|[a-z]/)\W{0,2}$", re.IGNORECASE)
+_VERSION = re.compile(
+    r"(?:\bv|version|chapter|section|kapitel|firmware|release|build|chrome/|firefox/|safari/|[a-z]/)\W{0,2}$",
+    re.IGNORECASE,
+)
 
 
 class Run(NamedTuple):

@@ -15,7 +15,7 @@ from hotdash_pipelines.operations.redact_numbers import Run
 _ABOUT_PHONES = re.compile(
     r"\b(?:call(?:s|ed|ing)?|(?:tele)?phone|phone ?number|tel|mobile|mob|cell(?:phone|ular)?|whats ?app|sms"
     r"|text(?: me)?|fax|landline|reach|ring"
-    r"|contact(?: me)?|dial|handy\w*|telefon\w*|mobil\w*|rufnummer|rueckruf|anrufen|erreichbar|portable|joindre"
+    r"|contact(?: me)?|dial|handy\w*|telefon\w*|mobil\w*|rufnummer|rue?ckruf|anrufen|erreichbar|portable|joindre"
     r"|appele[rz]|movil|celular"
     r"|llam\w+|cellulare|chiam\w+|telefoon\w*|bellen|numero de tel\w*|my number|phone no|signal|viber"
     r"|telegram)\b[^\d\n#]{0,30}$",
@@ -30,7 +30,7 @@ _ABOUT_SHOP = re.compile(
     r"|ticket|case|confirmation|booking|transaction|payment|txn|charge|return|rma|po|purchase order|quote|coupon"
     r"|voucher|gift ?card|promo"
     r"|customer|account|conversation|message|draft|request|session|user|checkout|cart|id|ids|uuid|code|timestamp"
-    r"|epoch|version|port|width|height"
+    r"|epoch|version|port"
     r"|gid://\S*|ups|fedex|usps|dhl|dpd|gls|hermes|barcode|inventory|stock|qty|quantity)\b)[^\d\n]{0,24}$",
     re.IGNORECASE,
 )

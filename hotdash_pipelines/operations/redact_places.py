@@ -24,13 +24,13 @@ _SUFFIX = (
 _SURE_SUFFIX = "street|avenue|ave|road|rd|boulevard|blvd|lane|drive|parkway|pkwy|terrace|crescent"
 _UNIT = r"(?:,? {0,2}(?:apt|apartment|suite|ste|unit|flat|floor|fl|room|rm|building|bldg|#)\.? {0,2}#?[\w-]{1,6})?"
 # Tail of an address: a town, a state and a post code, each only with the next one.
+_TOWN = rf"{_CAP}(?:[ -]{_CAP}){{0,2}}"
 _TAIL = (
-    rf"(?:,? {{0,2}}\n?(?:{_CAP}(?: {_CAP}){{0,3}},? )?(?:(?:{_STATES}),? )?\d{{5}}(?:-\d{{4}})?(?!\d)"
+    rf"(?:,? {{0,2}}\n?(?:(?:[A-Z]{{1,2}}-)?\d{{4,5}}|\d{{4}} ?[A-Z]{{2}}|\d{{2}}-\d{{3}}|\d{{3}} \d{{2}}"
+    rf"|\d{{4}}-\d{{3}}) {_TOWN}"
+    rf"|,? {{0,2}}\n?(?:{_CAP}(?: {_CAP}){{0,3}},? )?(?:(?:{_STATES}),? )?\d{{5}}(?:-\d{{4}})?(?!\d)"
     rf"|,? {{0,2}}\n?(?:{_CAP}(?:[ ,]{{1,2}}{_CAP}){{0,3}},? )?[A-Z]{{1,2}}\d[A-Z\d]? ?\d[A-Z]{{2}}\b"
     rf"|,? {{0,2}}\n?(?:{_CAP}(?: {_CAP}){{0,3}},? )?(?:[A-Z]{{2}},? )?[A-Z]\d[A-Z] ?\d[A-Z]\d\b"
-    rf"|,? {{0,2}}\n?\d{{4}} ?[A-Z]{{2}} {_CAP}(?: {_CAP})?"
-    rf"|,? {{0,2}}\n?\d{{4,5}} {_CAP}(?:[ -]{_CAP}){{0,2}}"
-    rf"|,? {{0,2}}\n?\d{{2}}-\d{{3}} {_CAP}"
     rf"|, {{0,2}}{_CAP}(?: {_CAP}){{0,2}}(?:, (?:{_STATES}))?)?"
 )
 _AMERICAN = re.compile(
@@ -65,19 +65,17 @@ _GERMAN_LOWER = re.compile(
     r"\b[a-z-]{2,30}(?:strasse|str\.|gasse|allee) \d{1,4} ?[a-z]?(?!\w)(?:,? \d{5} [a-z-]{3,30})?", re.IGNORECASE
 )
 _FRENCH = re.compile(
-    rf"(?<![\w.,-])\d{{1,4}}(?: ?(?:bis|ter|quater|[A-D]))?,? (?:rue|avenue|av\.?|boulevard|bd\.?|place|pl\.?"
+    rf"(?<![\w.,-])\d{{1,4}}(?: ?(?:bis|ter|quater|[A-D]))?,? (?i:rue|avenue|av\.?|boulevard|bd\.?|place|pl\.?"
     rf"|chemin|impasse|allee|quai|route|cours|passage|square|villa)"
-    rf" (?:(?:de la|de l'|du|des|de|d'|la|le|les|l'|saint|sainte) ?){{0,2}}{_CAP}(?:[ -](?:(?:de|du|des|la|le"
-    rf"|et) ){{0,2}}{_CAP}){{0,4}}{_TAIL}",
-    re.IGNORECASE,
+    rf" (?:(?i:de la|de l'|du|des|de|d'|la|le|les|l'|saint|sainte) ?){{0,2}}{_CAP}"
+    rf"(?:[ -](?:(?:de|du|des|la|le|et) ){{0,2}}{_CAP}){{0,4}}{_TAIL}"
 )
 _SOUTHERN = re.compile(
-    rf"\b(?:Calle|C/|C\.|Avenida|Avda\.?|Av\.|Plaza|Paseo|Carrer|Carretera|Camino|Ronda|Via|Viale|Piazza|Corso"
-    rf"|Largo|Vicolo|Rua|Travessa|Praca|ul\.|ulica|al\.|aleja|Kungsgatan)"
-    rf" ?(?:(?:de la|de los|de las|del|de|della|delle|dei|di|da|do|dos|das) )?{_CAP}(?: (?:(?:de|del|la|y|e|da|do"
-    rf"|dos) )?{_CAP}){{0,3}},? (?:n[o.]?\.? ?|nr\.? ?|numero )?\d{{1,4}}(?:[ -]?[A-Za-z](?!\w)|/\d{{1,4}}"
-    rf"|, ?\d{{1,2}}[oa]?)?{_TAIL}",
-    re.IGNORECASE,
+    rf"\b(?i:Calle|C/|Avenida|Avda\.?|Av\.|Plaza|Paseo|Carrer|Carretera|Camino|Ronda|Via|Viale|Piazza|Corso"
+    rf"|Largo|Vicolo|Rua|Travessa|Praca|ul\.|ulica|al\.|aleja)"
+    rf" ?(?:(?i:de la|de los|de las|del|de|della|delle|dei|di|da|do|dos|das) )?{_CAP}"
+    rf"(?: (?:(?:de|del|la|y|e|da|do|dos) )?{_CAP}){{0,3}},? (?:n[o.]?\.? ?|nr\.? ?|numero )?\d{{1,4}}(?!\d)"
+    rf"(?:[ -]?[A-Za-z](?!\w)|/\d{{1,4}}|, ?\d{{1,2}}[oa](?!\w))?{_TAIL}"
 )
 _NORTHERN = re.compile(
     rf"\b[A-Z][A-Za-z-]{{1,30}}(?:straat|laan|weg|plein|gracht|kade|dijk|singel|hof|steeg|gatan|vagen|gata|vej"

@@ -135,7 +135,7 @@ def _addresses(plain: str) -> int:
             if (
                 all(int(octet) <= 255 for octet in match.groups())
                 and "v" not in before
-                and not re.search("release|build|firmware", before)
+                and not re.search("release|build|firmware|chapter|section|kapitel|[a-z]/", before)
             ):
                 count += 1
     return count
