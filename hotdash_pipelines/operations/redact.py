@@ -8,18 +8,20 @@ What it finds and misses is measured on a labelled corpus: docs/redaction.md. It
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from hotdash_pipelines.operations import redact_json
-from hotdash_pipelines.operations.redact_canonical import Kind, Span, apart, canonical, mask, replace
+from hotdash_pipelines.operations.redact_canonical import Kind, Span, apart, canonical, replace
 from hotdash_pipelines.operations.redact_emails import find_emails
 from hotdash_pipelines.operations.redact_ids import find_ids
 from hotdash_pipelines.operations.redact_known import KnownEntity, KnownFinder, known_entities
 from hotdash_pipelines.operations.redact_names import find_names
-from hotdash_pipelines.operations.redact_numbers import find_cards, find_ibans, find_ips, runs
+from hotdash_pipelines.operations.redact_numbers import find_cards, find_ibans, find_ips
 from hotdash_pipelines.operations.redact_phones import find_phones
 from hotdash_pipelines.operations.redact_places import find_places
+from hotdash_pipelines.operations.redact_reading import Reading
 from hotdash_pipelines.operations.redact_rescan import Rescan
 
 __all__ = ["REDACTOR_VERSION", "Kind", "KnownEntity", "Redactor", "known_entities"]
@@ -39,9 +41,11 @@ class Redactor:
     """
 
     def __init__(self, known: Sequence[KnownEntity] = (), default_region: str = "US") -> None:
-        self._known = KnownFinder(known, default_region) if known else None
         self._rescan = Rescan(known)
-        self._region = default_region
+        self._detectors: list[Callable[[Reading], list[Span]]] = [find_emails, find_ibans, find_ips, find_cards]
+        if known:
+            self._detectors.append(KnownFinder(known, default_region).find)
+        self._detectors += [find_ids, find_places, partial(find_phones, region=default_region), find_names]
 
     def text(self, text: str) -> tuple[str, Counter[str]]:
         """The text with tokens such as `[EMAIL_REDACTED]`, and how many of each kind (keys as `email`) were put in.
@@ -83,31 +87,16 @@ class Redactor:
         return text, counts
 
     def _spans(self, text: str) -> list[Span]:
-        """Every find of one pass over a canonical text, in order and apart from each other."""
+        """Every find of one pass over a canonical text, in order and apart from each other.
+
+        The surest detectors come first: what one has found is hidden from the others.
+        """
+        reading = Reading(text)
         found: list[Span] = []
-
-        def take(spans: list[Span]) -> None:
-            nonlocal text
-            if spans:
-                spans = apart(spans)
-                found.extend(spans)
-                text = mask(text, spans)
-
-        take(find_emails(text))
-        has_digit = any(digit in text for digit in "0123456789")
-        if has_digit:
-            take(find_ibans(text))
-            take(find_ips(text))
-            take(find_cards(text, list(runs(text))))
-        elif text.count(":") >= 2:
-            take(find_ips(text))
-        if self._known is not None:
-            take(self._known.find(text))
-        if has_digit:
-            take(find_ids(text))
-            take(find_places(text))
-        take(find_phones(text, list(runs(text)) if has_digit else [], self._region))
-        take(find_names(text))
+        for detector in self._detectors:
+            if spans := apart(detector(reading)):
+                found += spans
+                reading.hide(spans)
         return sorted(found)
 
 

@@ -10,6 +10,7 @@ input.
 import re
 
 from hotdash_pipelines.operations.redact_canonical import Kind, Span
+from hotdash_pipelines.operations.redact_reading import Reading, words
 
 _LEFT = 96
 _RIGHT = 254
@@ -104,6 +105,10 @@ _SPACED_DOMAIN = re.compile(rf"[\w-]{{1,63}}(?:{_DOT_ANY}[\w-]{{1,63}}){{0,3}}?{
 _ABOUT_MAIL = re.compile(
     r"(?:e-?mail|mail|address|adresse|correo|courriel|contact|reach|write to)\b[^@\n]{0,40}$", re.IGNORECASE
 )
+_BRACKETED = re.compile(r"[\[({<] ?(?:at|@|ar|chez)")
+_AT_WORDS = frozenset({"at", "aet", "chez", "arroba", "aroba", "arobase"})
+_DOT_WORDS = frozenset({"dot", "d0t", "punkt", "point", "punto", "ponto"})
+_MAIL_WORDS = words("mail email e adresse address correo courriel contact reach write")
 _LEADING_WORDS = re.compile(
     r"^(?:(?:is|me|it|to|on|at|email|e-mail|mail|address|us|write|reach|contact|und|an|est|es|by|via|under"
     r"|or)\s*[:.]?\s+)+",
@@ -111,13 +116,13 @@ _LEADING_WORDS = re.compile(
 )
 
 
-def find_emails(text: str) -> list[Span]:
-    """Addresses in order of their place."""
-    found = _written(text)
-    lowered = text.lower()
-    # A spelled-out address has the word for @ or a loose sign, and the word for a dot or a loose one.
-    if "at" in lowered or "@" in text or "aroba" in lowered or "arroba" in lowered or "chez" in lowered:
-        found += _spelled(text)
+def find_emails(reading: Reading) -> list[Span]:
+    """Addresses, written or spelled out."""
+    found = _written(reading.text)
+    if "@" in reading.text or "_at_" in reading.lowered or _BRACKETED.search(reading.lowered):
+        return found + _spelled(reading.text)
+    if reading.has(_AT_WORDS) and (reading.has(_DOT_WORDS) or reading.has(_MAIL_WORDS)):
+        return found + _spelled(reading.text)
     return found
 
 

@@ -6,22 +6,31 @@ belong here: numbers of the shop (orders, parcels, articles), which stay.
 
 import importlib
 import re
+from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 from hotdash_pipelines.operations.redact_canonical import Kind, Span
+from hotdash_pipelines.operations.redact_reading import Reading, Run
 
-# Formats that only such a number has, with the module of python-stdnum that knows its check digit (or none has one).
-_PROVED: tuple[tuple[re.Pattern[str], str | None], ...] = (
-    (re.compile(r"(?<![\w-])(?!000|666|9)\d{3}([-. ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])"), None),
-    (re.compile(r"(?<!\w)(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: ?\d{2}){3} ?[A-D](?!\w)"), None),
-    (re.compile(r"(?<![\w-])\d{8}[- ]?[A-Za-z](?![\w-])"), "es.dni"),
-    (re.compile(r"(?<![\w-])[XYZxyz]-?\d{7}-?[A-Za-z](?![\w-])"), "es.nie"),
-    (re.compile(r"(?<!\w)[A-Za-z]{6}\d{2}[A-Za-z]\d{2}[A-Za-z]\d{3}[A-Za-z](?!\w)"), "it.codicefiscale"),
-    (re.compile(r"(?<![\w-])[12] ?\d{2} ?\d{2} ?\d[\dAB] ?\d{3} ?\d{3}(?: ?/? ?\d{2})(?![\w-])"), "fr.nir"),
-    (re.compile(r"(?<![\w-])\d{6}(?:\d{2})?[-+]\d{4}(?![\w-])"), "se.personnummer"),
-    (re.compile(r"(?<![\w.-])\d{3}\.\d{3}\.\d{3}-\d{2}(?![\w-])"), "br.cpf"),
-    (re.compile(r"(?<![\w.-])756\.\d{4}\.\d{4}\.\d{2}(?![\w.-])"), "ch.ssn"),
-)  # fmt: skip
+# Formats that only such a number has: the digits that its run has at least, the letters before them, the pattern,
+# and the module of python-stdnum that knows the check digit (None: the format alone tells).
+_PROVED: tuple[tuple[int, int, re.Pattern[str], str | None], ...] = (
+    (2, 6, re.compile(r"(?<!\w)[A-Za-z]{6}\d{2}[A-Za-z]\d{2}[A-Za-z]\d{3}[A-Za-z](?!\w)"), "it.codicefiscale"),
+    (
+        6,
+        2,
+        re.compile(r"(?<!\w)(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: ?\d{2}){3} ?[A-D](?!\w)"),
+        None,
+    ),
+    (7, 1, re.compile(r"(?<![\w-])[XYZxyz]-?\d{7}-?[A-Za-z](?![\w-])"), "es.nie"),
+    (8, 0, re.compile(r"(?<![\w-])\d{8}[- ]?[A-Za-z](?![\w-])"), "es.dni"),
+    (9, 0, re.compile(r"(?<![\w-])(?!000|666|9)\d{3}([-. ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])"), None),
+    (10, 0, re.compile(r"(?<![\w-])\d{6}(?:\d{2})?[-+]\d{4}(?![\w-])"), "se.personnummer"),
+    (11, 0, re.compile(r"(?<![\w.-])\d{3}\.\d{3}\.\d{3}-\d{2}(?![\w-])"), "br.cpf"),
+    (13, 0, re.compile(r"(?<![\w-])[12] ?\d{2} ?\d{2} ?\d[\dAB] ?\d{3} ?\d{3}(?: ?/? ?\d{2})(?![\w-])"), "fr.nir"),
+    (13, 0, re.compile(r"(?<![\w.-])756\.\d{4}\.\d{4}\.\d{2}(?![\w.-])"), "ch.ssn"),
+)
 _MAC = re.compile(r"(?<![\w:-])[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])")
 
 _NAMED = re.compile(
@@ -38,6 +47,36 @@ _NAMED = re.compile(
     r"|kontonummer|routing(?: number)?|sort code|bic|swift(?: code)?)\b",
     re.IGNORECASE,
 )
+# A piece of each label, so that most texts are done after a few searches.
+_NAMED_WORDS = frozenset(
+    {
+        "ssn",
+        "nino",
+        "ni",
+        "dni",
+        "nie",
+        "nhs",
+        "tin",
+        "itin",
+        "ein",
+        "bsn",
+        "pesel",
+        "cpf",
+        "curp",
+        "nir",
+        "bic",
+        "swift",
+        "ust",
+    }
+)
+_NAMED_PIECES = (
+    "social sec", "sozialv", "pass", "pasap", "ausweis", "national i", "identity", "id card", "licen", "fuhrer", "fuehrer", "permis",
+    "codice f", "aadhaar", "pan card", "tax", "steuer", "secu", "numero fiscal", "medicare", "vat id", "account", "acct",
+    "kontonummer", "routing", "sort code", "ustid",
+)  # fmt: skip
+_BORN_PIECES = (
+    "birth", "born", "dob", "d.o.b", "gebor", "geburt", "ne le", "nee le", "ne(e) le", "naissance", "nacim", "nacid", "nascita",
+)  # fmt: skip
 _FILLER = re.compile(
     r"(?:(?:[ :#=.,()'\"°-]|\b(?:number|num|no|n|nr|numero|nummer|code|id|is|it|its|was|ist|lautet|es|est|my|the|and"
     r"|card|of|mine)\b){0,8})"
@@ -58,25 +97,47 @@ _BIC = re.compile(r"[A-Za-z]{6}[A-Za-z0-9]{2}(?:[A-Za-z0-9]{3})?(?!\w)")
 
 
 @cache
-def _module(name: str) -> object:
+def _module(name: str) -> Any:
     return importlib.import_module(f"stdnum.{name}")
 
 
-def find_ids(text: str) -> list[Span]:
-    """Personal numbers in a text that has a digit, in order of their place."""
-    found = [
-        Span(*match.span(), Kind.ID)
-        for pattern, module in _PROVED
-        for match in pattern.finditer(text)
-        if module is None or _module(module).is_valid(match.group().replace(" ", "").replace("/", ""))  # type: ignore[attr-defined]
-    ]
-    found += [Span(*match.span(), Kind.ID) for match in _MAC.finditer(text)]
+def find_ids(reading: Reading) -> list[Span]:
+    """Personal numbers in a text that has a digit."""
+    text = reading.text
+    if not reading.runs:
+        return []
+    found = [span for run in reading.runs for span in _proved(text, run)]
+    if text.count(":") >= 5 or text.count("-") >= 5:
+        found += [Span(*match.span(), Kind.ID) for match in _MAC.finditer(text)]
+    if reading.has(_NAMED_WORDS) or reading.contains(_NAMED_PIECES):
+        found += _named(text)
+    if reading.contains(_BORN_PIECES):
+        found += [Span(*match.span(1), Kind.ID) for match in _BORN.finditer(text)]
+    return found
+
+
+def _proved(text: str, run: Run) -> Iterator[Span]:
+    for first, _ in run.groups:
+        lettered = text[first - 1 : first].isalpha() or text[first - 2 : first - 1].isalpha()
+        if not lettered and len(run.digits) < 8:
+            continue
+        for digits, letters, pattern, module in _PROVED:
+            if len(run.digits) < digits or (letters and not lettered):
+                continue
+            for start in (first - letters, first - letters - 1)[: 1 + bool(letters)]:
+                match = pattern.match(text, start) if start >= 0 else None
+                if match and (module is None or _module(module).is_valid(re.sub("[ /]", "", match.group()))):
+                    yield Span(*match.span(), Kind.ID)
+                    break
+
+
+def _named(text: str) -> Iterator[Span]:
     for label in _NAMED.finditer(text):
         filler = _FILLER.match(text, label.end(), label.end() + 60)
-        number = filler and _NUMBER.match(text, filler.end(), filler.end() + 48)
-        if number is None and filler is not None and label.group().lower()[:3] in {"bic", "swi"}:
-            number = _BIC.match(text, filler.end())
-        if number and (sum(char.isdigit() for char in number.group()) >= 4 or number.re is _BIC):
-            found.append(Span(*number.span(), Kind.ID))
-    found += [Span(*match.span(1), Kind.ID) for match in _BORN.finditer(text)]
-    return sorted(found)
+        if filler is None:
+            continue
+        number = _NUMBER.match(text, filler.end(), filler.end() + 48)
+        if (number and sum(map(str.isdigit, number.group())) >= 4) or (
+            label.group().lower()[:3] in {"bic", "swi"} and (number := _BIC.match(text, filler.end()))
+        ):
+            yield Span(*number.span(), Kind.ID)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hotdash_pipelines.operations.redact_canonical import MASK, Kind, Span, apart, canonical, fold
+from hotdash_pipelines.operations.redact_reading import WORD, Reading, lower
 from hotdash_pipelines.operations.redact_similar import is_typo_of
 from hotdash_pipelines.operations.redact_words import (
     COMMON_TOWNS,
@@ -24,7 +25,6 @@ _KINDS = {
     "name": Kind.NAME, "email": Kind.EMAIL, "phone": Kind.PHONE, "address": Kind.ADDRESS,
     "postcode": Kind.ADDRESS, "city": Kind.ADDRESS, "id": Kind.ID, "ip": Kind.IP,
 }  # fmt: skip
-_WORD = re.compile(r"[^\W_]+")
 _NO_WORD = re.compile(rf"[^\w{MASK}]|_")
 _TITLES = frozenset(
     [
@@ -51,6 +51,18 @@ _TITLES = frozenset(
         "phd",
     ]
 )
+
+
+class _Squashing(dict[int, str | None]):
+    """Drops what is no letter, digit or mask, for str.translate."""
+
+    def __missing__(self, code: int) -> str | None:
+        char = chr(code)
+        self[code] = kept = char if char.isalnum() or char == MASK else None
+        return kept
+
+
+_SQUASHING = _Squashing()
 
 
 @dataclass(frozen=True)
@@ -107,9 +119,8 @@ def _read(person: Mapping[str, Any], found: dict[KnownEntity, None], depth: int)
             for item in value:
                 if isinstance(item, Mapping) and depth < 4:
                     _read(item, found, depth + 1)
-        elif field in _KIND_OF_FIELD and isinstance(value, str | int) and not isinstance(value, bool):
-            if str(value).strip():
-                found[KnownEntity(_KIND_OF_FIELD[field], str(value).strip())] = None
+        elif field in _KIND_OF_FIELD and isinstance(value, str | int) and str(value).strip(" 01").strip():
+            found[KnownEntity(_KIND_OF_FIELD[field], str(value).strip())] = None
 
 
 class KnownFinder:
@@ -127,18 +138,21 @@ class KnownFinder:
                 entity.value, region
             )
         self._long_parts = [part for part in self._parts if len(part) >= 6 and self._parts[part] is Kind.NAME]
+        self._initials = {part[0] for part in self._long_parts}
         self._house_numbers = {street[0] for street in self._streets} | {street[-1] for street in self._streets}
 
-    def find(self, text: str) -> list[Span]:
-        """Finds in a canonical text, in order; parts of one name that stand together are one find."""
-        lowered = _lower(text)
-        squashed = _NO_WORD.sub("", lowered)
+    def find(self, reading: Reading) -> list[Span]:
+        """Finds in a text, in order and apart; parts of one name that stand together are one find."""
+        text, lowered, words = reading.text, reading.lowered, reading.words
+        squashed = lowered.translate(_SQUASHING)
         spans = list(self._find_whole(text, lowered, squashed))
-        words = set(_WORD.findall(lowered))
-        hits = {word: kind for word in words if (kind := self._part(word)) is not None}
+        hits = {word: self._parts[word] for word in words & self._parts.keys()}
+        for word in words:
+            if word[0] in self._initials and len(word) > 4 and word not in hits and self._is_misspelt(word):
+                hits[word] = Kind.NAME
         shy = words & self._shy.keys()
         if hits or shy:
-            for match in _WORD.finditer(lowered):
+            for match in WORD.finditer(lowered):
                 word = match.group()
                 if word in hits and (word in self._parts or _may_be_typo(text, match)):
                     spans.append(Span(*match.span(), hits[word]))
@@ -152,12 +166,12 @@ class KnownFinder:
         if value != (umlauts := _with_e(value)):
             self._learn_name(umlauts)
         # "O'Brien" is one name of two words: it is learned whole and in its parts.
-        names = ["".join(_WORD.findall(part)) for part in _lower(canonical(value)).split()]
+        names = ["".join(WORD.findall(part)) for part in lower(canonical(value)).split()]
         names = [name for name in names if name and name not in _TITLES]
         if not names or all(name in PLACEHOLDERS for name in names):
             return
         self._learn_orders(names)
-        words = [word for word in _WORD.findall(_lower(canonical(value))) if word not in _TITLES]
+        words = [word for word in WORD.findall(lower(canonical(value))) if word not in _TITLES]
         for word in {*names, *words}:
             if len(word) > 1 or not word.isascii():
                 self._learn_word(word, Kind.NAME, COMMON_WORDS)
@@ -190,7 +204,7 @@ class KnownFinder:
                 self._whole[word] = (kind, True)
 
     def _learn_email(self, value: str) -> None:
-        local, _, domain = _lower(canonical(value)).partition("@")
+        local, _, domain = lower(canonical(value)).partition("@")
         squashed = _NO_WORD.sub("", local)
         if domain:
             self._whole[squashed + _NO_WORD.sub("", domain)] = (Kind.EMAIL, True)
@@ -219,7 +233,7 @@ class KnownFinder:
 
     def _learn_address(self, value: str) -> None:
         for line in re.split(r"[\n,;]", value):
-            words = _WORD.findall(_lower(canonical(line)))
+            words = WORD.findall(lower(canonical(line)))
             squashed = "".join(words)
             if len(squashed) < 4 or (len(words) == 1 and squashed.isdigit() and len(squashed) < 5):
                 continue
@@ -234,14 +248,14 @@ class KnownFinder:
                     self._streets.append(tuple(spelling))
 
     def _learn_postcode(self, value: str) -> None:
-        squashed = _NO_WORD.sub("", _lower(canonical(value)))
+        squashed = _NO_WORD.sub("", lower(canonical(value)))
         if len(squashed) >= 4:
             self._whole[squashed] = (Kind.ADDRESS, False)
             if len(squashed) == 9 and squashed.isdigit():
                 self._whole[squashed[:5]] = (Kind.ADDRESS, False)
 
     def _learn_city(self, value: str) -> None:
-        words = _WORD.findall(_lower(canonical(value)))
+        words = WORD.findall(lower(canonical(value)))
         if len(words) == 1:
             if len(words[0]) >= 3 or not words[0].isascii():
                 self._learn_word(words[0], Kind.ADDRESS, COMMON_TOWNS)
@@ -249,22 +263,20 @@ class KnownFinder:
             self._whole["".join(words)] = (Kind.ADDRESS, False)
 
     def _learn_id(self, value: str) -> None:
-        squashed = _NO_WORD.sub("", _lower(canonical(value)))
+        squashed = _NO_WORD.sub("", lower(canonical(value)))
         if "@" in value:
             self._learn_email(value)
         elif len(squashed) >= 4:
             self._whole[squashed] = (Kind.ID, len(squashed) >= 8)
 
     def _learn_ip(self, value: str) -> None:
-        self._whole[_NO_WORD.sub("", _lower(value))] = (Kind.IP, False)
+        self._whole[_NO_WORD.sub("", lower(value))] = (Kind.IP, False)
 
-    def _part(self, word: str) -> Kind | None:
-        kind = self._parts.get(word)
-        if kind is None and len(word) >= 5:
-            for part in self._long_parts:
-                if part[0] == word[0] and -2 <= len(part) - len(word) <= 2 and is_typo_of(word, part):
-                    return Kind.NAME
-        return kind
+    def _is_misspelt(self, word: str) -> bool:
+        return any(
+            part[0] == word[0] and -2 <= len(part) - len(word) <= 2 and is_typo_of(word, part)
+            for part in self._long_parts
+        )
 
     def _find_whole(self, text: str, lowered: str, squashed: str) -> Iterator[Span]:
         places: list[int] | None = None
@@ -298,7 +310,7 @@ class KnownFinder:
         if starts and ends:
             return Span(start, end, kind)
         # Inside one word or handle, such as janedoe84, the whole word goes.
-        if inside and (not text[start].isascii() or _WORD.fullmatch(text[start:end])):
+        if inside and (not text[start].isascii() or WORD.fullmatch(text[start:end])):
             if text[start].isascii():
                 while start and text[start - 1].isalnum():
                     start -= 1
@@ -308,7 +320,7 @@ class KnownFinder:
         return None
 
     def _find_streets(self, lowered: str) -> Iterator[Span]:
-        matches = list(_WORD.finditer(lowered))
+        matches = list(WORD.finditer(lowered))
         for index, match in enumerate(matches):
             if match.group() not in self._house_numbers:
                 continue
@@ -326,13 +338,6 @@ def _alike(written: str, known: str) -> bool:
 def _may_be_typo(text: str, match: re.Match[str]) -> bool:
     """A misspelt name counts when it is written with a capital; in lower case only where no common word is near it."""
     return text[match.start()].isupper() or match.group() not in COMMON_WORDS
-
-
-def _lower(text: str) -> str:
-    lowered = text.lower()
-    if len(lowered) == len(text):
-        return lowered
-    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
 
 
 def _with_e(name: str) -> str:

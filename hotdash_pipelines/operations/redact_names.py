@@ -6,8 +6,10 @@ stays.
 """
 
 import re
+from collections.abc import Iterator
 
 from hotdash_pipelines.operations.redact_canonical import MASK, Kind, Span
+from hotdash_pipelines.operations.redact_reading import Reading, words
 
 _BIG = "[A-Z\u0386-\u03ab\u0400-\u042f]"
 _SMALL = r"[^\W\d_]"
@@ -21,12 +23,8 @@ _NAME = (
 _TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Herrn|Frau)\.?[ ]){0,2}"
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
 # Words that stand where a name could, in a greeting or a signature.
-_NO_NAME = _set(
+_NO_NAME = words(
     "there team all everyone everybody customer customers support sir madam sirs folks guys friend friends you "
     "hotdash hi hello hey "
     "thanks thank please sent the a an i we my your our this that it is in on and or not no yes ok from best "
@@ -81,7 +79,7 @@ _TITLED = re.compile(
     rf"|Signora|Sig|Dhr|Mevr)\.?[ ]{_TITLE}({_NAME})"
 )
 _GREETED = re.compile(
-    rf"(?:^|[\n.!?>\"'] ?)[ ]{{0,3}}(?i:dear|hi|hello|hey|hiya|good (?:morning|afternoon|evening)|hallo"
+    rf"(?i:dear|hi|hello|hey|hiya|good (?:morning|afternoon|evening)|hallo"
     rf"|liebe[rs]?|guten (?:tag|morgen)|moin|servus|chere?|bonjour|salut|hola|estimad[oa]|querid[oa]|buenos dias"
     rf"|ciao|gentile|caro|cara|buongiorno|beste|geachte|hej|ola|thanks|thank you|cheers|sorry)"
     rf",?[ ]{_TITLE}({_NAME})(?=[ ]?(?:[,!.:;\n?-]|$))",
@@ -100,11 +98,11 @@ _CLOSING = (
     r"|greetings)"
 )
 _SIGNED = re.compile(
-    rf"(?:^|[\n.!?,{MASK}] ?)[ ]{{0,3}}(?i:{_CLOSING})[ ]?(?:[,.!:-]{{1,2}}[ ]?\n{{0,3}}"
+    rf"(?i:{_CLOSING})[ ]?(?:[,.!:-]{{1,2}}[ ]?\n{{0,3}}"
     rf"|\n{{1,3}})[ ]{{0,4}}(?:[-~][ ]?)?({_NAME})(?=[ ]?(?:[.,\n|(+\d{MASK}-]|$))"
 )
 _SIGNED_LOWER = re.compile(
-    rf"(?:^|\n)[ ]{{0,3}}{_CLOSING}[,.!]?[ ]?\n{{1,3}}[ ]{{0,4}}[-~]?[ ]?([a-z]{{2,20}}(?: [a-z]{{2,20}})?)[ ]*$",
+    rf"{_CLOSING}[,.!]?[ ]?\n{{1,3}}[ ]{{0,4}}[-~]?[ ]?([a-z]{{2,20}}(?: [a-z]{{2,20}})?)[ ]*$",
     re.IGNORECASE,
 )
 _DASHED = re.compile(rf"(?:^|\n| )(?:--|-|~)[ ]?({_NAME})[ ]*$")
@@ -116,30 +114,88 @@ _LABELLED = re.compile(
     rf"\"?[ ]?[:=][ ]?\"?({_NAME})(?=[ ]?(?:[,;.)}}|\"'\n<({MASK}]|$))"
 )
 
-_PATTERNS = (_INTRODUCED, _PRESENTED, _RELATED, _TITLED, _GREETED, _SIGNED, _LABELLED)
-_GATE = re.compile(
-    r"name|call|am |'m |this is|it's|dear|h[ieoa]|good|guten|lieb|moin|serv|cher|bonj|sal|est|quer|buen|ciao|gent"
-    r"|car|best|geach|ola|thank|sorry"
-    r"|m[rs]|dr|prof|sir|frau|mme|ml|se|sr|sig|regard|sinc|yours|tak|mfg|gr|cord|merci|atent|:|=|-|ich|je |me "
-    r"|mi |soy|c/o|behalf|under|spo|ta|lov|to ",
-    re.IGNORECASE,
+_INTRODUCING = words(
+    "name call called heisse appelle nom llamo nombre soy chiamo nome naam heet heter speaking spoke talked "
+    "behalf registered namen "
+    "addressed belongs recipient зовут имя"
 )
+_LOWER_INTRODUCING = words("name heisse appelle llamo chiamo")
+_TITLES = words(
+    "mr mrs ms miss mx dr prof sir herr herrn frau monsieur madame mme mlle senor senora sr sra signor signora "
+    "sig dhr mevr"
+)
+_RELATIONS = words(
+    "wife husband son daughter mother father mom mum dad brother sister friend neighbor neighbour colleague boss "
+    "partner girlfriend "
+    "boyfriend roommate room frau mann sohn tochter nachbar nachbarin freund freundin femme mari fils fille "
+    "esposa marido hijo hija"
+)
+_LABELS = words(
+    "name firstname lastname fullname surname recipient attn attention c vorname nachname empfanger empfaenger "
+    "kunde nom prenom "
+    "nombre apellido apellidos nome cognome from to displayname"
+)
+_GREETINGS = words(
+    "dear hi hello hey hiya good hallo liebe lieber liebes guten moin servus cher chere bonjour salut hola "
+    "estimado estimada querido "
+    "querida buenos ciao gentile caro cara buongiorno beste geachte hej ola thanks thank cheers sorry"
+)
+_CLOSINGS = words(
+    "with best kind warm warmest many kindest regards sincerely yours cheers thanks thank thx take respectfully "
+    "cordially love xoxo "
+    "ta mit freundliche viele liebe beste herzliche mfg vg lg gruss danke vielen cordialement bien salutations "
+    "merci saludos un "
+    "atentamente gracias cordiali distinti grazie saluti met groetjes med atenciosamente obrigado obrigada sent "
+    "signed greetings"
+)
+_SENTENCE_STARTS = "\n\r.!?>\"'," + MASK
+_AT_SENTENCE = (_GREETED, _SIGNED, _SIGNED_LOWER)
+_PRESENTINGS = ("this is ", "it's ", "hier ist ", "ici ", "c'est ")
+_SELVES = ("i am ", "i'm ", "ich bin ", "soy ", "sono ", "je suis ")
+_SPEAKING = ("from your ", "from the ")
 
 
-def find_names(text: str) -> list[Span]:
-    """Names that their context tells, in order of their place; recall is lower than with known names."""
-    found: list[Span] = []
-    for pattern in (*_PATTERNS, _I_AM, _DASHED):
-        for match in pattern.finditer(text):
-            span = _trimmed(text, *match.span(match.lastindex or 0))
-            if span is not None and not (pattern is _I_AM and _is_lonely(match.group(1))):
-                found.append(span)
-    for pattern in (_INTRODUCED_LOWER, _SIGNED_LOWER):
-        for match in pattern.finditer(text):
-            span = _trimmed(text, *match.span(1))
-            if span is not None:
-                found.append(span)
-    return sorted(found)
+def find_names(reading: Reading) -> list[Span]:
+    """Names that their context tells; recall is lower than with known names."""
+    text = reading.text
+    found = []
+    for match in _matches(reading):
+        span = _trimmed(text, *match.span(match.lastindex or 0))
+        if span is not None and not (match.re is _I_AM and _is_lonely(match.group(1))):
+            found.append(span)
+    return found
+
+
+def _matches(reading: Reading) -> Iterator[re.Match[str]]:
+    text = reading.text
+    if reading.has(_INTRODUCING):
+        yield from _INTRODUCED.finditer(text)
+        if reading.has(_LOWER_INTRODUCING):
+            yield from _INTRODUCED_LOWER.finditer(text)
+    if reading.has(_RELATIONS) or reading.contains(_SPEAKING):
+        yield from _RELATED.finditer(text)
+    if (":" in text or "=" in text) and reading.has(_LABELS):
+        yield from _LABELLED.finditer(text)
+    closings = list(reading.word_places(_CLOSINGS))
+    for pattern, places in (
+        (_PRESENTED, reading.places(_PRESENTINGS)),
+        (_I_AM, reading.places(_SELVES)),
+        (_TITLED, reading.word_places(_TITLES)),
+        (_GREETED, reading.word_places(_GREETINGS)),
+        (_SIGNED, closings),
+        (_SIGNED_LOWER, closings),
+    ):
+        for at in places:
+            if pattern in _AT_SENTENCE and not _begins_sentence(text, at):
+                continue
+            if match := pattern.match(text, at):
+                yield match
+    yield from _DASHED.finditer(text, max(0, len(text) - 90))
+
+
+def _begins_sentence(text: str, at: int) -> bool:
+    before = text[max(0, at - 6) : at].rstrip(" ")
+    return not before or before[-1] in _SENTENCE_STARTS
 
 
 def _trimmed(text: str, start: int, end: int) -> Span | None:

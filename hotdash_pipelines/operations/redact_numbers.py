@@ -1,19 +1,15 @@
 """Runs of digits in a canonical text, and what their own check digits or format prove: cards, IBANs, network addresses.
 
-Belongs here: the reading of digit runs (phones read them too), Luhn, mod-97, IPv4 and IPv6. Does not belong here:
+Belongs here: Luhn, mod-97, IPv4 and IPv6. Does not belong here:
 numbers that only their context tells (phones, ids).
 """
 
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from hotdash_pipelines.operations.redact_canonical import Kind, Span
-
-# Up to three separators between digits, never a line break: a column of figures is no number.
-_RUN = re.compile(r"(?:\+ ?|\()?\d(?:[ ().\-/_*~]{0,3}\d)*")
-_GROUP = re.compile(r"\d+")
+from hotdash_pipelines.operations.redact_reading import Reading, Run
 
 # Issuer prefixes and lengths in use; 13-digit Visa is gone, and an EAN-13 that passes Luhn by chance is not.
 _CARD_LENGTHS = (16, 15, 14, 19, 18, 17)
@@ -25,6 +21,9 @@ _CARD_DETAIL = re.compile(
     r"|until))\b[^\n\d]{0,12}(\d{1,2} ?[/-] ?\d{2,4})\b",
     re.IGNORECASE,
 )
+_CODE_WORDS = frozenset({"cvv", "cvv2", "cvc", "cvc2", "cid", "prufziffer", "kartenprufnummer", "pruefziffer"})
+_CARD_WORDS = frozenset({"card", "karte", "carte", "tarjeta"})
+_EXPIRY_WORDS = frozenset({"exp", "expiry", "expires", "expiration", "valid"})
 _TRACKING = re.compile(
     r"\b(?:tracking|track|awb|waybill|parcel|shipment|sendungsnummer|suivi)\b[\w .:#-]{0,16}$", re.IGNORECASE
 )
@@ -34,31 +33,11 @@ _IBAN_CHAR = re.compile(r"[ .-]{0,2}([A-Za-z0-9])")
 
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:(?:\.|\[\.\])\d{1,3}){3}(?!\.?\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?![\w:])")
+_HEX = re.compile("[0-9A-Fa-f]+")
 _VERSION = re.compile(
     r"(?:\bv|version|chapter|section|kapitel|firmware|release|build|chrome/|firefox/|safari/|[a-z]/)\W{0,2}$",
     re.IGNORECASE,
 )
-
-
-class Run(NamedTuple):
-    """Digits with their separators: its place, the digits alone, and the groups as written."""
-
-    start: int
-    end: int
-    digits: str
-    groups: tuple[tuple[int, int], ...]
-
-
-def runs(text: str) -> Iterator[Run]:
-    """Every run of digits of the text, in order; places are those of the text."""
-    for match in _RUN.finditer(text):
-        start, end = match.span()
-        raw = match.group()
-        if raw.isdigit():
-            yield Run(start, end, raw, ((start, end),))
-        else:
-            groups = tuple(group.span() for group in _GROUP.finditer(text, start, end))
-            yield Run(start, end, "".join(text[first:last] for first, last in groups), groups)
 
 
 def luhn(digits: str) -> bool:
@@ -85,15 +64,17 @@ def _issued(digits: str) -> bool:
     return 17 <= length <= 19 and (first in "46" or two in {50, 56, 57, 58})
 
 
-def find_cards(text: str, found_runs: list[Run]) -> list[Span]:
+def find_cards(reading: Reading) -> list[Span]:
     """Card numbers, and codes or expiry dates that their own words name."""
-    found = [card for run in found_runs if len(run.digits) >= 14 for card in _cards_of(text, run)]
-    lowered = text.lower()
-    if any(word in lowered for word in ("cv", "cid", "security code", "card", "kart", "carte", "tarjeta")):
-        for match in _CARD_DETAIL.finditer(text):
-            group = 1 if match.group(1) else 2
-            found.append(Span(*match.span(group), Kind.CARD))
-    return sorted(found)
+    found = [card for run in reading.runs if len(run.digits) >= 14 for card in _cards_of(reading.text, run)]
+    if (
+        reading.has(_CODE_WORDS)
+        or "security code" in reading.lowered
+        or (reading.has(_CARD_WORDS) and reading.has(_EXPIRY_WORDS))
+    ):
+        for match in _CARD_DETAIL.finditer(reading.text):
+            found.append(Span(*match.span(1 if match.group(1) else 2), Kind.CARD))
+    return found
 
 
 def _cards_of(text: str, run: Run) -> Iterator[Span]:
@@ -119,21 +100,23 @@ def _cards_of(text: str, run: Run) -> Iterator[Span]:
             break
 
 
-def find_ibans(text: str) -> list[Span]:
+def find_ibans(reading: Reading) -> list[Span]:
     """Account numbers whose country, structure and mod-97 check (ISO 13616) hold."""
+    text = reading.text
     found: list[Span] = []
-    end = 0
-    for match in _IBAN.finditer(text):
-        if match.start() < end:
+    for run in reading.runs:
+        # The country stands before the check digits: two letters, then a separator or none.
+        start = run.start - (2 if text[run.start - 1 : run.start].isalpha() else 3)
+        head = _IBAN.match(text, start) if start >= 0 and run.start else None
+        if head is None or (found and start < found[-1].end):
             continue
-        at, compact, matched = match.end(), match.group().replace(" ", "").replace("-", ""), None
+        at, compact, matched = head.end(), head.group().replace(" ", "").replace("-", ""), None
         while len(compact) < 34 and (char := _IBAN_CHAR.match(text, at)):
             at, compact = char.end(), compact + char.group(1)
             if len(compact) >= 15 and not text[at : at + 1].isalnum() and _mod97(compact):
                 matched = at
         if matched is not None:
-            end = matched
-            found.append(Span(match.start(), end, Kind.IBAN))
+            found.append(Span(start, matched, Kind.IBAN))
     return found
 
 
@@ -145,23 +128,23 @@ def _mod97(compact: str) -> bool:
     return bool(iban.is_valid(compact.upper(), check_country=False))
 
 
-def find_ips(text: str) -> list[Span]:
+def find_ips(reading: Reading) -> list[Span]:
     """IPv4 and IPv6 addresses, also written with [.]; a version number is none."""
+    text = reading.text
     found = []
     if text.count(".") >= 3:
         for match in _IPV4.finditer(text):
-            if _is_address(match.group().replace("[.]", ".")) and not _VERSION.search(
-                text[max(0, match.start() - 12) : match.start()]
-            ):
+            before = text[max(0, match.start() - 12) : match.start()]
+            if _is_address(match.group().replace("[.]", ".")) and not _VERSION.search(before):
                 found.append(Span(*match.span(), Kind.IP))
-    if text.count(":") >= 2:
+    if "::" in text or text.count(":") >= 7:
         for match in _IPV6.finditer(text):
-            if len(re.findall(r"[0-9A-Fa-f]+", match.group())) >= 2 and any(char.isdigit() for char in match.group()):
-                if _is_address(match.group()):
-                    found.append(Span(*match.span(), Kind.IP))
-                elif match.group().endswith(":") and _is_address(match.group()[:-1]):
-                    found.append(Span(match.start(), match.end() - 1, Kind.IP))
-    return sorted(found)
+            written = match.group()
+            end = match.end() - (written.endswith(":") and not written.endswith("::"))
+            written = text[match.start() : end]
+            if len(_HEX.findall(written)) >= 2 and any(map(str.isdigit, written)) and _is_address(written):
+                found.append(Span(match.start(), end, Kind.IP))
+    return found
 
 
 def _is_address(text: str) -> bool:

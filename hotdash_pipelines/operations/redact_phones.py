@@ -7,33 +7,31 @@ Words of the shop before a run ("order", "tracking", "SKU", "#") veto it unless 
 """
 
 import re
-from functools import cache
 
 from hotdash_pipelines.operations.redact_canonical import Kind, Span
-from hotdash_pipelines.operations.redact_numbers import Run
+from hotdash_pipelines.operations.redact_reading import WORD, Reading, Run, words
 
-_ABOUT_PHONES = re.compile(
-    r"\b(?:call(?:s|ed|ing)?|(?:tele)?phone|phone ?number|tel|mobile|mob|cell(?:phone|ular)?|whats ?app|sms"
-    r"|text(?: me)?|fax|landline|reach|ring"
-    r"|contact(?: me)?|dial|handy\w*|telefon\w*|mobil\w*|rufnummer|rue?ckruf|anrufen|erreichbar|portable|joindre"
-    r"|appele[rz]|movil|celular"
-    r"|llam\w+|cellulare|chiam\w+|telefoon\w*|bellen|numero de tel\w*|my number|phone no|signal|viber"
-    r"|telegram)\b[^\d\n#]{0,30}$",
-    re.IGNORECASE,
+_WORDS_BEFORE = 48
+_PHONE_WORDS = words(
+    "call calls called calling phone telephone tel mobile mob cell cellphone cellular whatsapp whats sms text "
+    "fax landline reach "
+    "ring contact dial rufnummer ruckruf rueckruf anrufen ruf erreichbar erreichen portable joindre appeler "
+    "appelez appele movil "
+    "celular cellulare bellen bel signal viber telegram"
 )
-_ABOUT_SHOP = re.compile(
-    r"(?:#|\bno\.|№|\b(?:orders?|order ?(?:id|number|no|nr)|bestell\w*|auftrag\w*|commande|pedido|ordine|invoice"
-    r"|rechnung\w*|facture|factura"
-    r"|tracking|track|trk|awb|waybill|sendung\w*|suivi|shipment|shipping label|parcel|paket\w*|package"
-    r"|consignment|ref|reference|referenz"
-    r"|sku|ean|upc|gtin|isbn|asin|article|artikel\w*|item|product|variant|model|serial|imei|seriennummer|lot|batch|part"
-    r"|ticket|case|confirmation|booking|transaction|payment|txn|charge|return|rma|po|purchase order|quote|coupon"
-    r"|voucher|gift ?card|promo"
-    r"|customer|account|conversation|message|draft|request|session|user|checkout|cart|id|ids|uuid|code|timestamp"
-    r"|epoch|version|port"
-    r"|gid://\S*|ups|fedex|usps|dhl|dpd|gls|hermes|barcode|inventory|stock|qty|quantity)\b)[^\d\n]{0,24}$",
-    re.IGNORECASE,
+_PHONE_STEMS = ("telefon", "telefoon", "handy", "mobil", "llam", "chiam", "telephon")
+_SHOP_WORDS = words(
+    "order orders orderid auftrag commande pedido ordine invoice facture factura tracking track trk awb waybill "
+    "suivi shipment "
+    "parcel paket package consignment ref reference referenz sku ean upc gtin isbn asin article item product "
+    "variant model serial "
+    "imei seriennummer lot batch part ticket case confirmation booking transaction payment txn charge return rma "
+    "po quote "
+    "coupon voucher giftcard promo customer account conversation message draft request session user checkout "
+    "cart id ids uuid code "
+    "timestamp epoch version port gid ups fedex usps dhl dpd gls hermes barcode inventory stock qty quantity"
 )
+_SHOP_STEMS = ("bestell", "rechnung", "sendung", "artikel", "auftrag", "paketn")
 _NANP = re.compile(
     r"(?:\+?1[ .\-/]{0,2})?\(?[2-9]\d{2}\)?[ .\-/]{1,3}\d{3}[ .\-/]{1,2}\d{4}$"
     r"|(?:\+?1[ .\-]{0,2})?\([2-9]\d{2}\) ?\d{3}[ .-]?\d{4}$"
@@ -68,43 +66,63 @@ _SPELLED = re.compile(
     rf"|\d{{1,4}})(?![A-Za-z])){{5,16}}",
     re.IGNORECASE,
 )
-_SPELLED_GATE = re.compile(_WORD + r"[ ,.\-/]{1,3}(?:" + _WORD + r"|\d)", re.IGNORECASE)
+_DOUBLES = frozenset({"double", "triple", "doppel"})
+_BRACKETED = re.compile(r"\([2-9]\d{2}\) ?\d{3}[ .-]?\d{4}$")
 
 
-def find_phones(text: str, found_runs: list[Run], region: str) -> list[Span]:
-    """Numbers of phones in order of their place; `region` is how numbers without a country are dialled (such as US)."""
+def find_phones(reading: Reading, region: str) -> list[Span]:
+    """Numbers of phones; `region` is how numbers without a country are dialled (such as US)."""
     found = []
-    for run in found_runs:
+    for run in reading.runs:
         if 7 <= len(run.digits) <= 17:
-            span = _phone(text, run, region)
+            span = _phone(reading, run, region)
             if span is not None:
                 found.append(span)
-    if _SPELLED_GATE.search(text):
-        found += _spelled(text)
-    return sorted(found)
+    if len(reading.words & DIGIT_OF_WORD.keys()) >= 3 or reading.has(_DOUBLES):
+        found += _spelled(reading)
+    return found
 
 
-def _phone(text: str, run: Run, region: str) -> Span | None:
-    start, end, digits, _ = run
+def _phone(reading: Reading, run: Run, region: str) -> Span | None:
+    text, (start, end, digits, _) = reading.text, run
     written = text[start:end]
-    before = text[max(0, start - 48) : start]
-    after = text[end : end + 24]
-    plus = written[0] == "+"
-    if not plus and (_in_a_code(before, after) or _DATE.match(written)):
-        return None
-    asked = _ABOUT_PHONES.search(before)
-    if not plus:
-        vetoed = _ABOUT_SHOP.search(before)
-        if vetoed is not None and not (asked and asked.start() > vetoed.start()):
+    # A plus or an area code in brackets is how nothing else is written.
+    strong = written[0] == "+" or _BRACKETED.match(written) is not None
+    asked = False
+    if not strong:
+        before, after = text[max(0, start - 8) : start], text[end : end + 24]
+        if (
+            _in_a_code(before, after)
+            or _DATE.match(written)
+            or _MONEY_BEFORE.search(before)
+            or _MONEY_AFTER.match(after)
+        ):
             return None
-        if _MONEY_BEFORE.search(before) or _MONEY_AFTER.match(after):
+        asked, vetoed = _context(reading.lowered, start)
+        if vetoed or (asked and _looks_counted(written, digits)):
             return None
-    if not (plus or asked or _is_dialled(written, digits, region)):
-        return None
-    if asked and not plus and _looks_counted(written, digits):
+    if not (strong or asked or _is_dialled(written, digits, region)):
         return None
     extension = _EXTENSION.match(text, end)
     return Span(start, extension.end() if extension else end, Kind.PHONE)
+
+
+def _context(lowered: str, start: int) -> tuple[bool, bool]:
+    """Whether the words before on the same line speak of a phone, and whether the nearer ones speak of the shop."""
+    before = lowered[max(0, start - _WORDS_BEFORE) : start].rpartition("\n")[2]
+    if before.rstrip().endswith(("#", "№")):
+        return False, True
+    ahead = WORD.findall(before)
+    for distance, word in enumerate(reversed(ahead)):
+        if (
+            word in _PHONE_WORDS
+            or word.startswith(_PHONE_STEMS)
+            or (word == "number" and ahead[-2 - distance :][:1] == ["my"])
+        ):
+            return True, False
+        if distance < 5 and (word in _SHOP_WORDS or word.startswith(_SHOP_STEMS)):
+            return False, True
+    return False, False
 
 
 def _in_a_code(before: str, after: str) -> bool:
@@ -141,13 +159,6 @@ def _is_dialled(written: str, digits: str, region: str) -> bool:
     return len(digits) in {11, 12} and not grouped and _is_valid("+" + digits, None)
 
 
-@cache
-def _known_regions() -> frozenset[str]:
-    from phonenumbers import SUPPORTED_REGIONS
-
-    return frozenset(SUPPORTED_REGIONS)
-
-
 def _is_valid(number: str, region: str | None) -> bool:
     import phonenumbers
 
@@ -157,12 +168,10 @@ def _is_valid(number: str, region: str | None) -> bool:
         return False
 
 
-def _spelled(text: str) -> list[Span]:
+def _spelled(reading: Reading) -> list[Span]:
     found = []
-    for match in _SPELLED.finditer(text):
-        if len(spoken_digits(match.group())) >= 7 and not _ABOUT_SHOP.search(
-            text[max(0, match.start() - 40) : match.start()]
-        ):
+    for match in _SPELLED.finditer(reading.text):
+        if len(spoken_digits(match.group())) >= 7 and not _context(reading.lowered, match.start())[1]:
             found.append(Span(*match.span(), Kind.PHONE))
     return found
 

@@ -5,8 +5,10 @@ Does not belong here: the known addresses of a conversation (redact_known). A to
 """
 
 import re
+from collections.abc import Iterator
 
 from hotdash_pipelines.operations.redact_canonical import Kind, Span
+from hotdash_pipelines.operations.redact_reading import Reading, words
 
 _STATES = (
     "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK "
@@ -123,22 +125,90 @@ _SENTENCE_END = re.compile(
     re.IGNORECASE,
 )
 
-_FORMS = (_AMERICAN, _FLAT, _BROADWAY, _GERMAN, _GERMAN_LOWER, _FRENCH, _SOUTHERN, _NORTHERN, _LOWER, _BOX, _CODES)
+_THEN_WORD = re.compile(r"\d{1,6}[ A-Za-z]?[ A-Za-z]{0,6}[ ,/-]{1,3}[A-Za-z\d]")
+_AT_NUMBER = (_AMERICAN, _FRENCH, _LOWER, _BROADWAY)
+_BEFORE_NUMBER = (
+    (words("flat apartment apt unit suite house"), _FLAT),
+    (words("box postfach postale bp apartado postbus"), _BOX),
+    (
+        words(
+            "calle c avenida avda av plaza paseo carrer carretera camino ronda via viale piazza corso largo "
+            "vicolo rua travessa "
+            "praca ul ulica al aleja"
+        ),
+        _SOUTHERN,
+    ),
+)
+_STREET_ENDS = (
+    "strasse", "str", "str.", "weg", "platz", "allee", "gasse", "ring", "damm", "ufer", "steig", "markt", "berg", "chaussee", "hof",
+    "straat", "laan", "plein", "gracht", "kade", "dijk", "singel", "steeg", "gatan", "vagen", "gata", "vej", "gade", "alle", "katu",
+    "tie", "veien", "gaten", "vei",
+)  # fmt: skip
+_STREET_STARTS = words("am an auf im in zum zur unter hinter")
+_CODE_PIECES = ("zip", "post", "plz", "code postal", "codigo postal", "c.p.", "cap", "eircode", "pin")
+_TOWN_WORDS = words(
+    "live living based located wohn wohne wohnen wohnhaft habite vivo ship deliver send sent moved abito liefern "
+    "adresse address"
+)
+_ADDRESS_PIECES = ("address", "to:", "adresse", "anschrift", "direccion", "indirizzo")
 
 
-def find_places(text: str) -> list[Span]:
-    """Addresses and post codes of a text that has a digit, in order of their place."""
-    found = [Span(*match.span(), Kind.ADDRESS) for form in _FORMS for match in form.finditer(text)]
-    for pattern in (_CODE_NAMED, _CODE_TOWN):
-        found += [
-            Span(*match.span(1), Kind.ADDRESS)
-            for match in pattern.finditer(text)
-            if any(map(str.isdigit, match.group(1)))
-        ]
+def find_places(reading: Reading) -> list[Span]:
+    """Addresses and post codes of a text that has a digit."""
+    text = reading.text
+    found: list[Span] = []
+    if not reading.runs:
+        return found
+    for run in reading.runs:
+        for first, _ in run.groups:
+            found += _at_number(text, first)
+    for starts, form in _BEFORE_NUMBER:
+        if reading.has(starts):
+            found += [Span(*match.span(), Kind.ADDRESS) for match in form.finditer(text)]
+    if "〒" in text:
+        found += [Span(*match.span(), Kind.ADDRESS) for match in _CODES.finditer(text)]
+    for pattern, wanted in (
+        (_CODE_NAMED, reading.contains(_CODE_PIECES)),
+        (_CODE_TOWN, reading.has(_TOWN_WORDS)),
+    ):
+        if wanted:
+            found += [
+                Span(*match.span(1), Kind.ADDRESS)
+                for match in pattern.finditer(text)
+                if any(map(str.isdigit, match.group(1)))
+            ]
+    if reading.contains(_ADDRESS_PIECES):
+        found += _named(text)
+    return found
+
+
+def _at_number(text: str, first: int) -> Iterator[Span]:
+    """Addresses that begin with this number, streets that end with it, codes that hold it."""
+    for form in _AT_NUMBER if _THEN_WORD.match(text, first) else ():
+        if match := form.match(text, first):
+            yield Span(*match.span(), Kind.ADDRESS)
+            return
+    before = text[first - 1 : first]
+    start = max(0, first - 70)
+    if before == " ":
+        ahead = text[start:first].split()
+        lowered = [word.lower() for word in ahead]
+        if ahead and (
+            lowered[-1].endswith(_STREET_ENDS) or (ahead[-1][0].isupper() and not _STREET_STARTS.isdisjoint(lowered))
+        ):
+            for form in (_GERMAN, _GERMAN_LOWER, _NORTHERN):
+                for match in form.finditer(text, start, first + 80):
+                    if match.start() < first < match.end():
+                        yield Span(*match.span(), Kind.ADDRESS)
+    if before.isupper() or before in {" ", ","}:
+        for match in _CODES.finditer(text, max(0, first - 5), first + 12):
+            yield Span(*match.span(), Kind.ADDRESS)
+
+
+def _named(text: str) -> Iterator[Span]:
     for match in _ADDRESS_NAMED.finditer(text):
         start, end = match.span(match.lastindex or 0)
         stop = _SENTENCE_END.search(text, start + 6, end)
         end = stop.start() if stop else end
         if any(char.isdigit() for char in text[start:end]):
-            found.append(Span(start, len(text[:end].rstrip(" .,")), Kind.ADDRESS))
-    return sorted(found)
+            yield Span(start, len(text[:end].rstrip(" .,")), Kind.ADDRESS)

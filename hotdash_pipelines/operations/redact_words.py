@@ -5,13 +5,10 @@ Belongs here: word lists and street spellings. Does not belong here: matching.
 
 from collections.abc import Iterator
 
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
+from hotdash_pipelines.operations.redact_reading import words as word_set
 
 # Names that are words as well: alone they count as names only when written with a capital.
-COMMON_WORDS = _set(
+COMMON_WORDS = word_set(
     "will may mark grace rose hope art bill rich sue pat frank summer april june august dawn faith joy iris ivy "
     "lily violet "
     "daisy ruby amber jade pearl chase grant drew wade dean guy rob nick gene ray penny sandy robin young king "
@@ -38,19 +35,19 @@ COMMON_WORDS = _set(
 )
 
 # What shops and chats put in the place of a name.
-PLACEHOLDERS = _set(
+PLACEHOLDERS = word_set(
     "guest customer client user visitor unknown anonymous test none null na contact person kunde gast invitado "
     "undefined"
 )
 
-SHARED_MAILBOXES = _set(
+SHARED_MAILBOXES = word_set(
     "contact support service orders billing office customer customerservice accounts newsletter webmaster "
     "noreply donotreply "
     "hotdash reception enquiries inquiries marketing finance returns shipping"
 )
 
 # Towns that are words: alone they count only with a capital.
-COMMON_TOWNS = _set(
+COMMON_TOWNS = word_set(
     "reading bath nice orange mobile essen split sale deal hull rugby cork corona independence enterprise "
     "commerce industry "
     "paradise normal surprise hope home liberty union superior orient battle sandwich ware wells rye eye bury "
