@@ -70,12 +70,15 @@ _NAMED_WORDS = frozenset(
     }
 )
 _NAMED_PIECES = (
-    "social sec", "sozialv", "pass", "pasap", "ausweis", "national i", "identity", "id card", "licen", "fuhrer", "fuehrer", "permis",
-    "codice f", "aadhaar", "pan card", "tax", "steuer", "secu", "numero fiscal", "medicare", "vat id", "account", "acct",
+    "social sec", "sozialv", "pass", "pasap", "ausweis", "national i", "identity", "id card", "licen", "fuhrer",
+    "fuehrer", "permis",
+    "codice f", "aadhaar", "pan card", "tax", "steuer", "secu", "numero fiscal", "medicare", "vat id", "account",
+    "acct",
     "kontonummer", "routing", "sort code", "ustid",
 )  # fmt: skip
 _BORN_PIECES = (
-    "birth", "born", "dob", "d.o.b", "gebor", "geburt", "ne le", "nee le", "ne(e) le", "naissance", "nacim", "nacid", "nascita",
+    "birth", "born", "dob", "d.o.b", "gebor", "geburt", "ne le", "nee le", "ne(e) le", "naissance", "nacim", "nacid",
+    "nascita",
 )  # fmt: skip
 _FILLER = re.compile(
     r"(?:(?:[ :#=.,()'\"°-]|\b(?:number|num|no|n|nr|numero|nummer|code|id|is|it|its|was|ist|lautet|es|est|my|the|and"

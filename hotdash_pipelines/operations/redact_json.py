@@ -15,6 +15,9 @@ from hotdash_pipelines.operations.redact_canonical import TOKEN, Kind
 TextRedactor = Callable[[str, str], tuple[str, Counter[str]]]
 
 _MAX_DEPTH = 64
+# No figure of ours is longer; Python refuses to write numbers of thousands of digits.
+_MOST_BITS = 256
+_MOST_FLOAT = 1e20
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-.]+")
 
 _PEOPLE = frozenset(
@@ -106,11 +109,11 @@ def _string(value: str, redact: TextRedactor, counts: Counter[str], path: tuple[
 
 def _number(value: float, redact: TextRedactor, counts: Counter[str], path: tuple[str, ...]) -> Any:
     kind = _declared(path)
-    digits = (
-        str(value)
-        if isinstance(value, int)
-        else (str(int(value)) if value == value and abs(value) < 1e20 and value.is_integer() else "")
-    )
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        counts[Kind.ID.value] += 1
+        return Kind.ID.token
+    whole = isinstance(value, int) or (abs(value) < _MOST_FLOAT and value.is_integer())
+    digits = str(int(value)) if whole else ""
     if kind is not None and len(digits) >= 3:
         counts[kind.value] += 1
         return kind.token

@@ -140,8 +140,10 @@ _BEFORE_NUMBER = (
     ),
 )
 _STREET_ENDS = (
-    "strasse", "str", "str.", "weg", "platz", "allee", "gasse", "ring", "damm", "ufer", "steig", "markt", "berg", "chaussee", "hof",
-    "straat", "laan", "plein", "gracht", "kade", "dijk", "singel", "steeg", "gatan", "vagen", "gata", "vej", "gade", "alle", "katu",
+    "strasse", "str", "str.", "weg", "platz", "allee", "gasse", "ring", "damm", "ufer", "steig", "markt", "berg",
+    "chaussee", "hof",
+    "straat", "laan", "plein", "gracht", "kade", "dijk", "singel", "steeg", "gatan", "vagen", "gata", "vej", "gade",
+    "alle", "katu",
     "tie", "veien", "gaten", "vei",
 )  # fmt: skip
 _STREET_STARTS = words("am an auf im in zum zur unter hinter")

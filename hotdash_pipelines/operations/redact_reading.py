@@ -2,7 +2,7 @@
 
 Belongs here: what every detector asks, worked out once. Does not belong here: what a detector looks for.
 
-A pattern is tried only where a rare word or a digit stands: running each pattern over each text costs ten times as much.
+A pattern is tried only where a rare word or a digit stands: each pattern over each text costs ten times as much.
 """
 
 import re

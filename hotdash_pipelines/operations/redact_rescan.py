@@ -34,6 +34,7 @@ _STREET = re.compile(
     r"|near)\b)[a-z]{4,} (?:street|avenue|boulevard)\b"
 )
 _LONG_DIGITS = re.compile(r"\d(?:[\s._*-]{0,4}\d)+")
+_ANY_DIGITS = re.compile(r"\d(?:[^\w\x1f]{0,4}\d)+")
 _IBAN_LENGTHS = {
     item[:2]: int(item[3:])
     for item in re.findall(
@@ -84,7 +85,10 @@ class Rescan:
         for number in _LONG_DIGITS.findall(plain):
             digits = "".join(char for char in number if char.isdigit())
             found["card"] += len(digits) in {15, 16} and _is_card(digits)
-            found["phone"] += any(known in digits for known in self._digits)
+        if self._digits:
+            for number in _ANY_DIGITS.findall(plain):
+                digits = "".join(char for char in number if char.isdigit())
+                found["phone"] += any(known in digits for known in self._digits)
         if self._words:
             found.update(self._known(plain))
         return +found
