@@ -94,7 +94,8 @@ class Redactor:
         reading = Reading(text)
         found: list[Span] = []
         for detector in self._detectors:
-            if spans := apart(detector(reading)):
+            if spans := detector(reading):
+                spans = apart(spans)
                 found += spans
                 reading.hide(spans)
         return sorted(found)

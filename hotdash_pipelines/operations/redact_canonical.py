@@ -91,11 +91,13 @@ def _fold_part(part: str) -> str:
 
 
 _FOLDING = _Folding()
+# Anything but line breaks and printable ASCII; the backtick folds to an apostrophe.
+_ODD = re.compile("[^\n\r -_a-~]")
 
 
 def canonical(text: str) -> str:
     """The text as detectors see it, tokens of an earlier redaction masked. Time is linear in the text."""
-    folded = text.translate(_FOLDING)
+    folded = text if _ODD.search(text) is None else text.translate(_FOLDING)
     return TOKEN.sub(lambda token: MASK * len(token.group()), folded) if "_REDACTED]" in folded else folded
 
 

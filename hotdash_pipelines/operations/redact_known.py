@@ -53,18 +53,6 @@ _TITLES = frozenset(
 )
 
 
-class _Squashing(dict[int, str | None]):
-    """Drops what is no letter, digit or mask, for str.translate."""
-
-    def __missing__(self, code: int) -> str | None:
-        char = chr(code)
-        self[code] = kept = char if char.isalnum() or char == MASK else None
-        return kept
-
-
-_SQUASHING = _Squashing()
-
-
 @dataclass(frozen=True)
 class KnownEntity:
     """One known fact about a person: `kind` is name, email, phone, address, postcode, city, id or ip."""
@@ -144,7 +132,7 @@ class KnownFinder:
     def find(self, reading: Reading) -> list[Span]:
         """Finds in a text, in order and apart; parts of one name that stand together are one find."""
         text, lowered, words = reading.text, reading.lowered, reading.words
-        squashed = lowered.translate(_SQUASHING)
+        squashed = reading.squashed()
         spans = list(self._find_whole(text, lowered, squashed))
         hits = {word: self._parts[word] for word in words & self._parts.keys()}
         for word in words:
@@ -273,10 +261,13 @@ class KnownFinder:
         self._whole[_NO_WORD.sub("", lower(value))] = (Kind.IP, False)
 
     def _is_misspelt(self, word: str) -> bool:
-        return any(
-            part[0] == word[0] and -2 <= len(part) - len(word) <= 2 and is_typo_of(word, part)
-            for part in self._long_parts
-        )
+        last = word[-2:]
+        for part in self._long_parts:
+            # A slip in a short name leaves its last letter at the end or, swapped, before it.
+            near = part[0] == word[0] and (len(part) >= 8 or part[-1] in last)
+            if near and -2 <= len(part) - len(word) <= 2 and is_typo_of(word, part):
+                return True
+        return False
 
     def _find_whole(self, text: str, lowered: str, squashed: str) -> Iterator[Span]:
         places: list[int] | None = None

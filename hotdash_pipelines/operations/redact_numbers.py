@@ -132,7 +132,7 @@ def find_ips(reading: Reading) -> list[Span]:
     """IPv4 and IPv6 addresses, also written with [.]; a version number is none."""
     text = reading.text
     found = []
-    if text.count(".") >= 3:
+    if "[.]" in text or any(len(run.groups) >= 4 for run in reading.runs):
         for match in _IPV4.finditer(text):
             before = text[max(0, match.start() - 12) : match.start()]
             if _is_address(match.group().replace("[.]", ".")) and not _VERSION.search(before):

@@ -147,7 +147,8 @@ _STREET_ENDS = (
     "tie", "veien", "gaten", "vei",
 )  # fmt: skip
 _STREET_STARTS = words("am an auf im in zum zur unter hinter")
-_CODE_PIECES = ("zip", "post", "plz", "code postal", "codigo postal", "c.p.", "cap", "eircode", "pin")
+_CODE_WORDS = words("zip zipcode post postcode postal plz postleitzahl codigo cap eircode pin pincode")
+_TOWN_CODE = re.compile(r"\d{4,5} (?:[A-Z]{2} )?[A-Z]")
 _TOWN_WORDS = words(
     "live living based located wohn wohne wohnen wohnhaft habite vivo ship deliver send sent moved abito liefern "
     "adresse address"
@@ -170,8 +171,8 @@ def find_places(reading: Reading) -> list[Span]:
     if "〒" in text:
         found += [Span(*match.span(), Kind.ADDRESS) for match in _CODES.finditer(text)]
     for pattern, wanted in (
-        (_CODE_NAMED, reading.contains(_CODE_PIECES)),
-        (_CODE_TOWN, reading.has(_TOWN_WORDS)),
+        (_CODE_NAMED, reading.has(_CODE_WORDS) or "c.p." in reading.lowered),
+        (_CODE_TOWN, reading.has(_TOWN_WORDS) and _TOWN_CODE.search(text) is not None),
     ):
         if wanted:
             found += [

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from hotdash_pipelines.operations.redact_canonical import MASK, Span, mask
 
 WORD = re.compile(r"[^\W_]+")
+_PLAIN_WORD = re.compile(r"\w+")
 # Up to three separators between digits, never a line break: a column of figures is no number.
 _RUN = re.compile(r"\d(?:[ ().\-/_*~]{0,3}\d)*")
 _GROUP = re.compile(r"\d+")
@@ -31,17 +32,32 @@ class Run(NamedTuple):
     groups: tuple[tuple[int, int], ...]
 
 
+class _Squashing(dict[int, str | None]):
+    """Drops what is no letter, digit or mask, for str.translate."""
+
+    def __missing__(self, code: int) -> str | None:
+        char = chr(code)
+        self[code] = kept = char if char.isalnum() or char == MASK else None
+        return kept
+
+
+_SQUASHING = _Squashing()
+
+
 class Reading:
     """A canonical text with what is known of it; places are those of the text and never move."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.lowered = lower(text)
-        self.words = frozenset(WORD.findall(self.lowered))
+        self._list = _PLAIN_WORD.findall(self.lowered.replace("_", " "))
+        self.words = frozenset(self._list)
+        self._is_whole = MASK not in text
         self.runs = list(_runs(text))
 
     def hide(self, spans: list[Span]) -> None:
         """Hide spans (in order, apart) from the detectors that follow."""
+        self._is_whole = False
         self.text = mask(self.text, spans)
         self.lowered = mask(self.lowered, spans)
         self.runs = [run for run in self.runs if MASK not in self.text[run.start : run.end]]
@@ -52,7 +68,11 @@ class Reading:
 
     def contains(self, phrases: Iterable[str]) -> bool:
         """Whether any of the phrases (lower case) stands in the text, in words or apart."""
-        return any(phrase in self.lowered for phrase in phrases)
+        return any(map(self.lowered.__contains__, phrases))
+
+    def squashed(self) -> str:
+        """The text in lower case without all that is no letter, digit or mask."""
+        return "".join(self._list) if self._is_whole else self.lowered.translate(_SQUASHING)
 
     def places(self, phrases: Iterable[str]) -> Iterator[int]:
         """Where the phrases (lower case) begin at the start of a word."""
