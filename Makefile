@@ -46,11 +46,12 @@ check: lint ## Lint, types, import rules, Docker files, generated files
 	$(BIN)/hotdash contracts dbt-sources --check
 	$(BIN)/hotdash docs --check
 
-bench: setup ## Measure ingest against dlt and the floor, and the monitoring views (12 minutes)
+bench: setup ## Measure ingest against dlt and the floor, the monitoring views, backups (16 minutes)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r benchmarks/requirements.lock
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.agent_views
 	$(BIN)/python -m benchmarks.notify
+	$(BIN)/python -m benchmarks.backup
 
 docs: setup ## Write the generated parts of docs/ anew
 	$(BIN)/hotdash contracts dbt-sources

@@ -166,7 +166,7 @@ daily_housekeeping = _utc(
 export_job = _job(
     keys.EXPORT_JOB,
     dg.AssetSelection.assets(keys.EXPORT_KEY),
-    "run-failed",
+    "leaked-export",
     "A new version of the training data, without personal data, if any of it changed.",
 )
 weekly_export = _utc("weekly_export", "0 5 * * 0", export_job, "Sundays at 05:00 UTC: the week's training data.")

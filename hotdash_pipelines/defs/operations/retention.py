@@ -117,11 +117,11 @@ def _description(rule: Rule) -> str:
     age = " and ".join(f"`{column}`" for column in rule.age)
     kept = [f"{rule.long_days} days where `{rule.long_when}`"] if rule.long_days else []
     kept += [f"without limit where `{rule.kept_when}`"] if rule.kept_when else []
-    when = "first of every month" if rule.table in monthly(get_settings()) else "Sunday"
+    when = "On the first of every month" if rule.table in monthly(get_settings()) else "Every Sunday"
     follows = f" A version goes with its row of `{rule.follows}`." if rule.follows else ""
     return (
         f"One row is one row of `agent.{rule.table}` that was deleted because its window had passed.\n\n"
-        f"The window is {rule.days} days of {age}{''.join(f', {one}' for one in kept)}.{follows} On every "
+        f"The window is {rule.days} days of {age}{''.join(f', {one}' for one in kept)}.{follows} "
         f"{when} at 03:00 UTC, only behind that day's verified and restored backup, what is older is written as "
         "Parquet, read back, and deleted in the same transaction. What is younger never leaves the table.\n\n"
         "**Materialised by hand it is a dry run**: it counts what would go, as an observation, and changes nothing. To "
@@ -194,11 +194,22 @@ def _figures(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "parts": len(parts),
     }
     if parts:
-        columns = ("part", "run_id", "deleted_rows", "archive_uri", "archive_sha256")
-        records = [dg.TableRecord({name: part[name] for name in columns}) for part in parts]
-        facts["archives"] = dg.MetadataValue.table(records)
-        facts["files"] = dg.MetadataValue.path(str(parts[-1]["archive_uri"]))
+        # All parts of a cut-off lie in one folder.
+        facts["files"] = dg.MetadataValue.path(str(parts[0]["archive_uri"]).rpartition("/")[0])
+        facts["archives"] = dg.MetadataValue.table([_record(part) for part in parts])
     return facts
+
+
+def _record(part: dict[str, Any]) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "part": part["part"],
+            "rows": part["deleted_rows"],
+            "run_id": part["run_id"],
+            "file": str(part["archive_uri"]).rpartition("/")[2],
+            "sha256": part["archive_sha256"],
+        }
+    )
 
 
 def equal(table: str) -> Judge:
