@@ -118,8 +118,8 @@ def run_table(
         if told is error:
             raise
         raise told from error
-    _vacuum(database_url, outcome)
     retention_records.note_success(database_url, rule, run.at, outcome.rows)
+    _vacuum(database_url, outcome)
     return outcome
 
 
@@ -347,8 +347,13 @@ def _told_in_one_line(url: str) -> Iterator[None]:
 
 
 def _vacuum(url: str, outcome: Outcome) -> None:
-    """Give the space back and refresh the planner's figures. Postgres only warns a user that may not."""
+    """Give the space back and refresh the planner's figures, as soon as may be: autovacuum does the same later.
+
+    Postgres only warns a user that may not.
+    """
+    import psycopg
+
     with connect(url, autocommit=True) as conn:
-        for table, rows in outcome.rows.items():
-            if rows:
+        for table in (name for name, rows in outcome.rows.items() if rows):
+            with contextlib.suppress(psycopg.Error):
                 conn.execute(f"vacuum (analyze) {SCHEMA}.{table}".encode())
