@@ -340,7 +340,7 @@ def test_no_password_reaches_arguments_or_manifest(
     commands: list[str] = []
     popen = subprocess.Popen
 
-    def noting(command: Sequence[object], *more: Any, **options: Any) -> Any:
+    def noting(command: Any, *more: Any, **options: Any) -> Any:
         commands.append(" ".join(map(str, command)))
         return popen(command, *more, **options)
 
