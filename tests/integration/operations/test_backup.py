@@ -215,7 +215,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 
 
 def test_a_file_that_may_not_grow_ends_the_backup(seeded_url: str, store: FolderStore, tmp_path: Path) -> None:
-    program = [sys.executable, "-m", "tests.integration.operations.back_up_once", seeded_url, str(tmp_path), "20000"]
+    program = [sys.executable, "-m", "tests.integration.operations.back_up_once", seeded_url, str(tmp_path), "15000"]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout.startswith("the disk refused the backup (File too large)")
