@@ -5,6 +5,7 @@ Does not belong here: pipes (restore_load.py), what happens with the database th
 """
 
 import contextlib
+import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,9 +15,8 @@ from hotdash_pipelines.lake.killpoints import reach
 from hotdash_pipelines.lake.store import Store
 from hotdash_pipelines.operations import restore_load, restore_roles, restore_swap
 from hotdash_pipelines.operations.backup_catalog import differences, figures, pin, tables_of
-from hotdash_pipelines.operations.backup_files import DATA, Manifest, path_of
+from hotdash_pipelines.operations.backup_files import DATA, BackupError, Manifest, path_of
 from hotdash_pipelines.operations.backup_scratch import scratch_folder
-from hotdash_pipelines.operations.backup_verify import check_dump, local_chunks, row_counts
 from hotdash_pipelines.operations.restore_load import RestoreError
 from hotdash_pipelines.operations.restore_proof import every_row, is_bound
 from hotdash_pipelines.warehouse.migrations.files import migrations
@@ -50,7 +50,7 @@ def check(admin: "psycopg.Connection[Any]", manifest: Manifest, where: str) -> N
 
 @contextlib.contextmanager
 def fetched(store: Store, manifest: Manifest, scratch: Path, tell: Progress) -> Iterator[Path]:
-    """A private local copy of the dump, decoded whole once against the manifest; removed afterwards.
+    """A private local copy of the dump, its digest held against the manifest; removed afterwards.
 
     Raises BackupError, StoreError.
     """
@@ -58,9 +58,12 @@ def fetched(store: Store, manifest: Manifest, scratch: Path, tell: Progress) -> 
         dump = folder / DATA
         tell(f"fetching {manifest.bytes / 1e6:,.1f} MB")
         store.fetch(path_of(store, manifest.id, DATA), dump)
-        tell("decoding the dump to its end")
-        # The copy, not the store: what is verified is what is restored.
-        check_dump(manifest.id, local_chunks(dump), manifest.client_major, manifest.files[DATA], row_counts(manifest))
+        # The copy, not the store: what is verified is what is restored. Loading it decodes it to its end, and every
+        # row is compared then, all in the new database: decoding it before as well cost a tenth of the restore.
+        with dump.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != manifest.files[DATA].sha256:
+            raise BackupError(f"{DATA} of {manifest.id} is damaged (its sha256 differs): use another backup")
         reach("restore.verified")
         yield dump
 

@@ -24,6 +24,8 @@ _READ_AT_ONCE = 1 << 20
 _MARK = "hotdash: a restore in progress, dropped by the next one"
 # Linux only; elsewhere the pipe stays as small as it is.
 _SET_PIPE_SIZE = 1031
+# Indexes are sorted in memory.
+_OPTIONS = "-c maintenance_work_mem=256MB"
 
 
 class RestoreError(BackupError):
@@ -158,6 +160,7 @@ def _restoring(
     """The input of a pg_restore in one transaction. An error in the block ends it before it can commit."""
     program = tool_for_server("pg_restore", tool_major)
     environment = libpq_env(url)
+    environment["PGOPTIONS"] = f"{environment.get('PGOPTIONS', '')} {_OPTIONS}".strip()
     command = [program, "--single-transaction", "--exit-on-error", "--no-password"]
     command += [f"--dbname={environment['PGDATABASE']}"]
     command += [] if keep_owners else ["--no-owner"]
