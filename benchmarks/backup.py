@@ -2,9 +2,10 @@
 
 Belongs here: filling the tables, the peers, ratios and limits. Does not belong here: the operations themselves.
 
-A round measures each path with its peer right before it, so that whatever else the machine does meets both; ratios are
-taken within a round, and their medians are shown. The server is durable; what is restored into or deleted from is a
-copy of the database. Our restore replaces a database, so it reads and compares every row once more than pg_restore.
+A backup is made, decoded again, published and read back. A round measures each path with its peer right before it, so
+that whatever else the machine does meets both; ratios are taken within a round, and their medians are shown. Imports
+are not counted. The server is durable; what is restored into or deleted from is a copy of the database. Our restore
+replaces a database, so it compares every row, which pg_restore does not.
 """
 
 import argparse
@@ -79,23 +80,24 @@ class Pair:
 
 @dataclass(frozen=True)
 class Result:
-    """Medians over the rounds. `ratio` is ours to the peer's, `limit` the most it may be."""
+    """Medians over the rounds. `ratio` is ours to the peer's, `limit` the most it may be; None where none is set."""
 
     name: str
     ours: float
     peer: float
     ratio: float
-    limit: float
+    limit: float | None
 
     @property
     def is_met(self) -> bool:
         """Whether the limit is kept."""
-        return self.ratio <= self.limit
+        return self.limit is None or self.ratio <= self.limit
 
 
 # Ours may take so many times the peer's.
-LIMITS = {
+LIMITS: dict[str, float | None] = {
     "backup, to pg_dump -Fc": 0.5,
+    "its dump and count alone": None,
     "its size, to pg_dump -Fc": 1.0,
     "verify, to pg_dump -Fc": 2.0,
     "restore, to pg_restore": 1.1,
@@ -171,6 +173,7 @@ def measure(bench: Bench) -> list[Pair]:
     ours = time.perf_counter() - started
     pairs = [
         Pair("backup, to pg_dump -Fc", ours, peer_dump),
+        Pair("its dump and count alone", made.seconds["dump"], peer_dump),
         Pair("its size, to pg_dump -Fc", made.manifest.bytes, dump.stat().st_size),
         Pair("verify, to pg_dump -Fc", _timed(lambda: verify_decode(store, made.id)), peer_dump),
     ]
@@ -231,6 +234,9 @@ def _tool(name: str, major: int, url: str, *arguments: object) -> None:
 
 def run(rows: int, rounds: int, drafts: int) -> tuple[list[Result], float]:
     """Everything on a durable server of its own."""
+    import adbc_driver_postgresql.dbapi  # noqa: F401 - not counted
+    import pyarrow.parquet  # noqa: F401 - not counted
+
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="hotdash-bench-server-") as home, tempfile.TemporaryDirectory() as work:
         Path(home).chmod(0o755)
@@ -261,8 +267,8 @@ def _table(results: list[Result], texts: float) -> Table:
             f"{r.ours * unit:.2f}",
             f"{r.peer * unit:.2f}",
             f"{r.ratio:.2f}",
-            f"{r.limit:g}",
-            "yes" if r.is_met else "no",
+            f"{r.limit:g}" if r.limit else "",
+            ("yes" if r.is_met else "no") if r.limit else "",
         )
     met = "yes" if texts >= TEXTS_A_SECOND else "no"
     table.add_row("export, texts a second a core", f"{texts:,.0f}", "", "", f"{TEXTS_A_SECOND:,}", met)
