@@ -1,0 +1,17 @@
+drop index ops.alert_outbox_incident_idx;
+drop index ops.alert_outbox_violation_idx;
+alter table ops.alert_outbox drop constraint alert_outbox_event_check;
+alter table ops.alert_outbox drop column slack_ts;
+alter table ops.alert_outbox drop column slack_channel;
+alter table ops.alert_outbox drop column hold_until;
+alter table ops.alert_outbox drop column event_level;
+alter table ops.alert_outbox drop column event_kind;
+alter table ops.alert_outbox drop column incident_id;
+alter table ops.alert_outbox drop column violation_id;
+drop table ops.heartbeats;
+drop table ops.data_observations;
+drop table ops.sla_state;
+drop table ops.incident_events;
+drop table ops.sla_violations;
+drop table ops.incidents;
+drop table ops.data_slas;
