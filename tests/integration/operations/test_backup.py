@@ -160,8 +160,6 @@ def test_rows_that_policies_hide_are_backed_up_through_the_backup_role_or_not_at
         try:
             admin.execute(f"grant usage on schema ops to {name}".encode())
             admin.execute(f"grant select, insert on all tables in schema ops to {name}".encode())
-            # Migration 0007 made sequences that hotdash_backup was not let into.
-            admin.execute("grant select on all sequences in schema agent to hotdash_backup")
             host = seeded_url.partition("@")[2]
             url = f"postgresql://{name}:pass-of-clerk@{host}"
             with pytest.raises(BackupError, match=f"grant hotdash_backup to {name}"):

@@ -49,8 +49,6 @@ def test_a_plain_owner_restores_what_is_theirs_and_is_told_what_an_administrator
         as_admin = with_database(any_warehouse_url, name_of(url))
         with connect(url, autocommit=True) as owner:
             seed(owner)
-            # The backup reads as hotdash_backup, which has no right to every sequence yet.
-            owner.execute("grant select on all sequences in schema agent to hotdash_backup")
             owner.execute("create table staging.plain as select 1 as x")
             owner.execute("create materialized view staging.stored as select count(*) from agent.facts")
             name = owner.info.user

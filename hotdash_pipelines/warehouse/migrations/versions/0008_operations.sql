@@ -47,6 +47,10 @@ comment on column ops.retention_runs.long_cutoff is 'The same for the rows that 
 comment on column ops.retention_runs.archive_sha256 is 'Digest of the archive file that holds exactly the deleted rows.';
 comment on column ops.retention_runs.backup_id is 'The verified backup that stood behind the deletion.';
 
+-- pg_dump reads the sequences of the channels (0007) too.
+grant select on agent.approval_queue_stream_seq, agent.performance_alert_stream_seq, agent.training_feedback_stream_seq,
+    agent.decision_sync_stream_seq
+to hotdash_backup;
 grant usage on schema ops to hotdash_backup;
 grant select on all tables in schema ops to hotdash_backup;
 grant select on all sequences in schema ops to hotdash_backup;
