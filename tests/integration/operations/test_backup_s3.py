@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hotdash_pipelines.lake.store import S3Store, StoreError, open_store
+from hotdash_pipelines.lake.bucket import S3Store
+from hotdash_pipelines.lake.store import StoreError, open_store
 from hotdash_pipelines.operations.agent_seed import seed
 from hotdash_pipelines.operations.backup import create_backup
 from hotdash_pipelines.operations.backup_files import DATA, BackupError, list_backups

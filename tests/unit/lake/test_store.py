@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.lake.store import FolderStore, S3Store, StoreError, open_store
+from hotdash_pipelines.lake.bucket import S3Store
+from hotdash_pipelines.lake.store import FolderStore, StoreError, open_store
 
 
 @pytest.fixture
