@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
+from hotdash_pipelines.contracts.strict_yaml import StrictLoader
+
 CONTRACTS_DIR = Path(__file__).parent
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -166,17 +168,6 @@ def _table_from(raw: dict[str, object], inherited: tuple[str, ...]) -> dict[str,
     return table
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Safe YAML in which a name given twice is an error instead of the last one winning."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        names = [key.value for key, _ in node.value]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise yaml.MarkedYAMLError(problem=f"{twice[0]} is given twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def _entry(location: tuple[int | str, ...], content: Any) -> str:
     """Where an error is, with fields and children by their names rather than their positions."""
     named = []
@@ -196,7 +187,7 @@ def load_contract(path: Path) -> Contract:
     content = path.read_bytes()
     whole: dict[str, object] = {}
     try:
-        raw = yaml.load(content, Loader=_Loader)  # noqa: S506 - both are safe loaders
+        raw = yaml.load(content, Loader=StrictLoader)  # noqa: S506 - both are safe loaders
         table = _table_from(
             {
                 "name": raw["stream"],

@@ -1,0 +1,58 @@
+"""Room 6: what was promised about the data, whether it holds, and what is told when it does not.
+
+Belongs here: SLA definitions, their evaluation and the state machine of violations (pure: the clock, observations and
+states are passed in), the tables that keep them, incidents.
+Does not belong here: messages and their delivery (alerts), checks themselves (their stored results are read), Dagster.
+"""
+
+from hotdash_pipelines.sla.calendar import Calendar, Due, Once, Window
+from hotdash_pipelines.sla.evaluate import Verdict, evaluate
+from hotdash_pipelines.sla.fields import SlaError
+from hotdash_pipelines.sla.load import load_definitions
+from hotdash_pipelines.sla.machine import acknowledge, advance
+from hotdash_pipelines.sla.model import SEVERITIES, Definition, Escalation, Severity, SlaType, Unit, worst
+from hotdash_pipelines.sla.observation import Observation, by_key
+from hotdash_pipelines.sla.rule import Key
+from hotdash_pipelines.sla.simulate import simulate
+from hotdash_pipelines.sla.state import Event, EventKind, Reason, State, Suppressor, Violation, ViolationKind
+from hotdash_pipelines.sla.suppress import Trouble, roots
+from hotdash_pipelines.sla.tick import Tick, tick, watched
+from hotdash_pipelines.sla.wording import lasted, measured
+
+__all__ = [
+    "SEVERITIES",
+    "Calendar",
+    "Definition",
+    "Due",
+    "Escalation",
+    "Event",
+    "EventKind",
+    "Key",
+    "Observation",
+    "Once",
+    "Reason",
+    "Severity",
+    "SlaError",
+    "SlaType",
+    "State",
+    "Suppressor",
+    "Tick",
+    "Trouble",
+    "Unit",
+    "Verdict",
+    "Violation",
+    "ViolationKind",
+    "Window",
+    "acknowledge",
+    "advance",
+    "by_key",
+    "evaluate",
+    "lasted",
+    "load_definitions",
+    "measured",
+    "roots",
+    "simulate",
+    "tick",
+    "watched",
+    "worst",
+]
