@@ -8,7 +8,7 @@ from datetime import time, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints
 
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
@@ -49,6 +49,12 @@ def _clock(value: object) -> object:
     return time(int(found[1]), int(found[2]))
 
 
+def _spelled(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    parts = ((seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
+
+
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -57,8 +63,10 @@ def _zone(value: str) -> str:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-ClockTime = Annotated[time, BeforeValidator(_clock)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_spelled, when_used="json")]
+ClockTime = Annotated[
+    time, BeforeValidator(_clock), PlainSerializer(lambda clock: f"{clock:%H:%M}", when_used="json-unless-none")
+]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,58}$")]
 Dataset = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+(/[a-z0-9_]+)*$")]

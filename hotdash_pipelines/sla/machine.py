@@ -4,7 +4,6 @@ Belongs here: the steps in their order, hysteresis, resolving, acknowledgement; 
 Does not belong here: judging (evaluate.py), who is behind whom (suppress.py), keeping it (store.py).
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from hotdash_pipelines.sla.calendar import window_end
@@ -37,7 +36,7 @@ def advance(
         return state, ()
     in_maintenance = window_end(definition.maintenance, now, definition.rule.zone) is not None
     around = Around(now, suppressed_by, behind, impact, incident, in_maintenance)
-    state, changed = _adopt(definition, state, now)
+    state = _adopt(definition, state, now)
     first_good = not state.settled and state.breaches == 0
     state = _free(definition, _count(state, verdict, now), around)
     state, resolved = _resolve(definition, state, verdict, around)
@@ -48,20 +47,18 @@ def advance(
     # One that has just opened too: of an incident that flaps at every tick, an escalation may be due by now.
     if state.violation is not None:
         state, told = go_on(definition, state, state.violation, verdict, around)
-    elif not state.breaches and state.unknown_since is None:
-        state = replace(state, suppressed_by=None, freed_at=None)
-    return state, (*changed, *resolved, *opened, *told)
+    elif state.suppressed_by and not state.breaches and state.unknown_since is None:
+        state = state.changed(suppressed_by=None, freed_at=None)
+    return state, (*resolved, *opened, *told)
 
 
 def is_unmoved(definition: Definition, state: State, verdict: Verdict) -> bool:
     """Whether the verdict changes nothing, as nearly every one does."""
-    return (
-        verdict.state == "ok"
-        and not verdict.warning
-        and state.calm
-        and state.version == definition.version
-        and (verdict.due is None or state.settled)
-    )
+    if verdict.warning or not state.calm or state.version != definition.version:
+        return False
+    if verdict.state == "ok":
+        return verdict.due is None or state.settled
+    return verdict.state == "pending"
 
 
 def acknowledge(definition: Definition, state: State, by: str, now: datetime) -> Step:
@@ -74,28 +71,31 @@ def acknowledge(definition: Definition, state: State, by: str, now: datetime) ->
         raise SlaError(f"{state.sla}{where} has no open violation to acknowledge; `hotdash sla status` lists those")
     if state.violation.acked_by:
         return state, ()
-    state = replace(state, violation=replace(state.violation, acked_by=by, acked_at=now))
+    state = state.changed(violation=state.violation.changed(acked_by=by, acked_at=now))
     return state, (event(definition, state, "acknowledged", now, f"acknowledged by {by}", by=by),)
 
 
+def is_left(definition: Definition | None, state: State) -> bool:
+    """Whether the state's SLA was removed, or is about something else by now."""
+    if definition is None or (definition.rule.kind == "deadline") != bool(state.partition):
+        return True
+    return state.violation is not None and state.violation.subject != subject_of(definition)
+
+
 def retire(definition: Definition | None, state: State, now: datetime) -> tuple[Event, ...]:
-    """What closes a state whose SLA was removed (no definition), or is about something else by now."""
+    """What closes a state that is left: `retired` without a definition, else `changed`."""
     if state.violation is None:
         return ()
     return (resolution(definition, state, now, now, "changed" if definition else "retired"),)
 
 
-def _adopt(definition: Definition, state: State, now: datetime) -> Step:
-    """Take over a changed definition. An open violation keeps its own target, unless it was about something else."""
+def _adopt(definition: Definition, state: State, now: datetime) -> State:
+    """Take over a changed definition. An open violation keeps its own target; the new one does not accuse the past."""
     if state.version == definition.version:
-        return state, ()
-    if state.violation and state.violation.subject != subject_of(definition):
-        return State(state.sla, state.partition, definition.version, now), retire(definition, state, now)
-    state = replace(state, version=definition.version, watched_since=now, settled=False)
-    if state.violation is None:
-        # What was counted so far was counted against another target.
-        state = replace(state, breaches=0, breach_since=None)
-    return state, ()
+        return state
+    state = state.changed(version=definition.version, watched_since=now, settled=False)
+    # What was counted so far was counted against another target.
+    return state if state.violation else state.changed(breaches=0, breach_since=None)
 
 
 def _count(state: State, verdict: Verdict, now: datetime) -> State:
@@ -104,41 +104,56 @@ def _count(state: State, verdict: Verdict, now: datetime) -> State:
         began = state.breach_since or verdict.breach_since or now
         if state.closed_at and began < state.closed_at:
             began = state.closed_at
-        state = replace(
-            state, breaches=state.breaches + 1, breach_since=began, oks=0, ok_since=None, unknown_since=None
+        return state.changed(
+            breaches=state.breaches + 1,
+            breach_since=began,
+            oks=0,
+            ok_since=None,
+            unknown_since=None,
+            violation=_seen(violation, verdict, now),
         )
-        return _seen(state, violation, verdict, now) if violation and violation.kind == "breach" else state
     if verdict.state == "unknown":
         # Not knowing counts for nothing: it interrupts a recovery, and leaves the breaches as they are.
-        state = replace(state, oks=0, ok_since=None, unknown_since=state.unknown_since or now)
-        return _seen(state, violation, verdict, now) if violation and violation.kind == "unknown" else state
-    state = replace(state, unknown_since=None)
+        since = state.unknown_since or now
+        return state.changed(oks=0, ok_since=None, unknown_since=since, violation=_seen(violation, verdict, now))
     if verdict.state == "ok":
-        state = replace(state, breaches=0, breach_since=None, settled=state.settled or verdict.due is not None)
+        state = state.changed(
+            breaches=0,
+            breach_since=None,
+            unknown_since=None,
+            settled=state.settled or verdict.due is not None,
+        )
+    elif state.unknown_since:
+        state = state.changed(unknown_since=None)
     if violation and (verdict.state == "ok" or violation.kind == "unknown"):
         began = verdict.ok_since if violation.kind == "breach" and verdict.ok_since else now
-        state = replace(state, oks=state.oks + 1, ok_since=state.ok_since or began)
+        state = state.changed(oks=state.oks + 1, ok_since=state.ok_since or began)
     return state
 
 
-def _seen(state: State, violation: Violation, verdict: Verdict, now: datetime) -> State:
+def _seen(violation: Violation | None, verdict: Verdict, now: datetime) -> Violation | None:
+    """The violation, seen once more where the verdict is of its kind."""
+    if violation is None or violation.kind != verdict.state:
+        return violation
     peak = violation.peak
     if verdict.actual is not None:
         worse = min if violation.at_least else max
         peak = verdict.actual if peak is None else worse(peak, verdict.actual)
-    return replace(state, violation=replace(violation, actual=verdict.actual, peak=peak, last_seen_at=now))
+    return violation.changed(actual=verdict.actual, peak=peak, last_seen_at=now)
 
 
 def _free(definition: Definition, state: State, around: Around) -> State:
     """Who explains this one. After the root has recovered, what waited for it has `catch_up` to follow."""
-    if around.suppressed_by:
-        return replace(state, suppressed_by=around.suppressed_by.key, freed_at=None)
+    root = around.suppressed_by
+    if root:
+        is_known = state.suppressed_by == root.key and state.freed_at is None
+        return state if is_known else state.changed(suppressed_by=root.key, freed_at=None)
     if state.suppressed_by is None:
         return state
     freed = state.freed_at or around.now
     if around.now - freed >= definition.catch_up:
-        return replace(state, suppressed_by=None, freed_at=None)
-    return replace(state, freed_at=freed)
+        return state.changed(suppressed_by=None, freed_at=None)
+    return state.changed(freed_at=freed)
 
 
 def _resolve(definition: Definition, state: State, verdict: Verdict, around: Around) -> Step:

@@ -5,7 +5,6 @@ Belongs here: the step of a state with an open violation. Does not belong here: 
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from hotdash_pipelines.sla.evaluate import Verdict
 from hotdash_pipelines.sla.events import Around, Step, event
@@ -18,9 +17,10 @@ def go_on(definition: Definition, state: State, violation: Violation, verdict: V
     if around.in_maintenance or state.oks:
         return state, ()
     events = list(_turned(definition, state, violation, verdict, around))
-    state = replace(state, violation=events[-1].violation if events else violation)
+    if events:
+        state = state.changed(violation=events[-1].violation)
     events += _escalated(definition, state, verdict, around)
-    return replace(state, violation=events[-1].violation) if events else state, tuple(events)
+    return state.changed(violation=events[-1].violation) if events else state, tuple(events)
 
 
 def _turned(
@@ -32,17 +32,17 @@ def _turned(
     severity = worst(violation.severity, around.impact)
     turns = violation.turns + 1
     if root and root.incident and is_loud:
-        turned = replace(violation, loud_since=None, incident=root.incident, turns=turns)
+        turned = violation.changed(loud_since=None, incident=root.incident, turns=turns)
         kind, text = "suppressed", f"{verdict.message}; behind {root.key[0]}"
     elif state.suppressed_by is None and not is_loud:
-        turned = replace(violation, loud_since=now, is_told=True, severity=severity, turns=turns)
+        turned = violation.changed(loud_since=now, is_told=True, severity=severity, turns=turns)
         kind, text = "unsuppressed", verdict.message
     elif is_loud and severity != violation.severity:
-        turned = replace(violation, severity=severity, turns=turns)
+        turned = violation.changed(severity=severity, turns=turns)
         kind, text = "raised", f"{verdict.message}; {severity} is behind it"
     else:
         return
-    state = replace(state, violation=turned)
+    state = state.changed(violation=turned)
     yield event(definition, state, kind, now, text, level=turns, behind=around.behind)
 
 
@@ -55,10 +55,10 @@ def _escalated(definition: Definition, state: State, verdict: Verdict, around: A
     for level, step in enumerate(definition.escalate[violation.level :], start=violation.level + 1):
         if age < step.after:
             return
-        violation = replace(violation, level=level, severity=worst(violation.severity, step.severity))
+        violation = violation.changed(level=level, severity=worst(violation.severity, step.severity))
         yield event(
             definition,
-            replace(state, violation=violation),
+            state.changed(violation=violation),
             "escalated",
             around.now,
             verdict.message,

@@ -3,8 +3,6 @@
 Belongs here: the step of a state without an open violation. Does not belong here: what follows (ongoing.py).
 """
 
-from dataclasses import replace
-
 from hotdash_pipelines.sla.evaluate import Verdict
 from hotdash_pipelines.sla.events import Around, Step, event, resolution
 from hotdash_pipelines.sla.model import Definition, worst
@@ -45,8 +43,7 @@ def closed(state: State, around: Around) -> State:
     violation = state.violation
     if violation is None:
         return state
-    return replace(
-        state,
+    return state.changed(
         violation=None,
         oks=0,
         ok_since=None,
@@ -104,19 +101,21 @@ def _opened(definition: Definition, state: State, verdict: Verdict, around: Arou
         acked_by=state.acked_by if flaps else None,
         acked_at=state.acked_at if flaps else None,
     )
-    return replace(state, violation=violation, oks=0, ok_since=None)
+    return state.changed(violation=violation, oks=0, ok_since=None)
 
 
 def _warn(definition: Definition, state: State, verdict: Verdict, around: Around) -> Step:
     """Tell once that a value nears its target, and again only after it has been away from it for the flap window."""
     now = around.now
     if not verdict.warning:
+        if not state.warnings and state.warned_at is None:
+            return state, ()
         lasts = state.warned_at is not None and now - state.warned_at < definition.flap_window
-        return replace(state, warnings=0, warned_at=state.warned_at if lasts else None), ()
-    state = replace(state, warnings=state.warnings + 1)
+        return state.changed(warnings=0, warned_at=state.warned_at if lasts else None), ()
+    state = state.changed(warnings=state.warnings + 1)
     if state.warned_at is not None:
-        return replace(state, warned_at=now), ()
+        return state.changed(warned_at=now), ()
     if state.warnings < definition.open_after or state.suppressed_by is not None:
         return state, ()
-    state = replace(state, warned_at=now)
+    state = state.changed(warned_at=now)
     return state, (event(definition, state, "warned", now, verdict.message),)

@@ -15,6 +15,7 @@ Kind = Literal["deadline", "age", "level"]
 Comparison = Literal["at_most", "at_least"]
 Key = tuple[str, str]
 
+_DUES_KEPT = 100
 SECONDS = {"minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 
 
@@ -22,6 +23,7 @@ class Rule:
     """`target` and `warn` are in the SLA's unit; `allowed` is the target of a deadline or age as a length of time."""
 
     __slots__ = (
+        "_dues",
         "_standing",
         "allowed",
         "at_least",
@@ -62,6 +64,7 @@ class Rule:
         self.min_samples = min_samples
         self.zone, self.by, self.opens = ZoneInfo(zone), by or time(), opens
         self.offset_days, self.calendar = offset_days, calendar
+        self._dues: dict[str, Due] = {}
         self._standing: tuple[Due, datetime] | None = None
 
     def due_on(self, day: date) -> Due:
@@ -75,7 +78,12 @@ class Rule:
 
     def due_of(self, partition: str) -> Due:
         """The deadline that is about a partition key `YYYY-MM-DD`, whether the calendar has its day or not."""
-        return self.due_on(date.fromisoformat(partition) + timedelta(days=self.offset_days))
+        due = self._dues.get(partition)
+        if due is None:
+            if len(self._dues) >= _DUES_KEPT:
+                self._dues.clear()
+            due = self._dues[partition] = self.due_on(date.fromisoformat(partition) + timedelta(days=self.offset_days))
+        return due
 
     def due_at(self, now: datetime) -> Due:
         """The deadline that stands at `now`: the last one whose day has opened. Remembered until the next one opens."""

@@ -13,6 +13,43 @@ from hotdash_pipelines.sla.rule import Key
 from hotdash_pipelines.sla.state import State
 from hotdash_pipelines.sla.tick import Tick, tick
 
+# More than a tick makes up for; a day that is older and still missing is missing without an observation too.
+_PARTITIONS_KEPT = 40
+
+
+class _Record:
+    """What was recorded last for each SLA and partition, as of an instant that only moves forward."""
+
+    def __init__(self, observations: Iterable[tuple[datetime, Observation]], stale_after: timedelta | None) -> None:
+        self._coming = iter(observations)
+        self._next = next(self._coming, None)
+        self._stale_after = stale_after
+        self._at: dict[Key, datetime] = {}
+        self._partitions: dict[str, list[str]] = {}
+        self.current: dict[Key, Observation] = {}
+
+    def move_to(self, now: datetime) -> None:
+        while self._next is not None and self._next[0] <= now:
+            self._take(*self._next)
+            self._next = next(self._coming, None)
+        if self._stale_after is not None:
+            for key in [key for key, at in self._at.items() if now - at > self._stale_after]:
+                del self.current[key], self._at[key]
+
+    def _take(self, at: datetime, seen: Observation) -> None:
+        key = (seen.name, seen.partition or "")
+        if key in self._at and at < self._at[key]:
+            raise SlaError(f"the record of {seen.name} is out of order at {at.isoformat()}; sort it by time")
+        if seen.partition and key not in self.current:
+            kept = self._partitions.setdefault(seen.name, [])
+            kept.append(seen.partition)
+            if len(kept) > _PARTITIONS_KEPT:
+                kept.sort()
+                gone = (seen.name, kept.pop(0))
+                self.current.pop(gone, None)
+                self._at.pop(gone, None)
+        self.current[key], self._at[key] = seen, at
+
 
 def simulate(
     definitions: Sequence[Definition],
@@ -32,24 +69,12 @@ def simulate(
     """
     if step <= timedelta(0):
         raise SlaError("the step of a simulation must be longer than nothing")
-    record = iter(observations)
-    following = next(record, None)
-    current: dict[Key, Observation] = {}
-    recorded: dict[Key, datetime] = {}
+    record = _Record(observations, stale_after)
     known: Mapping[Key, State] = states or {}
     now = start
     while now <= end:
-        while following is not None and following[0] <= now:
-            at, seen = following
-            key = (seen.name, seen.partition or "")
-            if key in recorded and at < recorded[key]:
-                raise SlaError(f"the record of {seen.name} is out of order at {at.isoformat()}; sort it by time")
-            current[key], recorded[key] = seen, at
-            following = next(record, None)
-        if stale_after is not None:
-            for key in [key for key, at in recorded.items() if now - at > stale_after]:
-                del current[key], recorded[key]
-        done = tick(definitions, known, current, upstream, now)
+        record.move_to(now)
+        done = tick(definitions, known, record.current, upstream, now)
         known = done.states
         yield now, done
         now += step

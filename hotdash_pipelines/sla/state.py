@@ -4,8 +4,10 @@ Belongs here: state, open violation and event as values, and their JSON-like for
 Does not belong here: how they change (machine.py), the tables that keep them (store.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Literal, Self
 
 from hotdash_pipelines.sla.model import Severity
@@ -16,10 +18,26 @@ EventKind = Literal["opened", "escalated", "raised", "acknowledged", "resolved",
 Reason = Literal["recovered", "retired", "changed", "known"]
 
 
+@cache
+def _members(kind: type) -> tuple[tuple[str, Callable[[Any], Any], Callable[[Any, Any], None]], ...]:
+    """Name, reader and writer of each slot."""
+    slots = ((entry.name, vars(kind)[entry.name]) for entry in fields(kind))
+    return tuple((name, slot.__get__, slot.__set__) for name, slot in slots)
+
+
 class _Plain:
     """To a dictionary that JSON can hold and back; None and defaults are written too."""
 
     __slots__ = ()
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy with some fields changed: `dataclasses.replace` at a third of its time, which is most of a tick's."""
+        new = object.__new__(type(self))
+        for name, get, put in _members(type(self)):
+            put(new, changes.pop(name) if name in changes else get(self))
+        if changes:
+            raise TypeError(f"no field {', '.join(changes)}")
+        return new
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON-like form: instants in ISO 8601, lengths in seconds, keys as lists."""

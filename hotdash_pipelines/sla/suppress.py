@@ -98,10 +98,10 @@ def _above(
                 if parent in seen:
                     continue
                 seen.add(parent)
-                here = [key for key in by_dataset.get((trouble.cause, parent), ()) if _may_explain(key, trouble.key)]
-                if here:
-                    found += here
-                else:
+                keys = by_dataset.get((trouble.cause, parent))
+                here = [key for key in keys if _may_explain(key, trouble.key)] if keys else []
+                found += here
+                if not here:
                     following.append(parent)
         layer = following
     return found

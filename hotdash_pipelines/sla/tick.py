@@ -11,7 +11,7 @@ from typing import cast
 
 from hotdash_pipelines.sla.calendar import Due, window_end
 from hotdash_pipelines.sla.evaluate import Verdict, evaluate
-from hotdash_pipelines.sla.machine import advance, is_unmoved, retire
+from hotdash_pipelines.sla.machine import advance, is_left, is_unmoved, retire
 from hotdash_pipelines.sla.model import Definition, Severity, worst
 from hotdash_pipelines.sla.observation import Observation, by_key
 from hotdash_pipelines.sla.rule import Key
@@ -72,7 +72,6 @@ def tick(
                 moved[key] = _Moved(definition, state, verdict)
             continue
         own = by_name.get(definition.name, [])
-        since = min((state.watched_since for state in own if state.version == definition.version), default=now)
         for due in _dues(definition, own, now):
             key = (definition.name, due.partition)
             observation = seen.get(key) or seen.get(rule.key)
@@ -83,16 +82,15 @@ def tick(
             verdict = verdicts[key] = evaluate(definition, observation, now, due)
             state = after.get(key)
             if state is None:
-                state = after[key] = State(definition.name, due.partition, definition.version, since)
+                state = after[key] = State(*key, definition.version, _watched_since(definition, own, now))
             if not is_unmoved(definition, state, verdict):
                 moved[key] = _Moved(definition, state, verdict)
     behind: dict[Key, tuple[Key, ...]] = {}
     if moved:
         told, behind = _move(moved, after, upstream, now)
         events += told
-    for definition in definitions:
-        if definition.rule.kind == "deadline":
-            _forget(definition, by_name.get(definition.name, ()), after, now)
+    for own in by_name.values():
+        _forget(own, after)
     return Tick(after, tuple(events), verdicts, behind)
 
 
@@ -109,7 +107,8 @@ def watched(
     those that passed since the last tick. An observer looks at these partitions."""
     by_name: dict[str, list[State]] = {}
     for state in states.values():
-        by_name.setdefault(state.sla, []).append(state)
+        if state.partition:
+            by_name.setdefault(state.sla, []).append(state)
     return {
         definition.name: tuple(_dues(definition, by_name.get(definition.name, []), now))
         for definition in definitions
@@ -122,15 +121,22 @@ def _leave(
 ) -> tuple[dict[str, list[State]], list[Event]]:
     """Close what no definition stands for any more; the states with a partition by SLA, and what to tell."""
     known = {definition.name: definition for definition in definitions}
+    plain = {name for name, definition in known.items() if definition.rule.kind != "deadline"}
     by_name: dict[str, list[State]] = {}
     events: list[Event] = []
-    for key, state in list(after.items()):
-        definition = known.get(key[0])
-        if definition is None or (definition.rule.kind == "deadline") != bool(key[1]):
-            events += retire(definition, state, now)
-            del after[key]
-        elif key[1]:
-            by_name.setdefault(key[0], []).append(state)
+    left: list[Key] = []
+    for key, state in after.items():
+        name, partition = key
+        # Nearly all are an SLA's one state, without anything open.
+        if name in plain and not partition and state.violation is None:
+            continue
+        if is_left(known.get(name), state):
+            events += retire(known.get(name), state, now)
+            left.append(key)
+        elif partition:
+            by_name.setdefault(name, []).append(state)
+    for key in left:
+        del after[key]
     return by_name, events
 
 
@@ -139,20 +145,33 @@ def _dues(definition: Definition, own: Collection[State], now: datetime) -> list
     standing = rule.due_at(now)
     if len(own) == 1 and next(iter(own)).partition == standing.partition:
         return [standing]
-    dues = {state.partition: rule.due_of(state.partition) for state in own if state.partition}
-    if dues:
-        missed = list(rule.dues_between(max(dues), standing.partition))[-_MADE_UP:]
+    dues = {state.partition: rule.due_of(state.partition) for state in own if not _is_over(state)}
+    if own:
+        newest = max(state.partition for state in own)
+        missed = list(rule.dues_between(newest, standing.partition))[-_MADE_UP:]
         dues |= {due.partition: due for due in missed}
     dues[standing.partition] = standing
     return [dues[partition] for partition in sorted(dues)]
 
 
-def _forget(definition: Definition, own: Iterable[State], after: dict[Key, State], now: datetime) -> None:
-    """Drop partitions whose day is over and whose promise was kept, at last."""
-    standing = definition.rule.due_at(now).partition
-    for key in [state.key for state in own if state.partition != standing]:
-        if after[key].settled and after[key].violation is None:
-            del after[key]
+def _watched_since(definition: Definition, own: Iterable[State], now: datetime) -> datetime:
+    """Since when this promise is watched, whatever the partition."""
+    return min((state.watched_since for state in own if state.version == definition.version), default=now)
+
+
+def _forget(own: Collection[State], after: dict[Key, State]) -> None:
+    """Drop partitions whose day is over and whose promise was kept, at last; the newest one tells where to go on."""
+    if len(own) == 1:
+        return
+    newest = max(state.partition for state in own)
+    for state in own:
+        if state.partition != newest and _is_over(after[state.key]):
+            del after[state.key]
+
+
+def _is_over(state: State) -> bool:
+    """Whether a partition's promise was kept, at last; then nothing more is to be seen of it after its day."""
+    return state.settled and state.violation is None
 
 
 def _move(
@@ -169,25 +188,20 @@ def _move(
         if item.state.violation:
             incidents.setdefault(_group(item), item.state.violation.incident)
     # Roots first: what is behind one joins the incident that it opens in this very tick.
-    for key in sorted(moved, key=lambda key: key in explained):
+    for key in sorted(moved, key=explained.__contains__):
         item, root = moved[key], explained.get(key)
         suppressor = None
         if root is not None:
             open_root = after[root].violation
             suppressor = Suppressor(root, open_root.incident if open_root else None)
+        late = behind.get(key, ())
+        near = None if item.state.violation else incidents.get(_group(item))
         state, told = advance(
-            item.definition,
-            item.state,
-            item.verdict,
-            now,
-            suppressor,
-            behind.get(key, ()),
-            _impact(moved, behind.get(key, ())),
-            incidents.get(_group(item)),
+            item.definition, item.state, item.verdict, now, suppressor, late, _impact(moved, late), near
         )
         after[key] = state
         events += told
-        if state.violation:
+        if state.violation and item.state.violation is None:
             incidents.setdefault(_group(item), state.violation.incident)
     return events, behind
 
