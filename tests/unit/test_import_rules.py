@@ -56,6 +56,12 @@ def test_the_shipped_tree_keeps_its_import_rules(tree: Path) -> None:
             "Operations know the warehouse and the lake",
         ),
         ("alerts/outbox.py", "from hotdash_pipelines.quality import run", "Alerts know the warehouse"),
+        ("alerts/outbox.py", "from hotdash_pipelines.sla import tick", "Alerts know the warehouse"),
+        ("sla/tick.py", "import dagster", "The domain does not know Dagster"),
+        ("sla/tick.py", "from hotdash_pipelines import settings", "SLAs know the warehouse"),
+        ("sla/load.py", "from hotdash_pipelines.quality import run", "SLAs know the warehouse"),
+        ("sla/machine.py", "from hotdash_pipelines.alerts import outbox", "SLAs know the warehouse"),
+        ("warehouse/load.py", "from hotdash_pipelines.sla import tick", "The warehouse knows the lake and contracts"),
     ],
 )
 def test_a_planted_forbidden_import_is_found(tree: Path, module: str, line: str, rule: str) -> None:
