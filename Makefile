@@ -51,6 +51,7 @@ bench: setup ## Measure ingest against dlt and the floor, the monitoring views, 
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.agent_views
 	$(BIN)/python -m benchmarks.notify
+	$(BIN)/python -m benchmarks.sla
 	$(BIN)/python -m benchmarks.backup
 
 docs: setup ## Write the generated parts of docs/ anew

@@ -54,11 +54,18 @@ def advance(
 
 def is_unmoved(definition: Definition, state: State, verdict: Verdict) -> bool:
     """Whether the verdict changes nothing, as nearly every one does."""
-    if verdict.warning or not state.calm or state.version != definition.version:
-        return False
-    if verdict.state == "ok":
-        return verdict.due is None or state.settled
-    return verdict.state == "pending"
+    is_good = verdict.state == "ok" and (verdict.due is None or state.settled)
+    return (
+        (is_good or verdict.state == "pending")
+        and not verdict.warning
+        and state.violation is None
+        and state.breaches == 0
+        and state.unknown_since is None
+        and state.warnings == 0
+        and state.warned_at is None
+        and state.suppressed_by is None
+        and state.version == definition.version
+    )
 
 
 def acknowledge(definition: Definition, state: State, by: str, now: datetime) -> Step:

@@ -117,18 +117,6 @@ class State(_Plain):
         """SLA and partition."""
         return (self.sla, self.partition)
 
-    @property
-    def calm(self) -> bool:
-        """Whether a good verdict leaves the state as it is."""
-        return (
-            self.violation is None
-            and self.breaches == 0
-            and self.unknown_since is None
-            and self.warnings == 0
-            and self.warned_at is None
-            and self.suppressed_by is None
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Suppressor:

@@ -140,10 +140,10 @@ def _leave(
     return by_name, events
 
 
-def _dues(definition: Definition, own: Collection[State], now: datetime) -> list[Due]:
+def _dues(definition: Definition, own: Sequence[State], now: datetime) -> list[Due]:
     rule = definition.rule
     standing = rule.due_at(now)
-    if len(own) == 1 and next(iter(own)).partition == standing.partition:
+    if len(own) == 1 and own[0].partition == standing.partition:
         return [standing]
     dues = {state.partition: rule.due_of(state.partition) for state in own if not _is_over(state)}
     if own:
