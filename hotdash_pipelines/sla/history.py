@@ -241,7 +241,8 @@ def as_json(row: Any) -> dict[str, Any]:
 
 
 def _incident_row(*values: Any) -> IncidentRow:
-    return IncidentRow(*(tuple(value) if isinstance(value, list) else value for value in values))
+    converted: list[Any] = [tuple(value) if isinstance(value, list) else value for value in values]
+    return IncidentRow(*converted)
 
 
 def _rows(conn: "psycopg.Connection[Any]", kind: Callable[..., _Row], query: str, values: Any = ()) -> list[_Row]:
