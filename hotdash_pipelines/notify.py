@@ -9,6 +9,7 @@ from datetime import datetime
 
 from hotdash_pipelines.alerts import (
     Delivery,
+    Destination,
     FailedRun,
     Links,
     deliver_pending,
@@ -38,7 +39,7 @@ def raise_alert(
         return enqueue(conn, failed_run_alert(run, ui_links(settings), checks), now)
 
 
-def deliver(database_url: str, webhook_url: str | None, now: datetime) -> Delivery:
+def deliver(database_url: str, destination: Destination, now: datetime) -> Delivery:
     """Send what is due in the outbox."""
     with connect(database_url, autocommit=True) as conn:
-        return deliver_pending(conn, webhook_url, now)
+        return deliver_pending(conn, destination, now)

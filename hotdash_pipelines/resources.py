@@ -20,11 +20,12 @@ from dagster_dbt.core.dbt_cli_invocation import PARTIAL_PARSE_FILE_NAME
 from packaging import version
 
 from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, dbt_executable
-from hotdash_pipelines.settings import Endpoints, Settings, SettingsError, get_settings
+from hotdash_pipelines.settings import DEMO_CHANNEL, Endpoints, Settings, SettingsError, get_settings
 
 if TYPE_CHECKING:
     import psycopg
 
+    from hotdash_pipelines.alerts.destination import Destination
     from hotdash_pipelines.lake.store import Store
     from hotdash_pipelines.warehouse.projects import Project
 
@@ -180,20 +181,31 @@ class ProjectResource(dg.ConfigurableResource):
 class SlackResource(dg.ConfigurableResource):
     """Where alerts go."""
 
-    def webhook_url(self) -> str | None:
-        """The incoming webhook, None when no channel is configured (alerts then stay visible in the outbox)."""
-        return slack_webhook(get_settings())
+    def destination(self) -> "Destination":
+        """Bot token or webhook, and the channels; without either, alerts stay visible in the outbox."""
+        return slack_destination(get_settings())
 
 
-def slack_webhook(settings: Settings) -> str | None:
-    """The webhook that is set, else the stand-in's. A source without credentials must not silence its alert."""
-    secret = settings.slack_webhook_url
-    if secret is None:
+def slack_destination(settings: Settings) -> "Destination":
+    """The Slack that is set, else the stand-in's. A source without credentials must not silence its alert."""
+    from hotdash_pipelines.alerts.destination import Destination
+
+    webhook, token = settings.slack_webhook_url, settings.slack_bot_token
+    api_url, channel = settings.slack_api_url, settings.slack_channel
+    if webhook is None and token is None:
         try:
-            secret = settings.endpoints().slack_webhook_url
+            found = settings.endpoints()
         except SettingsError:
-            return None
-    return secret.get_secret_value() if secret else None
+            return Destination()
+        webhook, token, api_url = found.slack_webhook_url, found.slack_bot_token, found.slack_api_url
+        channel = channel or (DEMO_CHANNEL if found.is_demo else None)
+    return Destination(
+        webhook_url=webhook.get_secret_value() if webhook else None,
+        bot_token=token.get_secret_value() if token else None,
+        api_url=api_url,
+        channel=channel,
+        channels=settings.slack_channels,
+    )
 
 
 class WarehouseDbt(DbtCliResource):

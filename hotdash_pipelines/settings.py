@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, AwareDatetime, BaseModel, Field, SecretStr, field_validator
@@ -20,6 +20,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("shopify", "chatwoot", "ga4")
+SLACK_API_URL = "https://slack.com/api/"
+# Where the stand-in's bot writes while no channel is set.
+DEMO_CHANNEL = "#alerts"
+_CHANNEL = re.compile(r"#[^\s#,=]{1,80}|[CDG][A-Z0-9]{8,}")
 
 
 class SettingsError(ValueError):
@@ -60,6 +64,8 @@ class Endpoints(BaseModel):
     chatwoot: ChatwootEndpoint | None = None
     ga4: Ga4Endpoint | None = None
     slack_webhook_url: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_api_url: str = SLACK_API_URL
 
 
 class Settings(BaseSettings):
@@ -157,7 +163,22 @@ class Settings(BaseSettings):
     ga4_property_id: str | None = Field(default=None, description="GA4 property number.")
     ga4_credentials_file: Path | None = Field(default=None, description="Service-account key file (JSON).")
     ga4_credentials_json: SecretStr | None = Field(default=None, description="The same key as text.")
-    slack_webhook_url: SecretStr | None = Field(default=None, description="Incoming webhook for alerts.")
+    slack_webhook_url: SecretStr | None = Field(
+        default=None, description="Incoming webhook for alerts: plain messages to its one channel."
+    )
+    slack_bot_token: SecretStr | None = Field(
+        default=None,
+        description="Bot token for alerts (`xoxb-...`, scope `chat:write`): threads, edits, a channel an owner. Goes "
+        "before the webhook.",
+    )
+    slack_channel: str | None = Field(
+        default=None, description="The bot's channel for alerts (`#alerts` or an id) of everybody without one."
+    )
+    slack_channels: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="Channels of owners, comma-separated: `team:support=#support,team:data=#data`.",
+    )
+    slack_api_url: str = Field(default=SLACK_API_URL, description="Slack's Web API, for a proxy or a stand-in.")
 
     fixed_now: AwareDatetime | None = Field(
         default=None, description="Pins the present (ISO 8601 with an offset), for tests and replays."
@@ -211,6 +232,35 @@ class Settings(BaseSettings):
         if isinstance(names, tuple) and not set(names) <= set(SOURCES):
             raise ValueError(f"HOTDASH_PIPELINE_SOURCES: known are {', '.join(SOURCES)}")
         return names
+
+    @field_validator("slack_channel")
+    @classmethod
+    def _is_channel(cls, value: str | None) -> str | None:
+        if value is not None and not _CHANNEL.fullmatch(value):
+            raise ValueError(f"{value!r} is no channel: write #alerts, or the channel's id")
+        return value
+
+    @field_validator("slack_channels", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        found: dict[str, str] = {}
+        for pair in filter(None, (part.strip() for part in value.split(","))):
+            owner, _, channel = (part.strip() for part in pair.partition("="))
+            if not re.fullmatch(r"[^\s:=]+:\S+", owner) or not _CHANNEL.fullmatch(channel):
+                raise ValueError(f"{pair!r} is no owner with a channel: write team:support=#support")
+            if owner in found:
+                raise ValueError(f"{owner} has two channels")
+            found[owner] = channel
+        return found
+
+    @field_validator("slack_api_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise ValueError("write an address such as https://slack.com/api/")
+        return value
 
     def now(self) -> datetime:
         """The present instant in UTC; the one place where the pipeline looks at the clock."""
@@ -282,6 +332,8 @@ class Settings(BaseSettings):
             chatwoot=self._chatwoot(),
             ga4=self._ga4(),
             slack_webhook_url=self.slack_webhook_url,
+            slack_bot_token=self.slack_bot_token,
+            slack_api_url=self.slack_api_url,
         )
 
     def _demo_endpoints(self) -> Endpoints:
@@ -309,8 +361,23 @@ class Settings(BaseSettings):
                 property_id=str(found["ga4_property_id"]),
                 service_account=SecretStr(json.dumps(found["ga4_service_account"])),
             ),
-            slack_webhook_url=self.slack_webhook_url or found["slack_webhook_url"],
+            **self._demo_slack(found),
         )
+
+    def _demo_slack(self, found: dict[str, Any]) -> dict[str, Any]:
+        """A Slack that is set goes before the stand-in's, whose bot can do more than its webhook."""
+        if self.slack_bot_token or self.slack_webhook_url:
+            return {
+                "slack_webhook_url": self.slack_webhook_url,
+                "slack_bot_token": self.slack_bot_token,
+                "slack_api_url": self.slack_api_url,
+            }
+        # A stand-in of an earlier version has no bot.
+        return {
+            "slack_webhook_url": found["slack_webhook_url"],
+            "slack_bot_token": found.get("slack_bot_token"),
+            "slack_api_url": f"{found['url']}/slack/api/",
+        }
 
     def demo_url(self) -> str | None:
         """Address of the running stand-in store; None outside demo mode. SettingsError when none runs."""

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-Severity = Literal["critical", "warning", "info"]
+Severity = Literal["critical", "high", "medium", "low", "warning", "info"]
+Action = Literal["post", "reply", "update"]
+# Ends the dedupe key of an edit that repeats what another message told.
+EDIT = ":edit"
 
 RUN_RUNBOOK = "docs/runbooks/run-failed.md"
 CHECK_RUNBOOK = "docs/runbooks/quality-check-failed.md"
@@ -89,7 +92,13 @@ class FailedCheck:
 
 @dataclass(frozen=True)
 class Alert:
-    """A message for the outbox. Two alerts with one `dedupe_key` are the same alert: the first one stands."""
+    """A message for the outbox. Two alerts with one `dedupe_key` are the same alert: the first one stands.
+
+    `target` is a channel or an owner (destination.py). Messages of one `thread_key` make one thread: `post` begins it,
+    `reply` answers in it (`broadcast`: seen in the channel too), `update` edits the first message of `violation_id`.
+    `everywhere`: also told wherever else the thread told of this violation. Quiet hours set `hold_until`. A violation
+    comes with the kind and level of its event, which with the target are unique.
+    """
 
     dedupe_key: str
     kind: str
@@ -97,11 +106,22 @@ class Alert:
     text: str
     blocks: tuple[dict[str, Any], ...]
     channel: str = "slack"
+    target: str | None = None
+    thread_key: str | None = None
+    action: Action = "post"
+    violation_id: int | None = None
+    incident_id: int | None = None
+    event_kind: str | None = None
+    event_level: int | None = None
+    hold_until: datetime | None = None
+    everywhere: bool = False
+    broadcast: bool = False
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The body of the webhook call; `text` is what notifications and screen readers get."""
-        return {"text": self.text, "blocks": list(self.blocks)}
+        """The body of the call; `text` is what notifications and screen readers get."""
+        body: dict[str, Any] = {"text": self.text, "blocks": list(self.blocks)}
+        return {**body, "reply_broadcast": True} if self.broadcast else body
 
 
 def failed_run_alert(run: FailedRun, links: Links, checks: Sequence[FailedCheck] = ()) -> Alert:

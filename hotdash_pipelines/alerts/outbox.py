@@ -1,195 +1,135 @@
 """The outbox `ops.alert_outbox`: an alert is committed with the facts it reports and sent afterwards.
 
-Belongs here: enqueuing once, claiming, sending row by row, waiting and giving up.
-Does not belong here: the HTTP call (slack.py), the wording (messages.py).
+Belongs here: enqueuing once, listing, giving dead ones another chance. Does not belong here: sending (delivery.py), the
+wording (messages.py).
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.alerts.messages import Alert
 
 if TYPE_CHECKING:
-    import httpx
     import psycopg
 
-    from hotdash_pipelines.alerts.slack import SlackWebhook
-
-MAX_ATTEMPTS = 10
-UNDELIVERABLE = "undeliverable: no Slack webhook is configured (HOTDASH_SLACK_WEBHOOK_URL)"
-
-_FIRST_WAIT = timedelta(seconds=30)
-_LONGEST_WAIT = timedelta(hours=1)
+_INSERT = """
+insert into ops.alert_outbox (
+    dedupe_key, kind, severity, channel, payload, created_at, attempts, next_attempt_at, state,
+    target, thread_key, action, violation_id, incident_id, event_kind, event_level, hold_until
+)
+values (
+    %(key)s, %(kind)s, %(severity)s, %(channel)s, %(payload)s, %(now)s, 0, %(now)s, 'pending',
+    %(target)s, %(thread)s, %(action)s, %(violation)s, %(incident)s, %(event)s, %(level)s, %(hold)s
+)
+on conflict do nothing
+returning id
+"""
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """What one drain of the outbox did: messages `sent`, attempts that `failed` (of these `dead` for good), and what
-    is left `waiting`; `undeliverable` of the waiting ones have no webhook to go to."""
+class Waiting:
+    """A row of the outbox as people look at it. `summary` is the message in one line."""
 
-    sent: int = 0
-    failed: int = 0
-    dead: int = 0
-    waiting: int = 0
-    undeliverable: int = 0
+    id: int
+    state: str
+    kind: str
+    severity: str
+    target: str | None
+    action: str
+    created_at: datetime
+    delivered_at: datetime | None
+    next_attempt_at: datetime
+    hold_until: datetime | None
+    attempts: int
+    last_error: str | None
+    violation_id: int | None
+    thread_key: str | None
+    summary: str
 
 
 def enqueue(conn: "psycopg.Connection[Any]", alert: Alert, now: datetime) -> bool:
     """Put an alert into the outbox within the caller's transaction; False when its dedupe key is there already.
 
-    Nothing is sent if the caller rolls back. `now` is aware.
+    Nothing is sent if the caller rolls back. `now` is aware. Raises ValueError for a reply or an edit without a thread.
     """
-    written = conn.execute(
-        """
-        insert into ops.alert_outbox
-            (dedupe_key, kind, severity, channel, payload, created_at, attempts, next_attempt_at, state)
-        values (%s, %s, %s, %s, %s, %s, 0, %s, 'pending')
-        on conflict (dedupe_key) do nothing
-        returning id
-        """,
-        (alert.dedupe_key, alert.kind, alert.severity, alert.channel, json.dumps(alert.payload), now, now),
-    ).fetchone()
-    return written is not None
+    if alert.action != "post" and not alert.thread_key:
+        raise ValueError(f"{alert.dedupe_key}: a {alert.action} belongs to a thread")
+    values = {
+        "key": alert.dedupe_key,
+        "kind": alert.kind,
+        "severity": alert.severity,
+        "channel": alert.channel,
+        "payload": json.dumps(alert.payload),
+        "now": now,
+        "target": alert.target,
+        "thread": alert.thread_key,
+        "action": alert.action,
+        "violation": alert.violation_id,
+        "incident": alert.incident_id,
+        "event": alert.event_kind,
+        "level": alert.event_level,
+        "hold": alert.hold_until,
+    }
+    if conn.execute(_INSERT, values).fetchone() is None:
+        return False
+    for target in _other_targets(conn, alert) if alert.everywhere else ():
+        conn.execute(_INSERT, {**values, "key": f"{alert.dedupe_key}@{target or ''}", "target": target})
+    return True
 
 
-def deliver_pending(
-    conn: "psycopg.Connection[Any]",
-    webhook_url: str | None,
-    now: datetime,
-    *,
-    max_attempts: int = MAX_ATTEMPTS,
-    transport: "httpx.BaseTransport | None" = None,
-) -> Delivery:
-    """Send what is due, oldest first, and commit each row by itself, so that a crash forgets at most one answer.
-
-    The row stays locked while it is sent: a second deliverer skips it. After a failure that may pass, the drain ends
-    and the row waits (Retry-After, else 30 s doubling to 1 h); after `max_attempts`, or a refusal, it is dead. Without
-    a webhook rows keep waiting and say `undeliverable`. `conn` must not be inside a transaction (ValueError).
-    """
-    from psycopg.pq import TransactionStatus
-
-    if conn.info.transaction_status != TransactionStatus.IDLE:
-        raise ValueError("deliver_pending commits row by row and needs a connection outside a transaction")
-    if not webhook_url:
-        return _mark_undeliverable(conn)
-
-    from hotdash_pipelines.alerts.slack import PermanentSlackError, SlackWebhook
-
-    try:
-        slack = SlackWebhook(webhook_url, transport=transport)
-    except PermanentSlackError as error:
-        return _mark_undeliverable(conn, f"undeliverable: {error}")
-    sent = failed = dead = 0
-    with slack:
-        while (outcome := _deliver_one(conn, slack, now, max_attempts)) is not None:
-            sent += outcome == "delivered"
-            failed += outcome != "delivered"
-            dead += outcome == "dead"
-            if outcome == "pending":
-                break
-    return Delivery(sent, failed, dead, waiting=_waiting(conn))
+def enqueue_all(conn: "psycopg.Connection[Any]", alerts: Iterable[Alert], now: datetime) -> int:
+    """Put alerts into the outbox in this order; how many of them were new."""
+    return sum(enqueue(conn, alert, now) for alert in alerts)
 
 
-def requeue_dead(conn: "psycopg.Connection[Any]", now: datetime) -> int:
-    """Give every dead alert a fresh set of attempts, after the webhook was mended; returns how many there were."""
+def requeue_dead(conn: "psycopg.Connection[Any]", now: datetime, ids: Iterable[int] | None = None) -> int:
+    """Give dead alerts (all, or those of `ids`) a fresh set of attempts; returns how many there were."""
     return conn.execute(
-        "update ops.alert_outbox set state = 'pending', attempts = 0, next_attempt_at = %s where state = 'dead'", (now,)
+        """
+        update ops.alert_outbox
+        set state = 'pending', attempts = 0, unanswered = 0, blocked_by = null, next_attempt_at = %(now)s
+        where state = 'dead' and (%(ids)s::bigint[] is null or id = any(%(ids)s))
+        """,
+        {"now": now, "ids": None if ids is None else list(ids)},
     ).rowcount
 
 
-def _deliver_one(
-    conn: "psycopg.Connection[Any]", slack: "SlackWebhook", now: datetime, max_attempts: int
-) -> str | None:
-    """Send the oldest due row that nobody else holds; its new state, or None when there is none."""
-    from hotdash_pipelines.alerts.slack import SlackError, TransientSlackError
-
-    with conn.transaction():
-        row = conn.execute(
-            """
-            select id, payload, attempts from ops.alert_outbox
-            where state = 'pending' and channel = 'slack' and next_attempt_at <= %s
-            order by id limit 1
-            for update skip locked
-            """,
-            (now,),
-        ).fetchone()
-        if row is None:
-            return None
-        number, payload, attempts = row
-        try:
-            slack.post(_signed(payload, number))
-        except SlackError as error:
-            retry_after = error.retry_after if isinstance(error, TransientSlackError) else None
-            # Being asked to wait is no failure of the message, so it does not bring the row closer to dead.
-            attempts += retry_after is None
-            gives_up = not isinstance(error, TransientSlackError) or attempts >= max_attempts
-            state = "dead" if gives_up else "pending"
-            until = now + (_backoff(attempts) if retry_after is None else timedelta(seconds=retry_after))
-            _note_failure(conn, number, state, attempts, until, str(error))
-            if retry_after is not None:
-                _hold_others(conn, until)
-            return state
-        conn.execute(
-            """
-            update ops.alert_outbox
-            set state = 'delivered', delivered_at = %s, attempts = attempts + 1, last_error = null
-            where id = %s
-            """,
-            (now, number),
-        )
-        return "delivered"
-
-
-def _signed(payload: dict[str, Any], number: int) -> dict[str, Any]:
-    """The message with its number: a crash between Slack's answer and the commit may send it twice, and this tells."""
-    mark = {"type": "context", "elements": [{"type": "mrkdwn", "text": f"alert {number}"}]}
-    return {**payload, "blocks": [*payload.get("blocks", ()), mark]}
-
-
-def _backoff(attempts: int) -> timedelta:
-    return min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT)
-
-
-def _note_failure(
-    conn: "psycopg.Connection[Any]", number: int, state: str, attempts: int, until: datetime, error: str
-) -> None:
-    conn.execute(
-        "update ops.alert_outbox set state = %s, attempts = %s, next_attempt_at = %s, last_error = %s where id = %s",
-        (state, attempts, until, error, number),
-    )
-
-
-def _hold_others(conn: "psycopg.Connection[Any]", until: datetime) -> None:
-    """Slack's limit is the webhook's, not the message's: nothing else goes out before it ends."""
-    conn.execute(
+def hurry_waiting(conn: "psycopg.Connection[Any]", now: datetime, ids: Iterable[int] | None = None) -> int:
+    """Have alerts that wait after a failure (all, or those of `ids`) tried at once; returns how many there were."""
+    return conn.execute(
         """
-        with waiting as (
-            select id from ops.alert_outbox
-            where state = 'pending' and channel = 'slack' and next_attempt_at < %(until)s
-            for update skip locked
-        )
-        update ops.alert_outbox set next_attempt_at = %(until)s where id in (select id from waiting)
+        update ops.alert_outbox set blocked_by = null, next_attempt_at = %(now)s
+        where state = 'pending' and next_attempt_at > %(now)s and (%(ids)s::bigint[] is null or id = any(%(ids)s))
         """,
-        {"until": until},
-    )
+        {"now": now, "ids": None if ids is None else list(ids)},
+    ).rowcount
 
 
-def _mark_undeliverable(conn: "psycopg.Connection[Any]", reason: str = UNDELIVERABLE) -> Delivery:
-    with conn.transaction():
-        conn.execute(
-            """
-            update ops.alert_outbox set last_error = %(why)s
-            where state = 'pending' and last_error is distinct from %(why)s
-            """,
-            {"why": reason},
-        )
-    waiting = _waiting(conn)
-    return Delivery(waiting=waiting, undeliverable=waiting)
+def rows(conn: "psycopg.Connection[Any]", state: str | None = None, limit: int = 50) -> tuple[Waiting, ...]:
+    """The newest alerts, newest first, of one state or of all."""
+    found = conn.execute(
+        """
+        select
+            id, state, kind, severity, target, action, created_at, delivered_at, next_attempt_at, hold_until, attempts,
+            last_error, violation_id, thread_key, coalesce(payload ->> 'text', '')
+        from ops.alert_outbox
+        where %(state)s::text is null or state = %(state)s
+        order by id desc limit %(limit)s
+        """,
+        {"state": state, "limit": limit},
+    ).fetchall()
+    return tuple(Waiting(*row) for row in found)
 
 
-def _waiting(conn: "psycopg.Connection[Any]") -> int:
-    with conn.transaction():
-        counted = conn.execute("select count(*) from ops.alert_outbox where state = 'pending'").fetchone()
-    return counted[0] if counted else 0
+def _other_targets(conn: "psycopg.Connection[Any]", alert: Alert) -> list[str | None]:
+    told = conn.execute(
+        """
+        select distinct target from ops.alert_outbox
+        where thread_key = %s and violation_id = %s and target is distinct from %s
+        """,
+        (alert.thread_key, alert.violation_id, alert.target),
+    ).fetchall()
+    return [target for (target,) in told]

@@ -1,19 +1,24 @@
-"""Slack's incoming webhook.
+"""Slack's incoming webhook, and what can go wrong with any message.
 
-Belongs here: one POST and the sorting of what can go wrong into "try again" and "a person must act".
-Does not belong here: when to try again (outbox.py), what the message says (messages.py).
+Belongs here: one POST and the sorting of failures into "try again", "the settings are wrong" and "this message is".
+Does not belong here: when to try again (delivery.py), what the message says (messages.py), the Web API (bot.py).
 The webhook's URL is its password, so it stands in no log line and in no error.
 """
 
 import logging
 from collections.abc import Mapping
+from math import isfinite
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-_TIMEOUT_S = 10.0
+TIMEOUT_S = 10.0
 _TOO_MANY_REQUESTS = 429
+_GATEWAY_TIMEOUT = 504
+_UNREADABLE = (400, 413, 415)
+_LONGEST_WAIT_S = 86_400.0
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class SlackError(RuntimeError):
@@ -21,15 +26,34 @@ class SlackError(RuntimeError):
 
 
 class PermanentSlackError(SlackError):
-    """Trying again is of no use: the webhook was revoked, or Slack does not take the message."""
+    """Trying again is of no use: Slack does not take this message."""
+
+
+class RefusedSlackError(SlackError):
+    """The token, the webhook or the channel is refused: a person must change the settings, or let the bot in.
+
+    `is_about_channel`: messages to other channels may still go through.
+    """
+
+    def __init__(self, message: str, *, is_about_channel: bool = False) -> None:
+        super().__init__(message)
+        self.is_about_channel = is_about_channel
+
+
+class MissingMessageError(SlackError):
+    """The message to answer or to edit is not there (any more), or may not be changed."""
 
 
 class TransientSlackError(SlackError):
-    """Slack may take the message later; `retry_after` is in seconds when Slack said how long to wait."""
+    """Slack may take the message later; `retry_after` is in seconds when Slack said how long to wait.
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    `may_have_arrived`: the request went out and no answer told what became of it.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, *, may_have_arrived: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.may_have_arrived = may_have_arrived
 
 
 class _WithoutUrl(logging.Filter):
@@ -46,13 +70,8 @@ class _WithoutUrl(logging.Filter):
 class SlackWebhook:
     """A client of one incoming webhook; close it, or use it in a `with` statement."""
 
-    def __init__(self, url: str, *, timeout: float = _TIMEOUT_S, transport: httpx.BaseTransport | None = None) -> None:
-        try:
-            self._url = httpx.URL(url)
-        except httpx.InvalidURL:
-            raise PermanentSlackError("HOTDASH_SLACK_WEBHOOK_URL is no URL") from None
-        if self._url.scheme not in ("http", "https") or not self._url.host:
-            raise PermanentSlackError("HOTDASH_SLACK_WEBHOOK_URL is no http(s) URL")
+    def __init__(self, url: str, *, timeout: float = TIMEOUT_S, transport: httpx.BaseTransport | None = None) -> None:
+        self._url = checked_url(url, "HOTDASH_SLACK_WEBHOOK_URL")
         self._client = httpx.Client(timeout=timeout, transport=transport, follow_redirects=False)
         self._filter = _WithoutUrl(str(self._url))
         logging.getLogger("httpx").addFilter(self._filter)
@@ -74,24 +93,55 @@ class SlackWebhook:
         logging.getLogger("httpx").removeFilter(self._filter)
 
     def post(self, payload: Mapping[str, Any]) -> None:
-        """Send one message. Raises TransientSlackError for 429, 5xx and connection errors, else PermanentSlackError."""
-        try:
-            response = self._client.post(self._url, json=payload)
-        except httpx.InvalidURL:
-            raise PermanentSlackError("HOTDASH_SLACK_WEBHOOK_URL is no URL") from None
-        except httpx.RequestError as error:
-            raise TransientSlackError(f"Slack could not be reached ({type(error).__name__})") from None
+        """Send one message. Raises TransientSlackError for 429, 5xx and broken connections, RefusedSlackError for a
+        webhook that is gone or closed, PermanentSlackError for a message that Slack does not take."""
+        response = send(self._client, self._url, payload)
         if response.is_success:
             return
         status = f"Slack answered {response.status_code}"
-        if response.status_code == _TOO_MANY_REQUESTS or response.is_server_error:
-            raise TransientSlackError(status, _seconds(response.headers.get("Retry-After")))
-        raise PermanentSlackError(f"{status}: check HOTDASH_SLACK_WEBHOOK_URL and the channel behind it")
+        if response.status_code in _UNREADABLE:
+            raise PermanentSlackError(f"{status}: it does not take this message")
+        raise RefusedSlackError(f"{status}: check HOTDASH_SLACK_WEBHOOK_URL and the channel behind it")
+
+    def probe(self) -> None:
+        """Ask whether Slack answers, without a message: a webhook refuses an empty one. Raises TransientSlackError."""
+        send(self._client, self._url, {})
+
+
+def send(
+    client: httpx.Client, url: httpx.URL, payload: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> httpx.Response:
+    """POST a JSON body; the answer, unless it is 429 or 5xx. Raises TransientSlackError without the URL in it."""
+    try:
+        response = client.post(url, json=payload, headers=headers)
+    except httpx.RequestError as error:
+        raise TransientSlackError(
+            f"Slack could not be reached ({type(error).__name__})", may_have_arrived=not isinstance(error, _NEVER_LEFT)
+        ) from None
+    if response.status_code == _TOO_MANY_REQUESTS or response.is_server_error:
+        raise TransientSlackError(
+            f"Slack answered {response.status_code}",
+            _seconds(response.headers.get("Retry-After")),
+            may_have_arrived=response.status_code == _GATEWAY_TIMEOUT,
+        )
+    return response
+
+
+def checked_url(url: str, variable: str) -> httpx.URL:
+    """The URL of a setting; RefusedSlackError naming the variable, never its value, when it is none."""
+    try:
+        found = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise RefusedSlackError(f"{variable} is no URL") from None
+    if found.scheme not in ("http", "https") or not found.host:
+        raise RefusedSlackError(f"{variable} is no http(s) URL")
+    return found
 
 
 def _seconds(header: str | None) -> float | None:
     """Slack sends whole seconds; anything else is as good as no header."""
     try:
-        return max(0.0, float(header)) if header else None
+        seconds = float(header) if header else None
     except ValueError:
         return None
+    return None if seconds is None or not isfinite(seconds) else min(max(0.0, seconds), _LONGEST_WAIT_S)

@@ -200,13 +200,20 @@ def _ping(settings: Settings, source: str) -> str:
 
 
 def _slack(settings: Settings) -> Diagnosis:
+    channels = f"{settings.slack_channel or 'no default channel'}, {len(settings.slack_channels)} owners with their own"
+    if settings.slack_bot_token:
+        unused = "; the webhook that is set too is not used" if settings.slack_webhook_url else ""
+        told = f"bot token set (not called; `hotdash alerts test` sends a message): {channels}{unused}"
+        has_channel = bool(settings.slack_channel)
+        return Diagnosis("slack", has_channel, told, "set HOTDASH_SLACK_CHANNEL", is_fatal=not settings.slack_channels)
     if settings.slack_webhook_url:
-        return Diagnosis("slack", True, "webhook set (not called: a webhook has no call without a message)")
+        told = "webhook set (not called: a webhook has no call without a message): plain messages, no threads"
+        return Diagnosis("slack", True, told)
     where = "the stand-in's channel" if settings.uses_demo else "nowhere: alerts stay in ops.alert_outbox"
     return Diagnosis(
         "slack",
         settings.uses_demo,
-        f"no webhook; alerts go to {where}",
-        "set HOTDASH_SLACK_WEBHOOK_URL",
+        f"neither bot token nor webhook; alerts go to {where}",
+        "set HOTDASH_SLACK_BOT_TOKEN and HOTDASH_SLACK_CHANNEL, or HOTDASH_SLACK_WEBHOOK_URL",
         is_fatal=False,
     )

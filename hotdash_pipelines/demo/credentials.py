@@ -32,6 +32,7 @@ def make_credentials(url: str) -> dict[str, Any]:
         "ga4_property_id": "424242",
         "ga4_service_account": make_service_account(url),
         "slack_webhook_url": f"{url}/slack/services/T000/B000/{secrets.token_hex(12)}",
+        "slack_bot_token": f"xoxb-{secrets.token_hex(12)}",
     }
 
 

@@ -95,7 +95,7 @@ def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
     from hotdash_pipelines.definitions import defs
     from hotdash_pipelines.keys import NIGHTLY_JOB, TEAM_DATA
     from hotdash_pipelines.notify import deliver, raise_alert
-    from hotdash_pipelines.resources import slack_webhook
+    from hotdash_pipelines.resources import slack_destination
 
     now = settings.now()
     failed = FailedRun(
@@ -110,4 +110,4 @@ def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
     )
     owners = {spec.key.to_user_string(): spec.owners[0] for spec in defs().resolve_all_asset_specs() if spec.owners}
     raise_alert(settings, url, failed, owners, TEAM_DATA, now)
-    deliver(url, slack_webhook(settings), now)
+    deliver(url, slack_destination(settings), now)

@@ -69,6 +69,9 @@ def alert_delivery_sensor(
     context: dg.SensorEvaluationContext, warehouse: WarehouseResource, slack: SlackResource
 ) -> dg.SkipReason:
     """Each message is committed by itself, so a crash repeats at most one."""
-    outcome = deliver(warehouse.url(), slack.webhook_url(), get_settings().now())
+    outcome = deliver(warehouse.url(), slack.destination(), get_settings().now())
     context.log.info(f"sent {outcome.sent}, failed {outcome.failed}, waiting {outcome.waiting}")
-    return dg.SkipReason(f"sent {outcome.sent}, waiting {outcome.waiting}, undeliverable {outcome.undeliverable}")
+    return dg.SkipReason(
+        f"sent {outcome.sent}, waiting {outcome.waiting}, undeliverable {outcome.undeliverable}, "
+        f"held by quiet hours {outcome.held}"
+    )
