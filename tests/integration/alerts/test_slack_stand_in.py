@@ -9,6 +9,7 @@ import pytest
 
 from hotdash_pipelines.alerts import (
     Delivery,
+    Destination,
     FailedCheck,
     FailedRun,
     Links,
@@ -36,7 +37,7 @@ def test_a_failed_run_and_its_failed_check_reach_slack_as_one_message(
 ) -> None:
     assert enqueue(warehouse, failed_checks_alert(RUN, [CHECK], LINKS), NOW)
     assert not enqueue(warehouse, failed_run_alert(RUN, LINKS), NOW)
-    webhook = stand_in.credentials["slack_webhook_url"]
+    webhook = Destination(webhook_url=stand_in.credentials["slack_webhook_url"])
     assert deliver_pending(warehouse, webhook, NOW) == Delivery(sent=1)
     assert deliver_pending(warehouse, webhook, NOW + timedelta(hours=1)) == Delivery()
     [message] = stand_in.world.extra["slack"].posts()

@@ -6,7 +6,13 @@ import traceback
 import httpx
 import pytest
 
-from hotdash_pipelines.alerts.slack import PermanentSlackError, SlackError, SlackWebhook, TransientSlackError
+from hotdash_pipelines.alerts.slack import (
+    PermanentSlackError,
+    RefusedSlackError,
+    SlackError,
+    SlackWebhook,
+    TransientSlackError,
+)
 
 URL = "https://hooks.example.org/services/T000/B000/s3cr3t"
 
@@ -42,32 +48,51 @@ def test_server_errors_may_pass(status: int) -> None:
     assert error.value.retry_after is None
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("17", 17.0), ("0", 0.0), ("soon", None), ("", None), ("-5", 0.0)])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("17", 17.0), ("0", 0.0), ("soon", None), ("", None), ("-5", 0.0), ("inf", None), ("1e9", 86400.0)],
+)
 def test_too_many_requests_say_how_long_to_wait(header: str, seconds: float | None) -> None:
     with pytest.raises(TransientSlackError) as error:
         post(answering(429, {"Retry-After": header}))
     assert error.value.retry_after == seconds
 
 
-@pytest.mark.parametrize("status", [301, 400, 403, 404, 410])
-def test_refusals_are_permanent(status: int) -> None:
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_message_that_slack_does_not_take_is_permanent(status: int) -> None:
     with pytest.raises(PermanentSlackError, match=str(status)):
+        post(answering(status))
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 410])
+def test_a_webhook_that_is_gone_or_closed_is_the_settings_fault(status: int) -> None:
+    with pytest.raises(RefusedSlackError, match=f"{status}.*HOTDASH_SLACK_WEBHOOK_URL"):
         post(answering(status, {"Location": "https://elsewhere.example.org/"}))
+
+
+def test_a_probe_is_no_message() -> None:
+    seen = []
+    with SlackWebhook(URL, transport=httpx.MockTransport(lambda one: seen.append(one) or httpx.Response(400))) as slack:
+        slack.probe()
+    assert seen[0].read() == b"{}"
+    with SlackWebhook(URL, transport=answering(503)) as slack, pytest.raises(TransientSlackError):
+        slack.probe()
 
 
 @pytest.mark.parametrize(
     "error", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.ConnectTimeout]
 )
 def test_broken_connections_may_pass(error: type[httpx.TransportError]) -> None:
-    with pytest.raises(TransientSlackError, match=error.__name__):
+    with pytest.raises(TransientSlackError, match=error.__name__) as raised:
         post(failing(error))
+    assert raised.value.may_have_arrived is (error in (httpx.ReadTimeout, httpx.RemoteProtocolError))
 
 
 @pytest.mark.parametrize(
     "url", ["", "hooks.example.org/s3cr3t", "ftp://hooks.example.org/s3cr3t", "http://exam\nple.org/s3cr3t"]
 )
 def test_a_url_that_is_none_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(PermanentSlackError) as error:
+    with pytest.raises(RefusedSlackError) as error:
         SlackWebhook(url)
     assert "s3cr3t" not in str(error.value)
 
