@@ -32,6 +32,7 @@ class Letter:
     target: str | None
     thread_key: str | None
     violation_id: int | None
+    incident_id: int | None
     unanswered: int
     dedupe_key: str
 
@@ -169,13 +170,13 @@ def _its_news_went_out(conn: "psycopg.Connection[Any]", letter: Letter) -> bool:
 def _body(letter: Letter, *, is_reply: bool = False) -> dict[str, Any]:
     """The message with its numbers: a crash between Slack's answer and the commit may send it twice, and these tell.
 
-    An answer outside its thread names the incident instead.
+    Outside of a thread they also tell which messages belong together.
     """
     told = [f"alert {letter.id}"]
     if letter.violation_id:
         told.append(f"violation {letter.violation_id}")
-    if letter.action == "reply" and not is_reply:
-        told.append(f"about incident {escape(letter.thread_key or '')}")
+    if letter.incident_id or letter.thread_key:
+        told.append(f"incident {letter.incident_id or escape(letter.thread_key or '')}")
     mark = {"type": "context", "elements": [{"type": "mrkdwn", "text": " · ".join(told)}]}
     body = {**letter.payload, "blocks": [*letter.payload.get("blocks", ()), mark]}
     if not is_reply:

@@ -32,7 +32,7 @@ Outcome = Literal["delivered", "pending", "refused", "dead"]
 # In order: a message waits while an earlier one of its thread and target does. Quiet hours end early when a later
 # message of the thread may go out. What the settings barred is due again as soon as they change.
 _NEXT = """
-select id, payload, attempts, action, target, thread_key, violation_id, unanswered, dedupe_key
+select id, payload, attempts, action, target, thread_key, violation_id, incident_id, unanswered, dedupe_key
 from ops.alert_outbox as mine
 where state = 'pending' and channel = 'slack'
     and (next_attempt_at <= %(now)s or blocked_by not in ('slack', %(settings)s))

@@ -49,6 +49,10 @@ class Links:
         """The page of a run."""
         return f"{self.ui_url.rstrip('/')}/runs/{run_id}"
 
+    def runs(self) -> str:
+        """The list of runs."""
+        return f"{self.ui_url.rstrip('/')}/runs"
+
     def asset(self, asset: str) -> str:
         """The checks of an asset such as `raw_shopify/orders`."""
         return f"{self.ui_url.rstrip('/')}/assets/{asset}?view=checks"

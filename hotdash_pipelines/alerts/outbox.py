@@ -53,6 +53,7 @@ class Waiting:
 def enqueue(conn: "psycopg.Connection[Any]", alert: Alert, now: datetime) -> bool:
     """Put an alert into the outbox within the caller's transaction; False when its dedupe key is there already.
 
+    What is told of a violation stays in the thread that first told of it, whatever incident it has moved to since.
     Nothing is sent if the caller rolls back. `now` is aware. Raises ValueError for a reply or an edit without a thread.
     """
     if alert.action != "post" and not alert.thread_key:
@@ -65,7 +66,6 @@ def enqueue(conn: "psycopg.Connection[Any]", alert: Alert, now: datetime) -> boo
         "payload": json.dumps(alert.payload),
         "now": now,
         "target": alert.target,
-        "thread": alert.thread_key,
         "action": alert.action,
         "violation": alert.violation_id,
         "incident": alert.incident_id,
@@ -73,6 +73,8 @@ def enqueue(conn: "psycopg.Connection[Any]", alert: Alert, now: datetime) -> boo
         "level": alert.event_level,
         "hold": alert.hold_until,
     }
+    thread = _thread_of(conn, alert.violation_id) if alert.violation_id is not None else None
+    values["thread"] = thread or alert.thread_key
     if conn.execute(_INSERT, values).fetchone() is None:
         return False
     for target in _other_targets(conn, alert) if alert.everywhere else ():
@@ -124,12 +126,20 @@ def rows(conn: "psycopg.Connection[Any]", state: str | None = None, limit: int =
     return tuple(Waiting(*row) for row in found)
 
 
+def _thread_of(conn: "psycopg.Connection[Any]", violation_id: int) -> str | None:
+    found = conn.execute(
+        """
+        select thread_key from ops.alert_outbox
+        where violation_id = %s and thread_key is not null order by id limit 1
+        """,
+        (violation_id,),
+    ).fetchone()
+    return found[0] if found else None
+
+
 def _other_targets(conn: "psycopg.Connection[Any]", alert: Alert) -> list[str | None]:
     told = conn.execute(
-        """
-        select distinct target from ops.alert_outbox
-        where thread_key = %s and violation_id = %s and target is distinct from %s
-        """,
-        (alert.thread_key, alert.violation_id, alert.target),
+        "select distinct target from ops.alert_outbox where violation_id = %s and target is distinct from %s",
+        (alert.violation_id, alert.target),
     ).fetchall()
     return [target for (target,) in told]
