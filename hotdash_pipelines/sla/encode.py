@@ -30,6 +30,11 @@ def number(value: float | Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
+def clean(text: str) -> str:
+    """Text without what Postgres cannot hold."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
@@ -37,7 +42,7 @@ def _plain(value: Any) -> Any:
         found = float(value)
         return found if math.isfinite(found) else {_NO_NUMBER: str(found)}
     if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+        return clean(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.sla.encode import from_json, number, to_json
+from hotdash_pipelines.sla.encode import clean, from_json, number, to_json
 from hotdash_pipelines.sla.evaluate import Verdict
 from hotdash_pipelines.sla.observation import Observation
 from hotdash_pipelines.sla.rule import Key
@@ -53,6 +53,19 @@ select observed_at, sla_name, partition_key, details::text from ops.data_observa
 where sla_name is not null and observed_at between %s and %s
 order by observed_at, observation_id
 """
+
+
+def as_recorded(seen: Observation) -> Observation:
+    """The observation as it would be read again, so that a simulation judges the same; a reason is one line."""
+    reason = seen.unknown_reason
+    return Observation(
+        name=seen.name,
+        value=seen.value,
+        at=seen.at,
+        partition=seen.partition,
+        unknown_reason=None if reason is None else " ".join(clean(reason).split()),
+        details=from_json(to_json(seen.details)) if seen.details else {},
+    )
 
 
 def write_observations(

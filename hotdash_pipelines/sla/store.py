@@ -23,7 +23,7 @@ from hotdash_pipelines.sla.model import Definition
 from hotdash_pipelines.sla.notice import Enqueue, Notice
 from hotdash_pipelines.sla.observation import Observation, by_key
 from hotdash_pipelines.sla.promises import keep_definitions, last_promises
-from hotdash_pipelines.sla.record import write_observations
+from hotdash_pipelines.sla.record import as_recorded, write_observations
 from hotdash_pipelines.sla.rule import Key
 from hotdash_pipelines.sla.state import State
 from hotdash_pipelines.sla.tick import Tick, tick
@@ -74,7 +74,7 @@ def apply_tick(
     """
     if not definitions:
         raise SlaError("no SLA is defined, so all would be given up as removed: check the folder of SLA files")
-    seen = by_key(observations)
+    seen = by_key(map(as_recorded, observations))
     try:
         with one_writer(conn):
             if why := _too_early(conn, now, apart):

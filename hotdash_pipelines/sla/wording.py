@@ -45,6 +45,8 @@ def _deadline(verdict: "Verdict") -> str:
 
 def measured(value: float, unit: str) -> str:
     """A number with its unit: `42 minutes`, `99.2 %`, `3`."""
+    if not math.isfinite(value):
+        return f"{value}{_SIGNS.get(unit, f' {unit}')}"
     # Cut, not rounded: 99.996 % must not read as 100 %.
     cut = math.floor(value * 100 + 1e-6) / 100
     number = f"{cut:.2f}".rstrip("0").rstrip(".") if abs(cut) < 1000 else f"{cut:,.0f}"
