@@ -83,10 +83,12 @@ def write(conn: "psycopg.Connection[Any]", incident: Incident, folder: Path, now
     text = render(incident, now, zone)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
+        try:
+            file = path.open("x", encoding="utf-8")
+        except FileExistsError:
+            raise SlaError(f"{path} is there already and is not written over: go on writing there") from None
+        with file:
             file.write(text)
-    except FileExistsError:
-        raise SlaError(f"{path} is there already and is not written over: go on writing there") from None
     except OSError as error:
         raise SlaError(f"{path} cannot be written ({error.strerror}): choose another folder") from error
     with told(conn):

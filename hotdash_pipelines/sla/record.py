@@ -72,8 +72,10 @@ def write_observations(
     conn: "psycopg.Connection[Any]", seen: Mapping[Key, Observation], verdicts: Mapping[Key, Verdict], now: datetime
 ) -> None:
     """Record what is new, or was last recorded a KEYFRAME ago, with how it was judged."""
-    judged = _judged(verdicts)
-    rows = [_row(key, observation, judged[key]) for key, observation in seen.items() if key in judged]
+    # The verdict of an SLA's last partition stands for what was seen of the whole table, or of another partition.
+    of_name = {name: verdict for (name, _), verdict in sorted(verdicts.items())}
+    judged = ((key, observation, verdicts.get(key) or of_name.get(key[0])) for key, observation in seen.items())
+    rows = [_row(key, observation, verdict) for key, observation, verdict in judged if verdict is not None]
     if rows:
         conn.execute(_WRITE, {"now": now, "keyframe": now - KEYFRAME, "rows": to_json(rows)})
 
@@ -88,11 +90,6 @@ def replay(conn: "psycopg.Connection[Any]", start: datetime, end: datetime) -> I
         cursor.execute(_READ, (start - KEYFRAME, end))
         for observed_at, name, partition, details in cursor:
             yield observed_at, _observation(name, partition, from_json(details))
-
-
-def _judged(verdicts: Mapping[Key, Verdict]) -> dict[Key, Verdict]:
-    """Verdicts by key, and by name alone where an observation was of no partition."""
-    return {(name, ""): verdict for (name, _), verdict in sorted(verdicts.items())} | dict(verdicts)
 
 
 def _row(key: Key, seen: Observation, verdict: Verdict) -> dict[str, Any]:

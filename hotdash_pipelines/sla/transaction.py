@@ -58,13 +58,12 @@ def told(conn: "psycopg.Connection[Any]") -> Iterator[None]:
         raise SlaError(
             f"the server refuses ({error.diag.message_primary}): let an administrator give {conn.info.user} the rights"
         ) from error
-    except psycopg.OperationalError as error:
-        reason = (error.diag.message_primary or type(error).__name__).splitlines()[0]
-        raise SlaError(
-            f"the warehouse went away ({reason}): nothing was changed, the next tick makes up for it"
-        ) from error
     except psycopg.Error as error:
         reason = (error.diag.message_primary or type(error).__name__).splitlines()[0]
+        if isinstance(error, psycopg.OperationalError) or conn.closed:
+            raise SlaError(
+                f"the warehouse went away ({reason}): the tick is kept whole or not at all, the next one goes on"
+            ) from error
         raise SlaError(f"the warehouse did not take it ({reason}): nothing was changed") from error
 
 
