@@ -25,6 +25,7 @@ from hotdash_pipelines import keys
 from hotdash_pipelines.contracts import load_contracts
 from hotdash_pipelines.contracts.window import days_ending, last_complete_day
 from hotdash_pipelines.partitions import daily_partitions
+from hotdash_pipelines.promised import shown
 from hotdash_pipelines.retained import monthly, weekly
 from hotdash_pipelines.settings import get_settings
 
@@ -46,8 +47,11 @@ if _settings.uses_demo:
 
 nightly_job = dg.define_asset_job(
     keys.NIGHTLY_JOB,
-    selection=dg.AssetSelection.groups(*_settings.pipeline_sources, *keys.TRANSFORM_GROUPS)
-    | dg.AssetSelection.assets(keys.PROJECTS_KEY),
+    selection=(
+        dg.AssetSelection.groups(*_settings.pipeline_sources, *keys.TRANSFORM_GROUPS)
+        | dg.AssetSelection.assets(keys.PROJECTS_KEY)
+    )
+    - shown(),
     partitions_def=daily_partitions(_settings.first_partition, _settings.store_timezone),
     description="Every stream's due windows, from the source to the rollups, with all checks. A range fills a gap.",
     tags={"hotdash/job": "nightly"},
@@ -74,7 +78,7 @@ _IS_RECENT = dg.AssetSelection.checks(dg.AssetCheckKey(keys.BACKUP_KEY, keys.REC
 
 def _job(name: str, selection: dg.AssetSelection, runbook: str, description: str) -> Any:
     tags = {"hotdash/job": name.removesuffix("_job"), keys.RUNBOOK_TAG: f"docs/runbooks/{runbook}.md"}
-    return dg.define_asset_job(name, selection=selection, description=description, tags=tags)
+    return dg.define_asset_job(name, selection=selection - shown(), description=description, tags=tags)
 
 
 def _utc(

@@ -5,7 +5,7 @@ Does not belong here: the observers (observe_*.py), judging (evaluate.py), askin
 Nothing here changes a row, and no observation holds a value of a row beyond counts, instants and percentages.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,9 @@ from hotdash_pipelines.sla import observe_ages, observe_dagster, observe_levels
 from hotdash_pipelines.sla.calendar import Due
 from hotdash_pipelines.sla.facts import Facts
 from hotdash_pipelines.sla.fields import SlaError
+from hotdash_pipelines.sla.looking import Looking
 from hotdash_pipelines.sla.model import Definition, SlaType
 from hotdash_pipelines.sla.observation import Observation
-from hotdash_pipelines.sla.looking import Looking
 from hotdash_pipelines.sla.reading import Unseen
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def observe(
 ) -> tuple[Observation, ...]:
     """One observation an SLA, for a deadline one each partition in `dues` (what `watched` tells).
 
-    `conn` is in autocommit and only read. An observer that cannot look gives the reason instead; whatever it raises, the
-    others go on.
+    `conn` is in autocommit and only read. An observer that cannot look gives the reason instead; whatever it raises,
+    the others go on.
     """
     looking = Looking(conn, now, project, zone, dues, facts)
     found: list[Observation] = []
@@ -103,6 +103,3 @@ def _look(kind: Kind, own: Sequence[Definition], looking: Looking) -> Iterable[O
 
 def _blind(definition: Definition, reason: str, cause: str) -> Observation:
     return Observation(definition.name, unknown_reason=reason, details={"cause": cause} if cause else {})
-
-
-__all__ = ["KINDS", "Collection", "check_params", "observe"]

@@ -5,7 +5,7 @@ Belongs here: one query a kind. Does not belong here: transactions and refusals 
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import LiteralString
 
 from hotdash_pipelines.sla.evaluate import CLOCK_SKEW
 from hotdash_pipelines.sla.looking import Looking
@@ -14,14 +14,16 @@ from hotdash_pipelines.sla.observation import Observation
 from hotdash_pipelines.sla.reading import RIGHTS, Unseen, all_rows, reading, see_all_rows
 
 # A queue by name: its table, and the instant since when its oldest item waits.
-_QUEUES = {
+_QUEUES: dict[str, tuple[str, LiteralString]] = {
     "approvals": (
         "agent.agent_approvals",
         "select 'approvals', min(created_at), count(*) from agent.agent_approvals where status = 'pending'",
     ),
     "alerts": (
         "ops.alert_outbox",
-        "select 'alerts', min(created_at), count(*) from ops.alert_outbox where state = 'pending'",
+        # What quiet hours hold back does not wait for Slack.
+        "select 'alerts', min(greatest(created_at, hold_until)), count(*) from ops.alert_outbox "
+        "where state = 'pending' and coalesce(hold_until, created_at) <= %(now)s",
     ),
 }
 _COLUMNS = """
@@ -102,10 +104,8 @@ def event_time_lag(definitions: Sequence[Definition], looking: Looking) -> Itera
                 )
             )
         values = {"latest": looking.now + CLOCK_SKEW, "zone": str(looking.zone), "project": looking.project}
-        newest = {
-            name: (text, kind)
-            for name, text, kind in (conn.execute(sql.SQL(" union all ").join(parts), values) if parts else ())
-        }
+        union = sql.Composed([sql.SQL(" union all ").join(parts)])
+        newest = {name: (text, kind) for name, text, kind in (conn.execute(union, values) if parts else ())}
     hidden = {row[0] for row in found if row[5]}
     for name, table in asked.items():
         if name in hidden:
@@ -155,7 +155,7 @@ def watermark(windows: Mapping[date, datetime], settled_after_days: int, looking
     day, last = min(windows), max(windows)
     while day <= last:
         fetched = windows.get(day)
-        if fetched is None or fetched < looking.ends(day + timedelta(days=settled_after_days - 1)):
+        if fetched is None or fetched < looking.ends(day + timedelta(days=settled_after_days)):
             return looking.starts(day)
         day += timedelta(days=1)
     return looking.ends(last)
@@ -173,12 +173,14 @@ def queue_age(definitions: Sequence[Definition], looking: Looking) -> Iterator[O
         for part in ([name for name in known if name == "approvals"], [name for name in known if name != "approvals"]):
             if part:
                 union = sql.SQL(" union all ").join(sql.SQL(_QUEUES[name][1]) for name in part)
-                found |= {name: (oldest, count) for name, oldest, count in conn.execute(union)}
+                found |= {name: (oldest, count) for name, oldest, count in conn.execute(union, {"now": looking.now})}
             conn.execute("reset role")
     for definition in definitions:
         name = str(definition.params["queue"])
         if name not in found:
-            yield Observation(definition.name, unknown_reason=f"there is no queue {name}: known are {', '.join(_QUEUES)}")
+            yield Observation(
+                definition.name, unknown_reason=f"there is no queue {name}: known are {', '.join(_QUEUES)}"
+            )
             continue
         oldest, count = found[name]
         yield Observation(definition.name, value=None if oldest else 0.0, at=oldest, details={"waiting": count})
@@ -226,5 +228,3 @@ def _instant(text: str | None, kind: str, looking: Looking) -> datetime | None:
     if kind == "date":
         return looking.ends(date.fromisoformat(text))
     return datetime.fromisoformat(text)
-
-

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 from hotdash_pipelines.sla.looking import Looking
@@ -187,7 +186,7 @@ def _one_number(definition: Definition, looking: Looking) -> Decimal | float | N
     if len(rows) != 1 or len(rows[0]) != 1:
         raise Unseen("its query must return one row with one number")
     (value,) = rows[0]
-    if value is not None and (isinstance(value, bool) or not isinstance(value, Real | Decimal)):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float | Decimal)):
         raise Unseen(f"its query must return a number, not {type(value).__name__}")
     return value
 

@@ -43,7 +43,9 @@ def reading(conn: "psycopg.Connection[Any]") -> "Iterator[psycopg.Connection[Any
         with conn.transaction():
             conn.execute("set transaction read only")
             limit = f"{QUERY_SECONDS}s"
-            conn.execute("select set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)", (limit, limit))
+            conn.execute(
+                "select set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)", (limit, limit)
+            )
             yield conn
     except psycopg.Error as error:
         raise _unseen(error) from error
@@ -73,7 +75,7 @@ def see_all_rows(conn: "psycopg.Connection[Any]", tables: Iterable[str]) -> None
     hidden = [table for table in tables if not may or not table.startswith("agent.")]
     if hidden:
         raise Unseen(
-            f"row-level security hides rows of {hidden[0]}: let an administrator run `grant {_AGENT_ROLE}` to this user",
+            f"row-level security hides rows of {hidden[0]}: let an administrator grant {_AGENT_ROLE} to this user",
             RIGHTS,
         )
     conn.execute("select set_config('role', %s, true)", (_AGENT_ROLE,))

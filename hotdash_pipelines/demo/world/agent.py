@@ -3,8 +3,8 @@
 Belongs here: a day of activity, derived from the conversations that began on that day. Does not belong here: the
 wording (`agent_texts`), the conversations (`support`), the route (`demo.agent`), any database.
 
-A day depends on the seed and the scale alone, with one exception: what no operator has answered is pending until the
-day after is over, and expired from then on.
+A day depends on the seed and the scale alone, with one exception: what no operator answers is pending for three hours,
+and expired from then on.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ HANDLED = 0.9
 _MOST_ATTEMPTS = 3
 # Work on a message ends within this time, so that it ends on the day it began.
 _LONGEST_S = 900.0
+# How long a paused run waits for an operator. Nothing is left waiting of a day that is written in the next night.
+_EXPIRES_S = 3 * 3_600.0
 _ORDER_NAME = re.compile(r"#[A-Z]*\d+")
 
 Row = dict[str, Any]
@@ -84,8 +86,7 @@ class AgentDesk:
             return {table: [] for table in TABLES}
         with self._lock:
             begun = self._support.begun_on(day)
-        expires = self._shop.day_start_ts(day + timedelta(days=2))
-        log = _DayLog(closes, expires if now >= expires else None)
+        log = _DayLog(closes, now)
         for conversation, events in begun:
             random_ = rng(self._shop.seed, "agent", conversation.display_id)
             _Handling(log, conversation, PLAYBOOKS[conversation.topic], random_).work(events)
@@ -95,10 +96,10 @@ class AgentDesk:
 
 @dataclass(slots=True)
 class _DayLog:
-    """The rows of one day so far. `expired_at` is set once unanswered approvals have run out."""
+    """The rows of one day that ended at `closes`, as they stand at `now`."""
 
     closes: float
-    expired_at: float | None
+    now: float
     rows: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in TABLES})
     topics: Counter[str] = field(default_factory=Counter)
 
@@ -236,9 +237,10 @@ class _Handling:
         fate = r()
         waited = 150 * math.exp(self.random.gauss(0.0, 0.8))
         if fate < 0.05:
-            if self.log.expired_at is not None:
+            expires = round(at + _EXPIRES_S, 3)
+            if self.log.now >= expires:
                 row["status"] = "expired"
-                row["updated_at"] = datetime.fromtimestamp(self.log.expired_at, UTC).isoformat(timespec="milliseconds")
+                row["updated_at"] = datetime.fromtimestamp(expires, UTC).isoformat(timespec="milliseconds")
             return
         row["status"] = "rejected" if fate < 0.15 else "approved"
         row["approved_by"] = self.random.choice(OPERATORS)

@@ -74,17 +74,19 @@ def test_days_arrive_as_simulated_and_are_written_once(any_warehouse_url: str, s
 
 def test_what_nobody_answered_expires_when_a_later_day_is_written(warehouse_url: str, stand_in: RunningStandIn) -> None:
     pending = "select count(*) from agent.agent_approvals where status = 'pending'"
-    with start_stand_in(scale=0.1, now=NOW) as bigger, psycopg.connect(warehouse_url, autocommit=True) as conn:
+    # A day that is written the moment it is over still has what was asked in its last hours.
+    midnight = datetime(2026, 11, 18, 5, 0, tzinfo=UTC)
+    with start_stand_in(scale=0.1, now=midnight) as bigger, psycopg.connect(warehouse_url, autocommit=True) as conn:
         conn.execute(
             "insert into agent.agent_approvals (conversation_id, serialized, created_at) values ('77', '[]', %s)",
-            (NOW - timedelta(days=3),),
+            (midnight - timedelta(days=3),),
         )
-        write(warehouse_url, bigger)
+        write(warehouse_url, bigger, ["2026-11-17"], midnight)
         (left,) = conn.execute(pending).fetchone() or (0,)
         assert left > 1
         bigger.clock.advance(timedelta(days=1))
-        write(warehouse_url, bigger, ["2026-11-20"], NOW + timedelta(days=1))
-        older = f"{pending} and created_at < '2026-11-20 05:00+00'"
+        write(warehouse_url, bigger, ["2026-11-18"], midnight + timedelta(days=1))
+        older = f"{pending} and created_at < '2026-11-18 05:00+00'"
         assert conn.execute(older).fetchone() == (1,), "only the real one waits on"
 
 

@@ -149,20 +149,28 @@ def test_latencies_verdicts_and_decisions_are_those_of_a_plausible_desk(rows: di
     assert len(ids) == len(set(ids)) > 0
 
 
-def test_only_the_newest_day_has_pending_approvals_and_they_expire_a_day_later(
+def test_what_nobody_answers_is_pending_for_three_hours_and_then_expires(
     week: dict[date, dict[str, list[dict[str, Any]]]],
 ) -> None:
-    pending = {day: [row for row in week[day]["agent_approvals"] if row["status"] == "pending"] for day in WEEK}
-    assert [day for day in WEEK if pending[day]] == [NEWEST]
-    expired = [row for day in WEEK for row in week[day]["agent_approvals"] if row["status"] == "expired"]
+    approvals = [row for day in WEEK for row in week[day]["agent_approvals"]]
+    assert not [row for row in approvals if row["status"] == "pending"]
+    expired = [row for row in approvals if row["status"] == "expired"]
     assert expired
-    assert all(row["approved_by"] is None for row in [*expired, *pending[NEWEST]])
+    assert all(row["approved_by"] is None for row in expired)
+    hours = [datetime.fromisoformat(row["updated_at"]) - datetime.fromisoformat(row["created_at"]) for row in expired]
+    assert set(hours) == {timedelta(hours=3)}
 
-    later = make_desk(now=NOW + timedelta(days=1)).activity(NEWEST)
-    assert [row["status"] for row in later["agent_approvals"]] == [
-        "expired" if row["status"] == "pending" else row["status"] for row in week[NEWEST]["agent_approvals"]
+    # The first look at a day is when it is over: what was asked in its last hours still waits then.
+    day = date(2026, 11, 17)
+    midnight = datetime(2026, 11, 18, 5, tzinfo=UTC)
+    early = make_desk(now=midnight).activity(day)
+    waiting = [row for row in early["agent_approvals"] if row["status"] == "pending"]
+    assert waiting
+    assert all(midnight - datetime.fromisoformat(row["created_at"]) < timedelta(hours=3) for row in waiting)
+    assert [row["status"] for row in week[day]["agent_approvals"]] == [
+        "expired" if row["status"] == "pending" else row["status"] for row in early["agent_approvals"]
     ]
-    assert later["agent_queries"] == week[NEWEST]["agent_queries"]
+    assert early["agent_queries"] == week[day]["agent_queries"]
 
 
 def test_a_day_that_can_still_grow_is_refused_and_one_before_the_desk_is_empty() -> None:

@@ -1,0 +1,135 @@
+"""SLAs as asset checks: the verdict of the last evaluation beside the dataset that it is about.
+
+Belongs here: how a verdict looks in the UI, and when it is reported. Does not belong here: judging (sla), the turn that
+judges (sensors.py). A check that somebody runs by hand tells the stored verdict; it judges nothing.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from hotdash_pipelines import keys
+from hotdash_pipelines.failures import one_line_errors
+from hotdash_pipelines.metadata import runbook
+from hotdash_pipelines.promised import check_key, promised
+from hotdash_pipelines.resources import WarehouseResource
+from hotdash_pipelines.sla import Definition, Verdict
+from hotdash_pipelines.sla.rule import Key
+
+# A verdict that stays is told again so often: the UI dims a check that is silent for long, and the log must not grow.
+REPEATED_EVERY = timedelta(hours=1)
+_WORST_FIRST = ("breach", "unknown", "pending", "ok")
+_SEVERE = ("high", "critical")
+
+
+def spec_of(definition: Definition) -> dg.AssetCheckSpec | None:
+    """The check of one SLA; None for one that is about no single asset."""
+    key = check_key(definition)
+    if key is None:
+        return None
+    return dg.AssetCheckSpec(
+        key.name,
+        asset=key.asset_key,
+        description=f"{definition.description} Judged every minute; this shows the last verdict.",
+        metadata={
+            "owner": definition.owner,
+            "severity": definition.severity,
+            "sla": definition.name,
+            "runbook": runbook(definition.runbook.removeprefix("docs/")),
+        },
+    )
+
+
+def told_by(definition: Definition, standing: str, message: str) -> dg.AssetCheckEvaluation | None:
+    """How one SLA stands, as an evaluation; `standing` is the state of a verdict."""
+    key = check_key(definition)
+    if key is None:
+        return None
+    is_severe = standing == "breach" and definition.severity in _SEVERE
+    return dg.AssetCheckEvaluation(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        # Before a deadline, or with too few samples, nothing is broken.
+        passed=standing in ("ok", "pending"),
+        severity=dg.AssetCheckSeverity.ERROR if is_severe else dg.AssetCheckSeverity.WARN,
+        description=message,
+        metadata={
+            "state": standing,
+            "target": f"{definition.target:f} {definition.unit}",
+            "version": definition.version,
+        },
+    )
+
+
+def news(
+    definitions: Sequence[Definition], verdicts: Mapping[Key, Verdict], cursor: str | None, now: datetime
+) -> tuple[list[dg.AssetCheckEvaluation], str]:
+    """The evaluations to report, and the next cursor: those that changed, and each once an hour.
+
+    Of an SLA with several partitions the worst verdict is shown.
+    """
+    before: dict[str, list[str]] = _read(cursor)
+    after, told = {}, []
+    for definition in definitions:
+        own = [verdict for (name, _), verdict in verdicts.items() if name == definition.name]
+        if not own:
+            continue
+        shown = min(own, key=lambda verdict: _WORST_FIRST.index(verdict.state))
+        state, at = before.get(definition.name, ["", ""])
+        if state == shown.state and at and now - datetime.fromisoformat(at) < REPEATED_EVERY:
+            after[definition.name] = [state, at]
+            continue
+        after[definition.name] = [shown.state, now.isoformat()]
+        if evaluation := told_by(definition, shown.state, shown.message):
+            told.append(evaluation)
+    return told, json.dumps(after)
+
+
+def _read(cursor: str | None) -> dict[str, list[str]]:
+    try:
+        found = json.loads(cursor or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+_definitions = {definition.check_name: definition for definition in promised() if check_key(definition)}
+
+
+@dg.multi_asset_check(
+    name="sla_verdicts",
+    specs=[spec for definition in _definitions.values() if (spec := spec_of(definition))],
+    can_subset=True,
+    pool=keys.WAREHOUSE_POOL,
+)
+def sla_verdicts(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
+    """The stored verdict of every selected SLA."""
+    from hotdash_pipelines.sla.history import standings
+    from hotdash_pipelines.warehouse.postgres import connect
+
+    with (
+        one_line_errors(context.op_execution_context, "slas"),
+        connect(warehouse.url(), autocommit=True) as conn,
+    ):
+        stored: dict[str, Any] = {}
+        for one in standings(conn):
+            rank = _WORST_FIRST.index(one.standing or "unknown")
+            if one.sla not in stored or rank < _WORST_FIRST.index(stored[one.sla].standing or "unknown"):
+                stored[one.sla] = one
+    for key in sorted(context.selected_asset_check_keys):
+        definition = _definitions[key.name]
+        one = stored.get(definition.name)
+        standing = (one.standing if one else None) or "unknown"
+        evaluation = told_by(definition, standing, (one.message if one else None) or "not judged yet")
+        if evaluation:
+            yield dg.AssetCheckResult(
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=evaluation.passed,
+                severity=evaluation.severity,
+                description=evaluation.description,
+                metadata=evaluation.metadata,
+            )
