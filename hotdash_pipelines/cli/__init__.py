@@ -20,11 +20,13 @@ from hotdash_pipelines.cli import (
     erase,
     export,
     housekeeping,
+    incident,
     monitor,
     performance,
     restore,
     retention,
     schema,
+    sla,
     up,
 )
 
@@ -52,6 +54,8 @@ app.add_typer(performance.app, name="performance")
 app.add_typer(erase.app, name="erase")
 app.add_typer(housekeeping.app, name="housekeeping")
 app.add_typer(retention.app, name="retention")
+app.add_typer(sla.app, name="sla")
+app.add_typer(incident.app, name="incident")
 
 
 def main() -> None:

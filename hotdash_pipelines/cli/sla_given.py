@@ -1,0 +1,68 @@
+"""What the verbs about SLAs are given: folders of definitions, instants, the database.
+
+Belongs here: turning words of the command line into values. Does not belong here: verbs, printing.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from hotdash_pipelines.settings import Settings
+    from hotdash_pipelines.sla import Definition
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
+Slas = Annotated[
+    Path | None, typer.Option("--slas", help="Another folder of definitions, to try a change. Default: slas/.")
+]
+
+_SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def read_definitions(settings: "Settings", folder: Path | None = None) -> "tuple[Definition, ...]":
+    """The definitions of a folder, the installation's own by default. Raises SlaError naming file and entry."""
+    from hotdash_pipelines.settings import PROJECT_ROOT
+    from hotdash_pipelines.sla import load_definitions
+
+    return load_definitions(folder or PROJECT_ROOT / "slas", store_zone=settings.store_timezone)
+
+
+def span(option: str, text: str) -> timedelta:
+    """A length of time written as in slas/*.yaml: 90s, 15m, 1h30m, 2d."""
+    found = _SPAN.fullmatch(text)
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0, 0)
+    length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if not length:
+        raise typer.BadParameter(f"{option} takes a length of time such as 90s, 15m, 1h30m or 2d")
+    return length
+
+
+def instant(option: str, text: str, settings: "Settings") -> datetime:
+    """An instant (UTC): ISO 8601, in the store's zone without an offset, or how long ago, such as 2d."""
+    if text and _SPAN.fullmatch(text):
+        return settings.now() - span(option, text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{option} takes an instant such as 2026-11-01 or 2026-11-01T06:00, or how long ago, such as 2d"
+        ) from error
+    return (found if found.tzinfo else found.replace(tzinfo=settings.zone)).astimezone(UTC)
+
+
+@contextmanager
+def warehouse(settings: "Settings") -> "Iterator[psycopg.Connection[Any]]":
+    """A connection in autocommit to the warehouse as it runs; nothing is started. Raises WarehouseError."""
+    from hotdash_pipelines.warehouse.postgres import connect, database_url
+
+    secret = settings.database_url
+    url = database_url(secret.get_secret_value() if secret else None, settings.home, start=False)
+    with connect(url, autocommit=True) as conn:
+        yield conn

@@ -1,0 +1,157 @@
+"""How SLAs look on a terminal: one line each.
+
+Belongs here: words, columns, colours. Does not belong here: reading them (sla.py), texts of verdicts (sla.wording).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import typer
+
+if TYPE_CHECKING:
+    from hotdash_pipelines.sla import Definition
+    from hotdash_pipelines.sla.history import Standing, ViolationRow
+
+HEADINGS = ("Detection", "Triage", "Resolution")
+_COLOURS = {"breach": "red", "unknown": "yellow", "pending": "cyan", "ok": "green"}
+# The worst first, as they are sorted.
+_ORDER = ("breach", "unknown", "pending", "ok")
+
+
+def columns(rows: Iterable[Sequence[str]], colours: Mapping[str, str] | None = None) -> list[str]:
+    """Rows as lines, each column as wide as its widest word; nothing is cut. `colours` are of the first column."""
+    rows = [tuple(row) for row in rows]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))] if rows else []
+    # A column that is empty everywhere takes no room.
+    shown = [place for place, width in enumerate(widths) if width]
+    lines = []
+    for row in rows:
+        padded = [row[place].ljust(widths[place]) for place in shown]
+        text = "  ".join(padded).rstrip()
+        colour = (colours or {}).get(row[0])
+        if colour and shown and shown[0] == 0:
+            text = typer.style(text[: widths[0]], fg=colour, bold=colour == "red") + text[widths[0] :]
+        lines.append(text)
+    return lines
+
+
+def promise(definition: "Definition") -> str:
+    """What is promised, in a few words: `by 06:00`, `at most 26 hours`, `at least 99.5 %`."""
+    from hotdash_pipelines.sla import measured
+
+    target = float(definition.target or 0)
+    amount = measured(target, definition.unit or "count")
+    if definition.kind == "deadline":
+        return f"by {definition.by:%H:%M}{f' and {amount}' if target else ''}"
+    return f"{'at least' if definition.comparison == 'at_least' else 'at most'} {amount}"
+
+
+def verdicts(
+    definitions: Iterable["Definition"],
+    standings: Iterable["Standing"],
+    now: datetime,
+    zone: ZoneInfo,
+) -> list[str]:
+    """One line an SLA, what is open first; of several partitions the worst one."""
+    by_name: dict[str, list[Standing]] = {}
+    for standing in standings:
+        by_name.setdefault(standing.sla, []).append(standing)
+    rows = [_row(one, sorted(by_name.get(one.name, ()), key=_rank), now, zone) for one in definitions]
+    rows.sort(key=lambda row: (not row[5], _ORDER.index(row[0]), row[1]))
+    return columns(rows, _COLOURS)
+
+
+def past(violation: "ViolationRow", zone: ZoneInfo) -> tuple[str, ...]:
+    """A violation as a row of `columns`."""
+    from hotdash_pipelines.sla import lasted, measured
+
+    began = violation.breach_started_at.astimezone(zone)
+    name = f"{violation.sla} {violation.partition}".strip()
+    length = lasted(violation.duration) if violation.duration is not None else "open"
+    worst = "not known" if violation.peak is None else f"at worst {measured(float(violation.peak), violation.unit)}"
+    promised = f"promised {measured(float(violation.expected), violation.unit)}"
+    taken = f"taken by {violation.acked_by}" if violation.acked_by else ""
+    ended = violation.reason or ""
+    incident = f"incident {violation.incident_id}"
+    return (
+        f"#{violation.violation_id}", f"{began:%Y-%m-%d %H:%M}", length, violation.severity, name,
+        "unknown" if violation.kind == "unknown" else f"{worst} ({promised})", ended, taken, incident,
+    )  # fmt: skip
+
+
+def _standing(standing: "Standing") -> str:
+    return standing.standing or "unknown"
+
+
+def _rank(standing: "Standing") -> tuple[bool, int, str]:
+    return standing.violation_id is None, _ORDER.index(_standing(standing)), standing.partition
+
+
+def _row(
+    definition: "Definition", own: Sequence["Standing"], now: datetime, zone: ZoneInfo
+) -> tuple[str, str, str, str, str, str, str]:
+    if not own:
+        return "unknown", definition.name, f"never looked at ({promise(definition)})", "", definition.owner, "", ""
+    worst = own[0]
+    name = f"{definition.name} {worst.partition}".strip() if definition.kind == "deadline" else definition.name
+    since = told = ""
+    if worst.violation_id is not None:
+        since = f"for {_lasted(now - worst.breach_started_at)}" if worst.breach_started_at else ""
+        told = _open(worst, sum(one.violation_id is not None for one in own[1:]))
+    return (
+        _standing(worst), name, _actual(definition, worst), since, definition.owner, told,
+        _next(definition, now, zone),
+    )  # fmt: skip
+
+
+def _actual(definition: "Definition", standing: "Standing") -> str:
+    from hotdash_pipelines.sla import measured
+
+    promised = promise(definition)
+    if standing.actual is None:
+        return f"not known ({promised})"
+    amount = measured(abs(float(standing.actual)), definition.unit or "count")
+    if definition.kind != "deadline":
+        return f"{amount} ({promised})"
+    if standing.standing == "ok":
+        return f"there {amount} {'late' if standing.actual > 0 else 'early'} ({promised})"
+    return f"{amount} late ({promised})" if standing.actual > 0 else f"{amount} to go ({promised})"
+
+
+def _open(standing: "Standing", others: int) -> str:
+    told = [f"#{standing.violation_id} {standing.severity}"]
+    if standing.suppressed_by:
+        told.append(f"behind {standing.suppressed_by}")
+    if standing.acked_by:
+        told.append(f"taken by {standing.acked_by}")
+    if others:
+        told.append(f"and {others} more")
+    return ", ".join(told)
+
+
+def _next(definition: "Definition", now: datetime, zone: ZoneInfo) -> str:
+    """The next deadline on the store's clock."""
+    if definition.kind != "deadline":
+        return ""
+    due = definition.rule.due_at(now)
+    if due.deadline <= now:
+        due = definition.rule.due_on(definition.calendar.after(due.day))
+    return f"next {due.deadline.astimezone(zone):%a %Y-%m-%d %H:%M}"
+
+
+def _lasted(length: timedelta) -> str:
+    from hotdash_pipelines.sla import lasted
+
+    return lasted(length)
+
+
+def missing_headings(runbook: Path) -> str:
+    """What a runbook lacks, in words; empty when it is complete."""
+    if not runbook.is_file():
+        return "is not there"
+    lines = runbook.read_text().splitlines()
+    lacking = [heading for heading in HEADINGS if f"## {heading}" not in lines]
+    return f"lacks the heading {' and '.join(lacking)}" if lacking else ""
