@@ -1,6 +1,7 @@
 """`hotdash incident`: violations that belong together, their timeline, and what people learn from them.
 
-Belongs here: asking, printing. Does not belong here: what an incident is (sla.incidents), the template (sla.postmortem).
+Belongs here: asking, printing. Does not belong here: what an incident is (sla.incidents), the template
+(sla.postmortem).
 """
 
 import json
@@ -71,9 +72,9 @@ def postmortem(
     ] = Path("docs/postmortems"),
     as_json: Json = False,
 ) -> None:
-    """Write the postmortem's file: what is known filled in, what people have to say left open. Exit code 1 if it is there.
+    """Write the file of a postmortem: what is known filled in, what people have to say left open.
 
-    The incident keeps its path.
+    The incident keeps its path. Exit code 1 when it is there already.
     """
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.sla.history import incident

@@ -1,11 +1,12 @@
 """`hotdash sla`: what was promised, whether it holds, and who has taken on what does not.
 
-Belongs here: asking, printing, exit codes. Does not belong here: judging and its tables (sla), playing a stretch of time
-again (sla_simulate.py), how a line looks (sla_view.py).
+Belongs here: asking, printing, exit codes. Does not belong here: judging and its tables (sla), playing a stretch of
+time again (sla_simulate.py), how a line looks (sla_view.py).
 """
 
 import json
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -16,7 +17,10 @@ from hotdash_pipelines.cli.sla_given import Json, Slas, instant, read_definition
 if TYPE_CHECKING:
     import psycopg
 
+    from hotdash_pipelines.settings import Settings
     from hotdash_pipelines.sla import Definition
+    from hotdash_pipelines.sla.history import Standing
+    from hotdash_pipelines.sla.notice import Enqueue, Notice
 
 app = typer.Typer(
     help="Promises about the data: what they are and whether they hold. Exit codes: 0 fine, 1 open, late or wrong, "
@@ -141,23 +145,25 @@ def ack(
 ) -> None:
     """Take an open violation on: it escalates no further, and Slack says who has it. Exit code 1 when none is open."""
     from hotdash_pipelines.settings import get_settings
+    from hotdash_pipelines.sla.incidents import remark
     from hotdash_pipelines.sla.store import acknowledge
+    from hotdash_pipelines.sla.transaction import told
 
-    said = " ".join((note or "").split())
+    who, said = " ".join(by.split()), " ".join((note or "").split())
     if len(said) > _NOTE_LENGTH:
         _usage(f"--note takes at most {_NOTE_LENGTH} characters")
     settings = get_settings()
     definitions = read_definitions(settings)
     now = settings.now()
-    with warehouse(settings) as conn:
-        name, partition = _named(conn, which)
-        notices = acknowledge(conn, definitions, name, partition, by, now, _teller(settings, said))
-    entry: dict[str, Any] = {"sla": name, "by": by, "acknowledged": bool(notices)}
-    entry["violation_id"] = notices[0].violation_id if notices else None
-    if as_json:
-        print(json.dumps(entry))
-    else:
-        print(f"{name}: taken on by {by}" if notices else f"{name}: somebody has taken it on before")
+    with warehouse(settings) as conn, told(conn):
+        found = _open_one(conn, which)
+        acknowledge(conn, definitions, found.sla, found.partition, who, now, _teller(settings, said))
+        if said and found.incident_id is not None:
+            remark(conn, found.incident_id, said, who, now)
+    entry = {"sla": found.sla, "partition": found.partition, "violation_id": found.violation_id}
+    entry |= {"acked_by": found.acked_by or who, "is_new": found.acked_by is None}
+    had = f"had been taken on by {found.acked_by}" if found.acked_by else f"taken on by {who}"
+    print(json.dumps(entry) if as_json else f"{found.sla} #{found.violation_id}: {had}")
 
 
 @app.command()
@@ -193,27 +199,33 @@ def probe(as_json: Json = False) -> None:
     raise typer.Exit(0 if ok else 1)
 
 
-def _named(conn: "psycopg.Connection[Any]", which: str) -> tuple[str, str | None]:
-    """SLA and partition of what was named; a number is an open violation's."""
+def _open_one(conn: "psycopg.Connection[Any]", which: str) -> "Standing":
+    """The open violation of that number or SLA. Raises SlaError when there is none, or more than one."""
     from hotdash_pipelines.sla.fields import SlaError
     from hotdash_pipelines.sla.history import standings
 
-    if not which.isdecimal():
-        return which, None
-    found = next((one for one in standings(conn) if one.violation_id == int(which)), None)
-    if found is None:
-        raise SlaError(f"no violation {which} is open; `hotdash sla status` shows their numbers")
-    return found.sla, found.partition
+    opened = [one for one in standings(conn) if one.violation_id is not None]
+    found = [one for one in opened if which in (one.sla, str(one.violation_id))]
+    if not found:
+        raise SlaError(f"nothing is open under {which}; `hotdash sla status` names what is")
+    if len(found) > 1:
+        listed = ", ".join(f"{one.violation_id} ({one.partition})" for one in found)
+        raise SlaError(f"{which} has several open violations, give the number of one: {listed}")
+    return found[0]
 
 
 def _teller(settings: "Settings", said: str) -> "Enqueue":
-    """Writes the message about an acknowledgement, with the note behind it."""
-    from hotdash_pipelines.notify import sla_enqueue
+    """Writes the message about an acknowledgement, with what was said behind it."""
+    from dataclasses import replace
 
-    enqueue = sla_enqueue(settings)
+    from hotdash_pipelines.notify import notice_writer
 
-    def tell(conn: "psycopg.Connection[Any]", notice: "Notice", now: datetime) -> object:
-        return enqueue(conn, notice, now)
+    write = notice_writer(settings)
+
+    def tell(conn: "psycopg.Connection[Any]", notice: "Notice", now: datetime) -> None:
+        if said:
+            notice = replace(notice, event=notice.event.changed(message=f"{notice.event.message}; {said}"))
+        write(conn, notice, now)
 
     return tell
 

@@ -121,7 +121,7 @@ class Told:
     def counts(self, name: str | None, begins: datetime) -> dict[str, Any]:
         """How many events were sent of an SLA (None: of all), and how long it was broken within what was played."""
         own = [event for event in self.events if name in (None, event.sla)]
-        found: dict[str, Any] = {kind: 0 for kind in _COUNTED}
+        found: dict[str, Any] = dict.fromkeys(_COUNTED, 0)
         for event in own:
             if not event.silent and event.kind in found:
                 found[event.kind] += 1

@@ -132,3 +132,14 @@ class Incidents:
                     (found[number], list(impact.assets), list(impact.tiles), end, number),
                 )
         return found
+
+
+def remark(conn: "psycopg.Connection[Any]", incident_id: int, text: str, by_whom: str, now: datetime) -> None:
+    """Put what a person has to say into an incident's timeline."""
+    conn.execute(
+        """
+        insert into ops.incident_events (incident_id, kind, severity, message, by_whom, happened_at)
+        select incident_id, 'remark', severity, %s, %s, %s from ops.incidents where incident_id = %s
+        """,
+        (text, by_whom, now, incident_id),
+    )

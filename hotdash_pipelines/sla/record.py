@@ -48,6 +48,9 @@ where
     or last.details <> new.details
     or last.is_anomaly <> new.is_anomaly
 """
+_NAMES = """
+select distinct sla_name from ops.data_observations where sla_name is not null and observed_at between %s and %s
+"""
 _READ = """
 select observed_at, sla_name, partition_key, details::text from ops.data_observations
 where sla_name is not null and observed_at between %s and %s
@@ -90,6 +93,12 @@ def replay(conn: "psycopg.Connection[Any]", start: datetime, end: datetime) -> I
         cursor.execute(_READ, (start - KEYFRAME, end))
         for observed_at, name, partition, details in cursor:
             yield observed_at, _observation(name, partition, from_json(details))
+
+
+def recorded(conn: "psycopg.Connection[Any]", start: datetime, end: datetime) -> frozenset[str]:
+    """The SLAs of which `replay` has anything. Raises SlaError."""
+    with told(conn), conn.transaction():
+        return frozenset(name for (name,) in conn.execute(_NAMES, (start - KEYFRAME, end)))
 
 
 def _row(key: Key, seen: Observation, verdict: Verdict) -> dict[str, Any]:
