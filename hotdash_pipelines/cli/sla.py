@@ -103,7 +103,8 @@ def status(as_json: Json = False) -> None:
         entries = [plain(standing) for standing in found]
         print(json.dumps({"evaluation": plain(evaluation), "open": is_open, "slas": entries}))
     else:
-        print("\n".join(verdicts(definitions, found, now, settings.zone)))
+        # Takes the colours away where nobody looks.
+        typer.echo("\n".join(verdicts(definitions, found, now, settings.zone)))
     if not evaluation.ok:
         print(f"hotdash: {evaluation.message}: what stands here is old; see `hotdash sla probe`", file=sys.stderr)
     raise typer.Exit(1 if is_open or not evaluation.ok else 0)
@@ -218,7 +219,7 @@ def _teller(settings: "Settings", said: str) -> "Enqueue":
     """Writes the message about an acknowledgement, with what was said behind it."""
     from dataclasses import replace
 
-    from hotdash_pipelines.notify import notice_writer
+    from hotdash_pipelines.notify_slas import notice_writer
 
     write = notice_writer(settings)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hotdash_pipelines.settings import PROJECT_ROOT
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -23,15 +25,16 @@ Slas = Annotated[
     Path | None, typer.Option("--slas", help="Another folder of definitions, to try a change. Default: slas/.")
 ]
 
+FOLDER = PROJECT_ROOT / "slas"
+
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
 def read_definitions(settings: "Settings", folder: Path | None = None) -> "tuple[Definition, ...]":
     """The definitions of a folder, the installation's own by default. Raises SlaError naming file and entry."""
-    from hotdash_pipelines.settings import PROJECT_ROOT
     from hotdash_pipelines.sla import load_definitions
 
-    return load_definitions(folder or PROJECT_ROOT / "slas", store_zone=settings.store_timezone)
+    return load_definitions(folder or FOLDER, store_zone=settings.store_timezone)
 
 
 def span(option: str, text: str) -> timedelta:

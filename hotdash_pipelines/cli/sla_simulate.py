@@ -7,7 +7,7 @@ Nothing is written or sent.
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,7 +141,9 @@ class Told:
 
     def summary(self, definitions: "Iterable[Definition]", begins: datetime) -> list[tuple[str, ...]]:
         """A row an SLA that told anything, under a heading."""
-        rows = [("SLA", "opened", "escalated", "resolved", "silent", "minutes broken", "not known", "at the end")]
+        rows: list[tuple[str, ...]] = [
+            ("SLA", "opened", "escalated", "resolved", "silent", "minutes broken", "not known", "at the end")
+        ]
         for definition in definitions:
             if any(event.sla == definition.name for event in self.events):
                 found = self.counts(definition.name, begins)
@@ -205,5 +207,7 @@ def _printer() -> Callable[[str], None]:
     return say
 
 
-def _upstream() -> dict[str, set[str]]:
-    return {}
+def _upstream() -> "Mapping[str, frozenset[str]]":
+    from hotdash_pipelines.lineage import whole_upstream
+
+    return whole_upstream()

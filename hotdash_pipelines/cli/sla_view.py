@@ -33,7 +33,7 @@ def columns(rows: Iterable[Sequence[str]], colours: Mapping[str, str] | None = N
         text = "  ".join(padded).rstrip()
         colour = (colours or {}).get(row[0])
         if colour and shown and shown[0] == 0:
-            text = typer.style(text[: widths[0]], fg=colour, bold=colour == "red") + text[widths[0] :]
+            text = typer.style(text[: widths[0]], fg=colour) + text[widths[0] :]
         lines.append(text)
     return lines
 
@@ -103,7 +103,7 @@ def _row(
         told = _open(worst, sum(one.violation_id is not None for one in own[1:]))
     return (
         _standing(worst), name, _actual(definition, worst), since, definition.owner, told,
-        _next(definition, now, zone),
+        _next(definition, worst, now, zone),
     )  # fmt: skip
 
 
@@ -132,12 +132,12 @@ def _open(standing: "Standing", others: int) -> str:
     return ", ".join(told)
 
 
-def _next(definition: "Definition", now: datetime, zone: ZoneInfo) -> str:
-    """The next deadline on the store's clock."""
+def _next(definition: "Definition", standing: "Standing", now: datetime, zone: ZoneInfo) -> str:
+    """The next deadline that is not kept yet, on the store's clock."""
     if definition.kind != "deadline":
         return ""
     due = definition.rule.due_at(now)
-    if due.deadline <= now:
+    if due.deadline <= now or (standing.standing == "ok" and standing.partition == due.partition):
         due = definition.rule.due_on(definition.calendar.after(due.day))
     return f"next {due.deadline.astimezone(zone):%a %Y-%m-%d %H:%M}"
 
