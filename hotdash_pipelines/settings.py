@@ -147,6 +147,11 @@ class Settings(BaseSettings):
     check_results_days: int = Field(
         default=400, ge=1, description="How long results of checks stay in `ops.check_results`."
     )
+    observations_days: int = Field(
+        default=90,
+        ge=1,
+        description="How long figures stay in `ops.data_observations`: as far back as SLAs can be simulated.",
+    )
 
     shopify_shop: str | None = Field(default=None, description="Shop domain, such as `my-store.myshopify.com`.")
     shopify_base_url: str | None = Field(default=None, description="Overrides `https://<shop>`.")

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     import psycopg
 
 _ROWS_AT_ONCE = 10_000
+# An incident that is still open goes on in the thread of its first message, however old that is.
+_OLD_ALERTS = """
+state = 'delivered' and delivered_at < %s and (violation_id is null or violation_id not in (
+    select open.violation_id from ops.sla_violations open join ops.incidents i using (incident_id)
+    where i.resolved_at is null
+))
+"""
 # The name that `hotdash schema rollback` gives; a backup's own number begins with its year.
 _ROLLBACK_DUMP = re.compile(r"^rollback-(?P<made_at>\d{8}T\d{6}Z)-(?:base|\d{4})(?:-\d+)?$")
 
@@ -44,6 +51,8 @@ class LimitSettings(Protocol):
     def delivered_alerts_days(self) -> int: ...
     @property
     def check_results_days(self) -> int: ...
+    @property
+    def observations_days(self) -> int: ...
 
 
 class Pruned(Protocol):
@@ -145,14 +154,19 @@ def sweep(
         (
             "delivered alerts",
             before(limits.delivered_alerts_days),
-            lambda at: _rows(
-                conn, "delivered alerts", "alert_outbox", "state = 'delivered' and delivered_at < %s", at, dry_run
-            ),
+            lambda at: _rows(conn, "delivered alerts", ("alert_outbox", "id"), _OLD_ALERTS, at, dry_run),
         ),
         (
             "check results",
             before(limits.check_results_days),
-            lambda at: _rows(conn, "check results", "check_results", "checked_at < %s", at, dry_run),
+            lambda at: _rows(conn, "check results", ("check_results", "id"), "checked_at < %s", at, dry_run),
+        ),
+        (
+            "observations",
+            before(limits.observations_days),
+            lambda at: _rows(
+                conn, "observations", ("data_observations", "observation_id"), "observed_at < %s", at, dry_run
+            ),
         ),
         ("erasure records", None, lambda _: _erasures(conn, backups, dry_run)),
     ]
@@ -215,21 +229,22 @@ def _old_dumps(folder: Path, before: datetime) -> Iterator[Path]:
 
 
 def _rows(
-    conn: "psycopg.Connection[Any]", name: str, table: str, condition: str, before: datetime, dry_run: bool
+    conn: "psycopg.Connection[Any]", name: str, keyed: tuple[str, str], condition: str, before: datetime, dry_run: bool
 ) -> Part:
+    """Remove the old rows of a table of ops, given with its key, some at a time."""
     from psycopg import sql
 
-    of = sql.Identifier("ops", table)
-    old = sql.SQL(condition)  # pyright: ignore[reportArgumentType] - one of the two above
+    of, key = sql.Identifier("ops", keyed[0]), sql.Identifier(keyed[1])
+    old = sql.SQL(condition)  # pyright: ignore[reportArgumentType] - one of those above
     if dry_run:
         statement = sql.SQL("select count(*), coalesce(sum(octet_length(row::text)), 0) from {} row where {}")
         items, size = conn.execute(statement.format(of, old), (before,)).fetchone() or (0, 0)
         return Part(name, before, items, int(size))
     items = size = 0
     statement = sql.SQL(
-        "with gone as (delete from {0} row where id in (select id from {0} where {1} order by id limit {2}) "
+        "with gone as (delete from {0} row where {3} in (select {3} from {0} where {1} order by {3} limit {2}) "
         "returning octet_length(row::text) as size) select count(*), coalesce(sum(size), 0) from gone"
-    ).format(of, old, sql.Literal(_ROWS_AT_ONCE))
+    ).format(of, old, sql.Literal(_ROWS_AT_ONCE), key)
     while True:
         rows, bytes_ = conn.execute(statement, (before,)).fetchone() or (0, 0)
         items, size = items + rows, size + int(bytes_)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 EVALUATION = "sla_evaluation"
 DELIVERY = "alert_delivery"
 # How often SLAs are evaluated.
-EVALUATION_SECONDS = 60
+EVALUATION_SECONDS = 45
 
 
 def beat(conn: "psycopg.Connection[Any]", name: str, now: datetime, details: Mapping[str, Any] | None = None) -> None:

@@ -19,8 +19,11 @@ from hotdash_pipelines.lake import partition
 from hotdash_pipelines.lake.store import FolderStore
 from hotdash_pipelines.operations import erase, housekeeping
 from hotdash_pipelines.settings import Settings, get_settings
+from hotdash_pipelines.sla import Observation
 from hotdash_pipelines.warehouse.postgres import connect
+from tests.integration.sla.kept import Kept
 from tests.synthetic import synthetic
+from tests.unit.sla.story import sla
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 PROJECT = "toy"
@@ -32,6 +35,7 @@ LIMITS = Settings(
     rollback_dumps_days=90,
     delivered_alerts_days=90,
     check_results_days=400,
+    observations_days=90,
 )
 OLDER, EQUAL = timedelta(microseconds=1), timedelta(0)
 
@@ -75,7 +79,13 @@ class Place:
         with connect(self.url, autocommit=True) as conn:
             alerts = conn.execute("select dedupe_key from ops.alert_outbox order by 1").fetchall()
             results = conn.execute("select check_name from ops.check_results order by 1").fetchall()
-        return {"files": files, "alerts": [key for (key,) in alerts], "results": [name for (name,) in results]}
+            seen = conn.execute("select metric_name from ops.data_observations order by 1").fetchall()
+        return {
+            "files": files,
+            "alerts": [key for (key,) in alerts],
+            "results": [name for (name,) in results],
+            "observations": [name for (name,) in seen],
+        }
 
 
 def write_pages(store: FolderStore, key: str, fetched_at: datetime) -> None:
@@ -147,6 +157,11 @@ def place(tmp_path: Path, warehouse_url: str) -> Place:
                 "values ('toy', 'a', %s, 'd', 'warn', false, true, 'r', %s)",
                 (name, when),
             )
+        for name, when in (("older", at(90)), ("equal", at(90, EQUAL))):
+            conn.execute(
+                "insert into ops.data_observations (table_name, metric_name, observed_at) values ('t', %s, %s)",
+                (name, when),
+            )
     return made
 
 
@@ -163,6 +178,7 @@ def test_what_is_older_goes_what_is_as_old_stays(place: Place, tmp_path: Path) -
         "rollback dumps": 2,
         "delivered alerts": 1,
         "check results": 1,
+        "observations": 1,
         "erasure records": 0,
     }
     assert [(part.name, part.items, part.bytes) for part in planned.parts] == [
@@ -180,7 +196,7 @@ def test_what_is_older_goes_what_is_as_old_stays(place: Place, tmp_path: Path) -
     assert not [name for name in dumps if (place.backups / name).exists()]
     assert (tmp_path / "elsewhere" / "manifest.json").exists()
     assert after["alerts"] == ["dead", "delivered-equal", "pending"]
-    assert after["results"] == ["equal"]
+    assert after["results"] == after["observations"] == ["equal"]
     # The rows of the pruned partition are still there to load.
     manifest = partition.read_manifest(place.lake, ORDERS, PROJECT, "2026-10-01")
     assert manifest is not None
@@ -200,7 +216,7 @@ def test_a_sweep_killed_at_every_step_is_ended_by_the_next(place: Place, tmp_pat
         )
         assert killed.returncode == -9, point
     left = [part.name for part in place.sweep().parts if part.items]
-    assert left == ["check results"]
+    assert left == ["check results", "observations"]
     after = place.state()
     gone = ("2026-10-01/pages-", "window=2026-07-01", f"{at(90, timedelta(seconds=1)):%Y%m%dT%H%M%SZ}")
     assert not [path for path in after["files"] if any(part in path for part in gone)]
@@ -238,6 +254,25 @@ def test_rows_go_in_chunks(place: Place, monkeypatch: pytest.MonkeyPatch) -> Non
     counts = {part.name: part.items for part in place.sweep().parts}
     assert counts["check results"] == 5
     assert place.state()["results"] == ["equal"]
+
+
+def test_messages_of_an_incident_that_is_still_open_are_kept_for_its_thread(place: Place) -> None:
+    waiting = sla("waiting", "queue_age", target=5, unit="minutes")
+    with connect(place.url, autocommit=True) as conn:
+        kept = Kept(conn, waiting, sla("over", "queue_age", target=5, unit="minutes", dataset="agent/facts"))
+        for number, over in enumerate((9, 1)):
+            seen = Observation("waiting", 9), Observation("over", over)
+            kept.tick(NOW - timedelta(days=200 - number), *seen)
+        conn.execute(
+            "update ops.alert_outbox set state = 'delivered', delivered_at = %s where violation_id is not null",
+            (at(150),),
+        )
+        place.sweep()
+        told = "select v.sla_name, a.event_kind from ops.alert_outbox a join ops.sla_violations v using (violation_id)"
+        assert conn.execute(told).fetchall() == [("waiting", "opened")]
+        kept.tick(NOW - timedelta(days=100), Observation("waiting", 1), Observation("over", 1))
+        place.sweep()
+        assert [kind for _, kind in conn.execute(told).fetchall()] == ["resolved"]
 
 
 def test_a_part_that_fails_stops_no_other(place: Place) -> None:
@@ -299,10 +334,10 @@ def test_the_command_tells_the_plan_and_then_does_it(place: Place, monkeypatch: 
         before = place.state()
         planned, tried = hotdash("plan"), hotdash("run", "--dry-run")
         assert planned == tried
-        assert (planned["dry_run"], planned["items"]) == (True, 6)
+        assert (planned["dry_run"], planned["items"]) == (True, 7)
         assert place.state() == before
         done = hotdash("run")
-        assert (done["dry_run"], done["items"], done["bytes"]) == (False, 6, planned["bytes"])
+        assert (done["dry_run"], done["items"], done["bytes"]) == (False, 7, planned["bytes"])
         assert [part["name"] for part in done["parts"]][-1] == "runs"
         assert place.state()["results"] == ["equal"]
         assert hotdash("run")["items"] == 0
