@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Cursor
 
 _TRIES = 3
-_AT_ONCE = 2
+_AT_ONCE = 3
 # Serialization failure, deadlock, lock not had in time: the same part may succeed in a moment.
 _TRANSIENT = ("40001", "40P01", "55P03")
 _LOCK_TIMEOUT = "60s"
@@ -161,11 +161,16 @@ class _Run:
                     f"{self.rule.table}: {candidates:,} rows are too old, but no verified backup stands behind this "
                     "run: run `hotdash backup create`, then run it again"
                 )
-            done = self._work(self._jobs(conn, cursor, chunk_rows, whole_rows)) if candidates else []
+            chunk_rows = chunk_rows if candidates > whole_rows else candidates
+            jobs = self._jobs(conn, cursor, candidates, chunk_rows) if candidates else []
+            # Whole partitions first: deleting beside them would take their rows one by one.
+            done = self._work([one for one in jobs if one.partition]) + self._work(
+                [one for one in jobs if not one.partition]
+            )
         return Outcome(self.rule.table, self.at.normal, self.at.long, candidates, tuple(done))
 
     def _work(self, jobs: "Sequence[_Job]") -> list[Part]:
-        """Every part on one of two connections: one reads rows while the other's are written, read back and stored."""
+        """Every part on one of a few connections: one reads rows while others' are written, read back and stored."""
         done: list[Part] = []
         with contextlib.ExitStack() as closing:
             free: queue.SimpleQueue[AdbcConnection] = queue.SimpleQueue()
@@ -212,7 +217,7 @@ class _Run:
         cursor.execute(f"select count(*) from {SCHEMA}.{self.rule.table} where {too_old(self.rule, self.at)}")  # noqa: S608 - the rules'
         return cursor.fetchall()[0][0]
 
-    def _jobs(self, conn: "AdbcConnection", cursor: "Cursor", chunk_rows: int, whole_rows: int) -> "list[_Job]":
+    def _jobs(self, conn: "AdbcConnection", cursor: "Cursor", candidates: int, chunk_rows: int) -> "list[_Job]":
         """What each part does: drop a partition, or delete; few rows at once, more by ranges of ids."""
         follower = follower_of(self.rule)
         part = retention_records.next_part(cursor, self.rule.table, self.at)
@@ -220,7 +225,7 @@ class _Run:
         partitions = retention_partitions.below(cursor, self.rule, self.at)
         conn.rollback()
         condition = too_old(self.rule, self.at)
-        bounds = self._bounds(conn, cursor, condition, chunk_rows, whole_rows)
+        bounds = self._bounds(conn, cursor, condition, candidates, chunk_rows)
         # The first and the last range are open to their side.
         ranges = zip(["true", *(f"id > {n}" for n in bounds)], [*(f"id <= {n}" for n in bounds), "true"], strict=True)
         work = [("", name) for name in partitions]
@@ -228,17 +233,17 @@ class _Run:
         return [_Job(part + i, versions + i, told, name) for i, (told, name) in enumerate(work)]
 
     def _bounds(
-        self, conn: "AdbcConnection", cursor: "Cursor", condition: str, chunk_rows: int, whole_rows: int
+        self, conn: "AdbcConnection", cursor: "Cursor", condition: str, candidates: int, chunk_rows: int
     ) -> list[int]:
         """Ids at which parts end; all versions of an id are in one part."""
         numbered = (
-            f"select id, row_number() over (order by id) as number, count(*) over () as whole"  # noqa: S608 - the rules'
+            f"select id, row_number() over (order by id) as number"  # noqa: S608 - the rules'
             f" from {SCHEMA}.{self.rule.table} where {condition}"
         )
         with self._transaction(conn, cursor):
             cursor.execute(
                 f"select distinct id from ({numbered}) as candidates"  # noqa: S608 - the rules'
-                f" where number % {int(chunk_rows)} = 0 and number < whole and whole > {int(whole_rows)} order by id"
+                f" where number % {int(chunk_rows)} = 0 and number < {int(candidates)} order by id"
             )
             return [row[0] for row in cursor.fetchall()]
 
