@@ -70,6 +70,10 @@ class Courier:
         """Send one message. Raises the kinds of SlackError."""
         raise NotImplementedError
 
+    def say(self, target: str | None, text: str) -> Placed:
+        """Send a plain text that is not in the outbox. Raises the kinds of SlackError."""
+        raise NotImplementedError
+
 
 class BotCourier(Courier):
     """Threads, edits, and a channel an owner. What a lost first message does not allow becomes a message of its own."""
@@ -97,13 +101,20 @@ class BotCourier(Courier):
                 # The thread's channel is closed to the bot by now; the settings may name another one.
                 if not error.is_about_channel:
                     raise
-        channel = self.destination.channel_of(letter.target)
+        return _placed("post", self._bot.post(self._channel(letter.target), _body(letter)))
+
+    def say(self, target: str | None, text: str) -> Placed:
+        """See `Courier`."""
+        return _placed("post", self._bot.post(self._channel(target), {"text": text}))
+
+    def _channel(self, target: str | None) -> str:
+        channel = self.destination.channel_of(target)
         if channel is None:
-            whose = f"{letter.target} has no channel" if letter.target else "there is no default channel"
+            whose = f"{target} has no channel" if target else "there is no default channel"
             raise RefusedSlackError(
                 f"{whose}: set HOTDASH_SLACK_CHANNEL, or name one in HOTDASH_SLACK_CHANNELS", is_about_channel=True
             )
-        return _placed("post", self._bot.post(channel, _body(letter)))
+        return channel
 
 
 class WebhookCourier(Courier):
@@ -118,6 +129,11 @@ class WebhookCourier(Courier):
         if letter.action == "update" and _its_news_went_out(conn, letter):
             return Placed("update", note=NOTHING_TO_EDIT)
         self._webhook.post(_body(letter))
+        return Placed("post")
+
+    def say(self, target: str | None, text: str) -> Placed:  # noqa: ARG002 - of the other courier
+        """See `Courier`; a webhook has one channel, whatever the target."""
+        self._webhook.post({"text": text})
         return Placed("post")
 
 

@@ -107,6 +107,10 @@ class SlackWebhook:
         """Ask whether Slack answers, without a message: a webhook refuses an empty one. Raises TransientSlackError."""
         send(self._client, self._url, {})
 
+    def is_known(self) -> bool:
+        """Whether Slack knows the webhook: a known one refuses the empty message for being empty. As `probe`."""
+        return send(self._client, self._url, {}).status_code in _UNREADABLE
+
 
 def send(
     client: httpx.Client, url: httpx.URL, payload: Mapping[str, Any], headers: Mapping[str, str] | None = None

@@ -150,7 +150,7 @@ def _ending(news: ViolationNews, links: Links) -> list[dict[str, Any]]:
         line = _acked_line(news)
     elif news.kind == "suppressed":
         cause = f"`{escape(news.suppressed_by)}`" if news.suppressed_by else "something upstream"
-        line = f":mute: *Quiet from here*: {cause} is behind it, and its incident tells when it is over"
+        line = f"*Quiet from here*: {cause} is behind it, and its incident tells when it is over"
     else:
         line = _end_line(news)
     return [_section(f"{line}\n{escape(_title(news))}"), _footer(news, links)]
@@ -199,7 +199,7 @@ def _end_line(news: ViolationNews) -> str:
 
 
 def _acked_line(news: ViolationNews) -> str:
-    return f":eyes: *Acknowledged* by {escape(safe_line(news.acked_by or 'somebody'))}; it escalates no further"
+    return f"*Acknowledged* by {escape(safe_line(news.acked_by or 'somebody'))}; it escalates no further"
 
 
 def _facts(news: ViolationNews) -> list[tuple[str, str]]:
@@ -208,7 +208,7 @@ def _facts(news: ViolationNews) -> list[tuple[str, str]]:
         ("Last seen" if news.kind == "resolved" else "Now", escape(news.actual)),
         ("Promised", escape(news.expected)),
         ("Since", f"{_store_time(news.since, news.zone)}\nfor {lasts}"),
-        ("Severity", f"{news.severity}{', not known' if news.is_unknown else ''}"),
+        ("Severity", news.severity),
         ("Owner", escape(news.owner)),
         ("SLA", f"`{escape(news.sla)}`"),
     ]

@@ -11,6 +11,7 @@ import typer
 
 from hotdash_pipelines.cli import (
     agent,
+    alerts,
     backup,
     contracts,
     db,
@@ -45,6 +46,7 @@ app.command("restore")(restore.restore)
 app.add_typer(db.app, name="db")
 app.add_typer(schema.app, name="schema")
 app.add_typer(agent.app, name="agent")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(backup.app, name="backup")
 app.add_typer(export.app, name="export")
 app.add_typer(monitor.app, name="monitor")

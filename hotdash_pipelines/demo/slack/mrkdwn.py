@@ -15,6 +15,13 @@ EMOJI = {
     "bell": "🔔", "information_source": "\u2139\ufe0f", "package": "📦", "chart_with_upwards_trend": "📈", "tada": "🎉",
     "heavy_check_mark": "✔️", "eyes": "👀", "mag": "🔍", "arrows_counterclockwise": "🔄", "no_entry": "⛔",
 }  # fmt: skip
+# Drawn by the page's style: not every machine has a font for them. The character stays for copying and for readers.
+_DRAWN = frozenset(
+    {
+        "rotating_light", "red_circle", "large_orange_circle", "large_yellow_circle", "large_green_circle",
+        "white_check_mark",
+    }
+)  # fmt: skip
 _TOKEN = re.compile(r"```(?P<block>.+?)```|`(?P<code>[^`\n]+)`|<(?P<angle>[^<>\n]+)>", re.DOTALL)
 _STYLES = (
     (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])"), r"<strong>\1</strong>"),
@@ -55,8 +62,13 @@ def plain(text: str) -> str:
 
 
 def with_emoji(text: str) -> str:
-    """Known `:names:` as characters; unknown ones stay as they are."""
-    return _EMOJI.sub(lambda match: EMOJI.get(match[1], match[0]), text)
+    """Known `:names:` as characters, some of them drawn; unknown ones stay as they are. `text` is HTML."""
+    return _EMOJI.sub(lambda match: _emoji(match[1]) or match[0], text)
+
+
+def _emoji(name: str) -> str | None:
+    character = EMOJI.get(name)
+    return f'<span class="dot {name}">{character}</span>' if name in _DRAWN else character
 
 
 def safe_url(url: object) -> str | None:

@@ -39,6 +39,12 @@ border-color:#e01e5a;color:#fff}code{background:#f6f6f6;border:1px solid #ddd;bo
 padding:1px 3px;font-size:12px}pre{background:#f6f6f6;border:1px solid #ddd;border-radius:4px;padding:8px;
 overflow-x:auto;font-size:12px;margin:4px 0}blockquote{border-left:4px solid #ddd;margin:2px 0;padding-left:10px}
 a{color:#1264a3}.mention{background:#e8f5fa;color:#1264a3;border-radius:3px;padding:0 2px}
+.too{color:#616061;font-size:12px;margin-left:8px}.replies{margin:2px 0 0 46px;padding:0 20px;font-size:13px;
+font-weight:700;color:#1264a3}
+.dot{display:inline-block;width:.8em;height:.8em;border-radius:50%;font-size:inherit;overflow:hidden;text-indent:2em;
+white-space:nowrap;vertical-align:-.05em}.rotating_light{background:#a30200;box-shadow:0 0 0 .15em #f2b5b5}
+.red_circle{background:#e01e5a}.large_orange_circle{background:#e8912d}.large_yellow_circle{background:#ecc23b}
+.large_green_circle,.white_check_mark{background:#2eb67d}.white_check_mark{border-radius:.2em}
 .attachment{border-left:4px solid #ddd;padding-left:12px;margin:6px 0}
 """
 
@@ -69,8 +75,10 @@ def render(posts: Sequence[Mapping[str, Any]], channel: str | None) -> str:
 
 def _thread(root: Mapping[str, Any], shown: Sequence[Mapping[str, Any]]) -> str:
     replies = [post for post in shown if post["thread_ts"] == root["ts"] and post["ts"] != root["ts"]]
-    thread = f'<div class="thread">{"".join(map(_post, replies))}</div>' if replies else ""
-    return _post(root) + thread
+    if not replies:
+        return _post(root)
+    count = f'<div class="replies">{len(replies)} {"reply" if len(replies) == 1 else "replies"}</div>'
+    return f'{_post(root)}{count}<div class="thread">{"".join(map(_post, replies))}</div>'
 
 
 def _post(post: Mapping[str, Any]) -> str:
@@ -79,6 +87,8 @@ def _post(post: Mapping[str, Any]) -> str:
     body = "".join(map(_block, post["blocks"])) or f'<div class="section"><div>{to_html(post["text"])}</div></div>'
     body += "".join(map(_attachment, post["attachments"]))
     edited = ' <span class="edited">(edited)</span>' if post["edited_ts"] else ""
+    if post["is_broadcast"]:
+        edited += '<span class="too">also sent to the channel</span>'
     return (
         f'<article class="post" id="ts-{html.escape(str(post["ts"]), quote=True)}"><div class="icon">{user[:1].upper()}'
         f'</div><div class="body"><div class="who"><b>{user}</b><span class="app">APP</span>'

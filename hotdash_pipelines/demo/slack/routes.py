@@ -1,4 +1,4 @@
-"""The routes of the Slack face: an incoming webhook, two methods of the Web API, and the page.
+"""The routes of the Slack face: an incoming webhook, three methods of the Web API, and the page.
 
 Belongs here: HTTP, tokens, the checks Slack makes and the words of its errors. Does not belong here: keeping messages
 (`store`), HTML (`page`).
@@ -91,6 +91,11 @@ class Face:
         """`POST /slack/api/chat.update`."""
         return await self._method(request, "chat.update", self._update)
 
+    async def auth_test(self, request: Request) -> Response:
+        """`POST /slack/api/auth.test`: whose token it is."""
+        whose = {"ok": True, "team": "HotDash Demo", "user": "hotdash", "bot_id": "B0HOTDASH"}
+        return await self._method(request, "auth.test", lambda _: whose)
+
     async def _method(self, request: Request, name: str, handler: Any) -> Response:
         raw, kind = await request.body(), request.headers.get("content-type", "")
         payload = _payload(raw, kind)
@@ -133,6 +138,7 @@ class Face:
             payload.get("blocks") or [],
             payload.get("attachments") or [],
             thread_ts,
+            is_broadcast=thread_ts is not None and payload.get("reply_broadcast") is True,
         )
         return {"ok": True, "channel": post.channel_id, "ts": post.ts, "message": _message(post)}
 
@@ -177,6 +183,7 @@ def routes(world: World) -> list[Route]:
         Route("/slack/services/{rest:path}", face.no_service, methods=["POST"]),
         Route("/slack/api/chat.postMessage", face.post_message, methods=["POST"]),
         Route("/slack/api/chat.update", face.update, methods=["POST"]),
+        Route("/slack/api/auth.test", face.auth_test, methods=["POST"]),
     ]
 
 

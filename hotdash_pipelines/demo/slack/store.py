@@ -20,7 +20,8 @@ WEBHOOK_CHANNEL = "#alerts"
 
 @dataclass(slots=True)
 class Post:
-    """One message. `ts` is its name within the channel; `thread_ts` the name of the message it answers."""
+    """One message. `ts` is its name within the channel; `thread_ts` the name of the message it answers; such an answer
+    is seen in the channel too when `is_broadcast`."""
 
     channel: str
     channel_id: str
@@ -31,6 +32,7 @@ class Post:
     attachments: list[dict[str, Any]] = field(default_factory=list)
     thread_ts: str | None = None
     edited_ts: str | None = None
+    is_broadcast: bool = False
 
 
 class Store:
@@ -52,13 +54,16 @@ class Store:
         blocks: list[dict[str, Any]],
         attachments: list[dict[str, Any]],
         thread_ts: str | None = None,
+        *,
+        is_broadcast: bool = False,
     ) -> Post:
         """Keep a message; its `ts` is the virtual instant, later than every one before."""
         with self._lock:
             channel_id = self._channel_id(channel)
             post = Post(
-                self._names[channel_id], channel_id, self._next_ts(), user, text, blocks, attachments, thread_ts
-            )
+                self._names[channel_id], channel_id, self._next_ts(), user, text, blocks, attachments, thread_ts,
+                is_broadcast=is_broadcast,
+            )  # fmt: skip
             self._posts.append(post)
             self._write("post", post)
             return post

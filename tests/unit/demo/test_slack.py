@@ -177,7 +177,7 @@ def test_the_page_shows_blocks_as_a_channel(api: TestClient) -> None:
     api.post(HOOK, json={"text": "fallback", "blocks": BLOCKS})
     page = api.get("/slack").text
     for piece in (
-        "<h3>Nightly job failed 🚨</h3>",
+        '<h3>Nightly job failed <span class="dot rotating_light">🚨</span></h3>',
         "<strong>Asset</strong> <code>marts_core/fct_order</code>",
         "<blockquote>3 of 9 checks failed</blockquote>",
         "<strong>Run</strong><br>42",

@@ -1,0 +1,193 @@
+"""`hotdash alerts`: what waits to be sent to Slack, another chance for it, and a message to try things out.
+
+Belongs here: asking, printing. Does not belong here: delivery and wording (hotdash_pipelines.alerts).
+"""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from hotdash_pipelines.alerts.outbox import Waiting
+
+app = typer.Typer(help="Alerts on their way to Slack: look, send again, try out.", no_args_is_help=True)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
+_STATES = ("pending", "delivered", "dead")
+_EXPORT = "HOTDASH_SLACK_WEBHOOK_URL"
+
+
+@app.command("list")
+def list_(
+    state: Annotated[str | None, typer.Option(help="Only `pending`, `delivered` or `dead` ones.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of the newest.")] = 30,
+    as_json: _Json = False,
+) -> None:
+    """Show the newest alerts: where each goes, how often it was tried, and what stands in its way.
+
+    Exit codes: 0 all fine, 1 some shown alert is dead or has nowhere to go, 2 usage.
+    """
+    from hotdash_pipelines.alerts.outbox import rows
+    from hotdash_pipelines.local.warehouse import started
+    from hotdash_pipelines.resources import slack_destination
+    from hotdash_pipelines.settings import get_settings
+    from hotdash_pipelines.warehouse.postgres import connect
+
+    if state is not None and state not in _STATES:
+        raise typer.BadParameter(f"one of {', '.join(_STATES)}", param_hint="--state")
+    settings = get_settings()
+    with started(settings) as url, connect(url) as conn:
+        found = rows(conn, state, limit)
+    destination = slack_destination(settings)
+    if as_json:
+        way = "bot" if destination.bot_token else "webhook" if destination.webhook_url else None
+        print(json.dumps({"slack": way, "alerts": [_as_json(row) for row in found]}))
+    elif not found:
+        print("no alerts")
+    else:
+        _table(found)
+    stuck = [row for row in found if row.state == "dead" or (row.last_error or "").startswith("undeliverable")]
+    raise typer.Exit(1 if any(row.state != "delivered" for row in stuck) else 0)
+
+
+@app.command()
+def retry(
+    ids: Annotated[
+        list[int] | None, typer.Argument(help="Numbers of alerts; none: all that did not get through.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Give dead alerts a fresh set of attempts, have waiting ones tried at once, and send what is due.
+
+    One that Slack left without an answer may be there already: look for its number in the channel first. Exit codes:
+    0 all are sent, 1 some still wait or are dead, 2 usage.
+    """
+    from hotdash_pipelines.alerts.delivery import deliver_pending
+    from hotdash_pipelines.alerts.outbox import hurry_waiting, requeue_dead
+    from hotdash_pipelines.local.warehouse import started
+    from hotdash_pipelines.resources import slack_destination
+    from hotdash_pipelines.settings import get_settings
+    from hotdash_pipelines.warehouse.postgres import connect
+
+    settings = get_settings()
+    now = settings.now()
+    with started(settings) as url, connect(url, autocommit=True) as conn:
+        again, hurried = requeue_dead(conn, now, ids or None), hurry_waiting(conn, now, ids or None)
+        done = deliver_pending(conn, slack_destination(settings), now)
+    left = done.dead + done.waiting - done.held
+    if as_json:
+        outcome = {"requeued": again, "hurried": hurried, "sent": done.sent, "dead": done.dead}
+        print(json.dumps({**outcome, "waiting": done.waiting, "undeliverable": done.undeliverable, "held": done.held}))
+    else:
+        print(
+            f"{again} dead ones and {hurried} waiting ones taken up again; sent {done.sent}, waiting {done.waiting} "
+            f"(undeliverable {done.undeliverable}, held by quiet hours {done.held}), dead {done.dead}"
+        )
+        if left:
+            print("`hotdash alerts list` says what stands in their way")
+    raise typer.Exit(1 if left else 0)
+
+
+@app.command("test")
+def try_out(
+    target: Annotated[
+        str | None, typer.Option("--to", help="`#channel`, a channel's id, or an owner such as `team:support`.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Send one message past the outbox, and say where it went. Exit codes: 0 Slack took it, 1 it did not."""
+    from hotdash_pipelines.alerts.courier import open_courier
+    from hotdash_pipelines.alerts.destination import UNDELIVERABLE
+    from hotdash_pipelines.alerts.slack import SlackError
+    from hotdash_pipelines.resources import slack_destination
+    from hotdash_pipelines.settings import get_settings
+
+    settings = get_settings()
+    destination = slack_destination(settings)
+    if not destination.is_configured:
+        _fail(UNDELIVERABLE.removeprefix("undeliverable: "))
+    text = f"[{settings.stage}] A test of HotDash's alerts; nothing is wrong."
+    try:
+        with open_courier(destination) as courier:
+            placed = courier.say(target, text)
+    except SlackError as error:
+        _fail(str(error))
+    way = "bot" if destination.bot_token else "webhook"
+    where = (destination.channel_of(target) or "") if placed.channel else "the webhook's channel"
+    if as_json:
+        print(json.dumps({"slack": way, "channel": where, "channel_id": placed.channel, "ts": placed.ts}))
+    else:
+        print(f"sent to {where} by the {way}")
+
+
+@app.command()
+def configure(
+    slack_webhook: Annotated[
+        bool,
+        typer.Option(
+            "--slack-webhook",
+            help="Read the webhook's address from HOTDASH_SLACK_WEBHOOK_URL or, if that is unset, from standard input: "
+            "`hotdash alerts configure --slack-webhook < file`. It is never an argument: those show in process lists.",
+        ),
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Check a webhook's address without sending a message, and say how to keep it set.
+
+    Nothing is written to disk: the address is a secret, and belongs to where the machine keeps its own. Exit codes:
+    0 Slack knows the webhook, 1 it does not, 2 usage.
+    """
+    import os
+
+    from hotdash_pipelines.alerts.slack import RefusedSlackError, SlackError, SlackWebhook
+
+    if not slack_webhook:
+        raise typer.BadParameter("say what to configure: --slack-webhook", param_hint="--slack-webhook")
+    given = os.environ.get(_EXPORT) or ("" if sys.stdin.isatty() else sys.stdin.readline()).strip()
+    if not given:
+        raise typer.BadParameter(
+            f"set {_EXPORT}, or hand the address over on standard input", param_hint="--slack-webhook"
+        )
+    try:
+        with SlackWebhook(given) as webhook:
+            is_known = webhook.is_known()
+    except RefusedSlackError as error:
+        _fail(str(error))
+    except SlackError as error:
+        _fail(f"{error}: the address was not checked")
+    if not is_known:
+        _fail("Slack does not know this webhook: make a new one at https://api.slack.com/apps")
+    is_set = bool(os.environ.get(_EXPORT))
+    if as_json:
+        print(json.dumps({"known": True, "is_set": is_set}))
+    elif is_set:
+        print(f"Slack knows the webhook, and {_EXPORT} is set: alerts go there")
+    else:
+        print(f"Slack knows the webhook; set {_EXPORT} to it where `hotdash up` or Dagster is started")
+
+
+def _as_json(row: "Waiting") -> dict[str, Any]:
+    from dataclasses import asdict
+    from datetime import datetime
+
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(row).items()}
+
+
+def _table(found: "tuple[Waiting, ...]") -> None:
+    for row in found:
+        where = row.target or "default channel"
+        tried = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"
+        print(
+            f"{row.id:>6} {row.state:9} {row.created_at:%Y-%m-%d %H:%M} UTC  {row.severity:8} {where:18} {row.summary}"
+        )
+        if row.state == "pending" and row.hold_until:
+            print(f"{'':7}held by quiet hours until {row.hold_until:%Y-%m-%d %H:%M} UTC")
+        if row.last_error:
+            print(f"{'':7}{tried}: {row.last_error}")
+
+
+def _fail(reason: str) -> NoReturn:
+    print(f"hotdash: {reason}", file=sys.stderr)
+    raise typer.Exit(1)
