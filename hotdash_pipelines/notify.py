@@ -18,6 +18,7 @@ from hotdash_pipelines.alerts import (
     failed_run_alert,
 )
 from hotdash_pipelines.settings import Settings
+from hotdash_pipelines.sla.heartbeat import DELIVERY, beat
 from hotdash_pipelines.warehouse.postgres import connect
 
 
@@ -40,6 +41,8 @@ def raise_alert(
 
 
 def deliver(database_url: str, destination: Destination, now: datetime) -> Delivery:
-    """Send what is due in the outbox."""
+    """Send what is due in the outbox, and leave a sign of life: nobody is told by a delivery that stands still."""
     with connect(database_url, autocommit=True) as conn:
-        return deliver_pending(conn, destination, now)
+        done = deliver_pending(conn, destination, now)
+        beat(conn, DELIVERY, now)
+        return done

@@ -49,15 +49,17 @@ def list_them(slas: Slas = None, as_json: Json = False) -> None:
 
 @app.command()
 def validate(slas: Slas = None, as_json: Json = False) -> None:
-    """Read every definition and its runbook. Exit code 1 names the file and entry at fault."""
+    """Read every definition, its parameters and its runbook. Exit code 1 names the file and entry at fault."""
     from hotdash_pipelines.cli.sla_view import missing_headings
     from hotdash_pipelines.settings import PROJECT_ROOT, get_settings
     from hotdash_pipelines.sla import SlaError
+    from hotdash_pipelines.sla.observe import check_params
 
     problems: list[str] = []
     definitions: tuple[Definition, ...] = ()
     try:
         definitions = read_definitions(get_settings(), slas)
+        check_params(definitions)
     except SlaError as error:
         problems.append(str(error))
     # An image carries the definitions without the docs.

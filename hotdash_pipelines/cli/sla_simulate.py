@@ -208,4 +208,6 @@ def _printer() -> Callable[[str], None]:
 
 
 def _upstream() -> "Mapping[str, frozenset[str]]":
-    return {}
+    from hotdash_pipelines.lineage import whole_upstream
+
+    return whole_upstream()
