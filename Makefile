@@ -38,12 +38,13 @@ lint: setup ## Format and style only
 	$(BIN)/ruff format --check .
 	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models
 
-check: lint ## Lint, types, import rules, Docker files, generated files
+check: lint ## Lint, types, import rules, Docker files, SLAs, generated files
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	$(BIN)/hotdash contracts dbt-sources --check
+	$(BIN)/hotdash sla validate
 	$(BIN)/hotdash docs --check
 
 bench: setup ## Measure ingest against dlt and the floor, the monitoring views, backups (16 minutes)

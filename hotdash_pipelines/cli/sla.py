@@ -38,12 +38,16 @@ def list_them(slas: Slas = None, as_json: Json = False) -> None:
     from hotdash_pipelines.cli.sla_view import columns, promise
     from hotdash_pipelines.settings import get_settings
 
-    definitions = read_definitions(get_settings(), slas)
+    settings = get_settings()
+    definitions = read_definitions(settings, slas)
     if as_json:
         entries = [definition.model_dump(mode="json") | {"version": definition.version} for definition in definitions]
         print(json.dumps({"slas": entries}))
         return
-    rows = [(one.name, one.dataset, promise(one), one.severity, one.owner, one.runbook) for one in definitions]
+    rows = [
+        (one.name, one.dataset, promise(one, settings.zone), one.severity, one.owner, one.runbook)
+        for one in definitions
+    ]
     print("\n".join(columns(rows)))
 
 

@@ -38,14 +38,18 @@ def columns(rows: Iterable[Sequence[str]], colours: Mapping[str, str] | None = N
     return lines
 
 
-def promise(definition: "Definition") -> str:
-    """What is promised, in a few words: `by 06:00`, `at most 26 hours`, `at least 99.5 %`."""
+def promise(definition: "Definition", zone: ZoneInfo) -> str:
+    """What is promised, in a few words: `by 06:00`, `at most 26 hours`, `at least 99.5 %`.
+
+    A time of day names its zone when that is not the store's `zone`.
+    """
     from hotdash_pipelines.sla import measured
 
     target = float(definition.target or 0)
     amount = measured(target, definition.unit or "count")
     if definition.kind == "deadline":
-        return f"by {definition.by:%H:%M}{f' and {amount}' if target else ''}"
+        clock = "" if definition.zone == str(zone) else f" {definition.zone}"
+        return f"by {definition.by:%H:%M}{clock}{f' and {amount}' if target else ''}"
     return f"{'at least' if definition.comparison == 'at_least' else 'at most'} {amount}"
 
 
@@ -94,7 +98,8 @@ def _row(
     definition: "Definition", own: Sequence["Standing"], now: datetime, zone: ZoneInfo
 ) -> tuple[str, str, str, str, str, str, str]:
     if not own:
-        return "unknown", definition.name, f"never looked at ({promise(definition)})", "", definition.owner, "", ""
+        actual = f"never looked at ({promise(definition, zone)})"
+        return "unknown", definition.name, actual, "", definition.owner, "", ""
     worst = own[0]
     name = f"{definition.name} {worst.partition}".strip() if definition.kind == "deadline" else definition.name
     since = told = ""
@@ -102,15 +107,15 @@ def _row(
         since = f"for {_lasted(now - worst.breach_started_at)}" if worst.breach_started_at else ""
         told = _open(worst, sum(one.violation_id is not None for one in own[1:]))
     return (
-        _standing(worst), name, _actual(definition, worst), since, definition.owner, told,
+        _standing(worst), name, _actual(definition, worst, zone), since, definition.owner, told,
         _next(definition, worst, now, zone),
     )  # fmt: skip
 
 
-def _actual(definition: "Definition", standing: "Standing") -> str:
+def _actual(definition: "Definition", standing: "Standing", zone: ZoneInfo) -> str:
     from hotdash_pipelines.sla import measured
 
-    promised = promise(definition)
+    promised = promise(definition, zone)
     if standing.actual is None:
         return f"not known ({promised})"
     amount = measured(abs(float(standing.actual)), definition.unit or "count")

@@ -166,6 +166,22 @@ def test_everything_that_the_dockerfile_copies_exists_and_passes_the_ignore_file
     assert [path for path in sorted(copied) if not (PROJECT_ROOT / path).exists()] == []
 
 
+def test_the_image_has_every_folder_that_the_code_location_reads() -> None:
+    copied = {
+        value.split()[-1]
+        for word, value in instructions(DOCKERFILE.read_text())
+        if word == "COPY" and "--from" not in value
+    }
+    named = {
+        name
+        for module in (PROJECT_ROOT / "hotdash_pipelines").rglob("*.py")
+        for name in re.findall(r'PROJECT_ROOT / "([a-z_]+)"', module.read_text())
+    }
+    # The docs are written by `hotdash docs` and looked at by `hotdash sla validate`, neither of them in an image.
+    assert {"dbt_project", "slas"} <= named
+    assert {name for name in named - {"docs"} if not any(path.startswith(name) for path in copied)} == set()
+
+
 def test_the_ignore_file_lets_nothing_through_that_it_does_not_name() -> None:
     lines = [line for line in (PROJECT_ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert lines[0] == "*"
