@@ -43,5 +43,10 @@ def _loop(name: str, beat_at: datetime | None, allowed: timedelta, now: datetime
     if since < -CLOCK_SKEW:
         told = f"{name} last ran {lasted(-since)} in the future: compare the clocks of this machine and the daemon's"
         return Loop(name, beat_at, allowed, False, told)
-    told = f"{name} ran {lasted(since)} ago (at most {lasted(allowed)})"
+    told = f"{name} ran {_exactly(since)} ago (at most {_exactly(allowed)})"
     return Loop(name, beat_at, allowed, since <= allowed, told)
+
+
+def _exactly(length: timedelta) -> str:
+    seconds = max(0, int(length.total_seconds()))
+    return f"{seconds} s" if seconds < 600 else lasted(length)

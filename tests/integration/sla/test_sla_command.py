@@ -14,7 +14,7 @@ from hotdash_pipelines.cli import app, sla_given, sla_simulate
 from hotdash_pipelines.notify_slas import notice_writer
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sla import Observation, load_definitions
-from hotdash_pipelines.sla.heartbeat import DELIVERY, EVALUATION, beat
+from hotdash_pipelines.sla.heartbeat import DELIVERY, EVALUATION, EVALUATION_SECONDS, beat
 from hotdash_pipelines.sla.store import apply_tick
 from hotdash_pipelines.warehouse.postgres import connect
 
@@ -163,13 +163,15 @@ def test_the_probe_fails_when_a_loop_stands_still_for_three_turns(clock: Clock) 
     clock.tick(1, clock.now)
     last = clock.now
     _run("sla", "probe")
-    clock.at(last + 3 * MINUTE)
+    turns = 3 * timedelta(seconds=EVALUATION_SECONDS)
+    clock.at(last + turns)
     _run("sla", "probe")
-    clock.at(last + 3 * MINUTE + timedelta(seconds=1))
+    clock.at(last + turns + timedelta(seconds=1))
     assert _json("sla", "probe", code=1)["ok"] is False
     assert "STOPPED" in _run("sla", "probe", code=1)
     assert "what stands here is old" in CliRunner().invoke(app, ["sla", "status"]).stderr
     _run("sla", "status", code=1)
+    clock.at(last + 10 * MINUTE)
     with connect(clock.url, autocommit=True) as conn:
         beat(conn, EVALUATION, clock.now)
     found = _json("sla", "probe", code=1)
@@ -184,7 +186,7 @@ def test_a_simulation_tells_what_was_told_and_what_another_threshold_would_have(
     clock.tick(5, clock.now)
     before = _rows(clock.url)
     first, last = START + MINUTE, clock.now
-    window = ("--from", first.isoformat(), "--to", last.isoformat())
+    window = ("--step", "1m", "--from", first.isoformat(), "--to", last.isoformat())
     played = _json("sla", "simulate", *window)
     assert [(one["kind"], one["sla"], one["at"]) for one in played["events"]] == clock.told
     counts = played["slas"]["orders_lag"]
@@ -200,7 +202,7 @@ def test_a_simulation_tells_what_was_told_and_what_another_threshold_would_have(
     (other / "all.yaml").write_text(SLAS.replace("target: 60, unit: minutes", "target: 90, unit: minutes"))
     tried = _json("sla", "simulate", *window, "--slas", str(other))["slas"]["orders_lag"]
     assert (tried["opened"], tried["breach_minutes"]) == (1, 21)
-    open_at_end = _json("sla", "simulate", "--from", first.isoformat(), "--to", (START + 95 * MINUTE).isoformat())
+    open_at_end = _json("sla", "simulate", *window[:4], "--to", (START + 95 * MINUTE).isoformat())
     assert open_at_end["slas"]["orders_lag"]["open_at_end"] == 1
     assert open_at_end["slas"]["orders_lag"]["breach_minutes"] == 45
     assert _rows(clock.url) == before
