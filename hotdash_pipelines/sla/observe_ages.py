@@ -11,18 +11,18 @@ from hotdash_pipelines.sla.evaluate import CLOCK_SKEW
 from hotdash_pipelines.sla.looking import Looking
 from hotdash_pipelines.sla.model import Definition
 from hotdash_pipelines.sla.observation import Observation
-from hotdash_pipelines.sla.reading import RIGHTS, Unseen, all_rows, reading, see_all_rows
+from hotdash_pipelines.sla.reading import RIGHTS, Row, Unseen, all_rows, reading, see_all_rows
 
 # A queue by name: its table, and the instant since when its oldest item waits.
 _QUEUES: dict[str, tuple[str, LiteralString]] = {
     "approvals": (
         "agent.agent_approvals",
-        "select 'approvals', min(created_at), count(*) from agent.agent_approvals where status = 'pending'",
+        "select min(created_at), count(*) from agent.agent_approvals where status = 'pending'",
     ),
     "alerts": (
         "ops.alert_outbox",
         # What quiet hours hold back does not wait for Slack.
-        "select 'alerts', min(greatest(created_at, hold_until)), count(*) from ops.alert_outbox "
+        "select min(greatest(created_at, hold_until)), count(*) from ops.alert_outbox "
         "where state = 'pending' and coalesce(hold_until, created_at) <= %(now)s",
     ),
 }
@@ -163,27 +163,29 @@ def watermark(windows: Mapping[date, datetime], settled_after_days: int, looking
 
 def queue_age(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """Since when the oldest item of a queue waits; 0 for an empty queue."""
-    from psycopg import sql
-
-    names = {str(definition.params["queue"]) for definition in definitions}
-    known = sorted(names & set(_QUEUES))
-    found: dict[str, tuple[datetime | None, int]] = {}
-    with reading(looking.conn) as conn:
-        see_all_rows(conn, [_QUEUES[name][0] for name in known if name == "approvals"])
-        for part in ([name for name in known if name == "approvals"], [name for name in known if name != "approvals"]):
-            if part:
-                union = sql.SQL(" union all ").join(sql.SQL(_QUEUES[name][1]) for name in part)
-                found |= {name: (oldest, count) for name, oldest, count in conn.execute(union, {"now": looking.now})}
-            conn.execute("reset role")
+    found: dict[str, Row | Unseen] = {}
+    for name in {str(definition.params["queue"]) for definition in definitions}:
+        try:
+            found[name] = _queue(name, looking)
+        except Unseen as unseen:
+            found[name] = unseen
     for definition in definitions:
-        name = str(definition.params["queue"])
-        if name not in found:
-            yield Observation(
-                definition.name, unknown_reason=f"there is no queue {name}: known are {', '.join(_QUEUES)}"
-            )
-            continue
-        oldest, count = found[name]
-        yield Observation(definition.name, value=None if oldest else 0.0, at=oldest, details={"waiting": count})
+        seen = found[str(definition.params["queue"])]
+        if isinstance(seen, Unseen):
+            details = {"cause": seen.cause} if seen.cause else {}
+            yield Observation(definition.name, unknown_reason=seen.reason, details=details)
+        else:
+            oldest, count = seen
+            yield Observation(definition.name, value=None if oldest else 0.0, at=oldest, details={"waiting": count})
+
+
+def _queue(name: str, looking: Looking) -> Row:
+    if name not in _QUEUES:
+        raise Unseen(f"there is no queue {name}: known are {', '.join(_QUEUES)}")
+    table, query = _QUEUES[name]
+    with reading(looking.conn) as conn:
+        see_all_rows(conn, [table])
+        return conn.execute(query, {"now": looking.now}).fetchone() or (None, 0)
 
 
 def drift_raised_within(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
