@@ -49,12 +49,14 @@ def take_turn(
     upstream: Mapping[str, Collection[str]],
     impact: Mapping[str, Impact],
     now: datetime,
+    run_of: Callable[[str], str | None] | None = None,
 ) -> Applied:
-    """Look at everything that was promised, judge it and keep what comes of it. `ask` answers for Dagster.
+    """Look at everything that was promised, judge it and keep what comes of it.
 
+    `ask` answers for Dagster, `run_of` names the run that a message about a dataset leads to.
     Raises SlaError and WarehouseError when the warehouse refuses or is away; then nothing has changed.
     """
-    from hotdash_pipelines.notify import notice_writer
+    from hotdash_pipelines.notify_slas import notice_writer
     from hotdash_pipelines.warehouse.postgres import connect
 
     definitions = promised()
@@ -69,6 +71,6 @@ def take_turn(
             upstream,
             now,
             impact=impact,
-            enqueue=notice_writer(settings),
+            enqueue=notice_writer(settings, run_of),
             apart=timedelta(seconds=EVALUATION_SECONDS / 2),
         )

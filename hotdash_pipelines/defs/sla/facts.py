@@ -27,6 +27,15 @@ def facts_of(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, 
         return Facts(failure=f"Dagster's instance did not answer ({type(error).__name__})")
 
 
+def last_run(instance: dg.DagsterInstance, dataset: str) -> str | None:
+    """The last run that made a dataset, or should have; None when that cannot be told."""
+    try:
+        records = instance.get_asset_records([dg.AssetKey(dataset.split("/"))])
+    except Exception:  # noqa: BLE001 - a message without this link is better than none
+        return None
+    return next((record.asset_entry.last_run_id for record in records), None)
+
+
 def _facts(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, wanted: Wanted) -> Facts:
     graph = repository.asset_graph
     keys = {name: dg.AssetKey(name.split("/")) for name in wanted.deadlines}

@@ -10,7 +10,7 @@ from functools import cache
 import dagster as dg
 
 from hotdash_pipelines.defs.sla.checks import news
-from hotdash_pipelines.defs.sla.facts import facts_of
+from hotdash_pipelines.defs.sla.facts import facts_of, last_run
 from hotdash_pipelines.lineage import impacts, read_tiles, upstream_of
 from hotdash_pipelines.promised import promised, take_turn
 from hotdash_pipelines.resources import ClockResource, WarehouseResource
@@ -55,6 +55,7 @@ def _turn(context: dg.SensorEvaluationContext, warehouse: WarehouseResource, clo
         upstream,
         impact,
         now,
+        lambda dataset: last_run(context.instance, dataset),
     )
     for warning in done.warnings:
         context.log.warning(warning)

@@ -1,6 +1,7 @@
-"""Every observer against a database whose truth is known: values, empty tables, hidden rows, and what cannot be seen."""
+"""Every observer against a database whose truth is known: values, empty tables, hidden rows, refusals."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ from hotdash_pipelines.sla.facts import Facts, FinishedRun
 from hotdash_pipelines.sla.looking import Looking
 from hotdash_pipelines.sla.observe import KINDS, check_params, observe
 from hotdash_pipelines.sla.observe_ages import watermark
-from hotdash_pipelines.warehouse.postgres import connect, with_database
+from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.sla.kept import Conn
 from tests.unit.sla.story import sla
 
@@ -335,24 +336,24 @@ def test_what_dagster_says_is_passed_on_and_unknown_when_it_says_nothing(warehou
     assert {(seen.unknown_reason, seen.details.get("cause")) for seen in away} == {("no answer", "dagster")}
 
 
+READER = f"sla_reader_{os.getpid()}"
+
+
 @pytest.fixture
-def limited(warehouse_url: str, warehouse: Conn) -> Any:
+def limited(warehouse_url: str, warehouse: Conn) -> Iterator[Conn]:
     """A user of the database who may read, but from whom row-level security hides the agent's rows."""
-    warehouse.execute("drop role if exists sla_reader")
-    warehouse.execute("create role sla_reader login password 'reader'")
-    (name,) = warehouse.execute("select current_database()").fetchone() or ("",)
+    warehouse.execute(f"drop role if exists {READER}".encode())
     for statement in (
-        "grant usage on schema agent, ops to sla_reader",
-        "grant select on all tables in schema agent to sla_reader",
-        "grant select on all tables in schema ops to sla_reader",
+        f"create role {READER} login password 'reader'",
+        f"grant usage on schema agent, ops to {READER}",
+        f"grant select on all tables in schema agent to {READER}",
+        f"grant select on all tables in schema ops to {READER}",
     ):
         warehouse.execute(statement.encode())
-    with psycopg.connect(
-        with_database(warehouse_url, name), user="sla_reader", password="reader", autocommit=True
-    ) as conn:
+    with psycopg.connect(warehouse_url, user=READER, password="reader", autocommit=True) as conn:
         yield conn
-    warehouse.execute("drop owned by sla_reader")
-    warehouse.execute("drop role sla_reader")
+    warehouse.execute(f"drop owned by {READER}".encode())
+    warehouse.execute(f"drop role {READER}".encode())
 
 
 def test_hidden_rows_are_unknown_and_not_an_empty_queue(warehouse: Conn, limited: Conn) -> None:
@@ -365,13 +366,13 @@ def test_hidden_rows_are_unknown_and_not_an_empty_queue(warehouse: Conn, limited
         assert "row-level security hides rows" in str(hidden.unknown_reason), hidden
         assert hidden.details["cause"] == "rights"
 
-    warehouse.execute("grant service_role to sla_reader")
+    warehouse.execute(f"grant service_role to {READER}".encode())
     assert one(limited, APPROVALS).at == NOW - HOUR
-    assert limited.execute("select current_user").fetchone() == ("sla_reader",), "the role is left again"
+    assert limited.execute("select current_user").fetchone() == (READER,), "the role is left again"
 
 
 def test_a_user_who_may_not_read_is_told_so(warehouse: Conn, limited: Conn) -> None:
-    warehouse.execute("revoke select on ops.backup_runs from sla_reader")
+    warehouse.execute(f"revoke select on ops.backup_runs from {READER}".encode())
     seen = one(limited, BACKUP)
     assert ("may not read" in str(seen.unknown_reason), seen.details["cause"]) == (True, "rights")
 
