@@ -166,3 +166,18 @@ def test_an_agents_chatwoot_token_is_found(served: Served, monkeypatch: pytest.M
         CHATWOOT_API_TOKEN=endpoint["chatwoot_agent_token"],
     )["chatwoot"]
     must_mend(found, "administrator")
+
+
+def test_doctor_tells_which_slack_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = diagnoses(monkeypatch, tmp_path)["slack"]
+    assert "neither bot token nor webhook" in found.finding
+    found = diagnoses(monkeypatch, tmp_path, SLACK_WEBHOOK_URL="https://hooks.example/hunter2")["slack"]
+    assert found.is_fine
+    assert found.finding.startswith("webhook set")
+    must_mend(diagnoses(monkeypatch, tmp_path, SLACK_BOT_TOKEN="xoxb-hunter2")["slack"], "HOTDASH_SLACK_CHANNEL")
+    found = diagnoses(monkeypatch, tmp_path, SLACK_CHANNEL="#alerts")["slack"]
+    assert found.is_fine
+    assert found.finding.startswith("bot token set")
+    assert "#alerts" in found.finding
+    assert "the webhook that is set too is not used" in found.finding
+    assert "hunter2" not in str(found)

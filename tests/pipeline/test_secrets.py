@@ -38,6 +38,7 @@ def secrets_of(home: Home) -> dict[str, bytes]:
         "Chatwoot token": endpoint["chatwoot_token"],
         "GA4 private key": endpoint["ga4_service_account"]["private_key"].splitlines()[3],
         "Slack webhook": endpoint["slack_webhook_url"].split("/slack/services/")[1],
+        "Slack bot token": endpoint["slack_bot_token"],
     }
     assert all(len(secret) > 15 for secret in found.values())
     return {name: secret.encode() for name, secret in found.items()}

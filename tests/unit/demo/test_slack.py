@@ -203,6 +203,24 @@ def test_the_page_shows_a_thread_below_its_root_and_one_channel_at_a_time(api: T
     assert "an alert" in api.get("/slack", params={"channel": "alerts"}).text
 
 
+def test_an_answer_may_be_seen_in_the_channel_too(api: TestClient) -> None:
+    root = call(api, "chat.postMessage", channel="#alerts", text="first")
+    call(api, "chat.postMessage", channel="#alerts", text="quiet", thread_ts=root["ts"])
+    page = api.get("/slack").text
+    assert "1 reply<" in page
+    assert "also sent to the channel" not in page
+    call(api, "chat.postMessage", channel="#alerts", text="loud", thread_ts=root["ts"], reply_broadcast=True)
+    page = api.get("/slack").text
+    assert "2 replies<" in page
+    assert page.count("also sent to the channel") == 1
+
+
+def test_a_token_can_be_tried_without_a_message(api: TestClient) -> None:
+    assert call(api, "auth.test")["ok"] is True
+    assert call(api, "auth.test", token="xoxb-other")["error"] == "invalid_auth"
+    assert kept(api) == []
+
+
 def test_an_empty_channel_says_so(api: TestClient) -> None:
     assert "No messages yet." in api.get("/slack").text
 
