@@ -7,7 +7,7 @@ Does not belong here: how a source is read (sources), files (lake), SQL (warehou
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from hotdash_pipelines.contracts import Contract
@@ -104,8 +104,9 @@ def is_due(
 ) -> bool:
     """Whether a routine run fetches this window: it is missing, short, by another contract, or may still change.
 
-    `newest` is the last complete day. A window may change for `refetch_days` days; a listing (`snapshot`) shows only
-    the present, so only the newest window can be fetched. A sound window fetched after `just_read_since` can wait.
+    `newest` is the last complete day. A window may change for `refetch_days` days, and a date that was last read before
+    those were over still has to be read once more; a listing (`snapshot`) shows only the present, so only the newest
+    window can be fetched. A sound window fetched after `just_read_since` can wait.
     """
     if contract.semantics == "snapshot" and window.key != newest.key:
         return False
@@ -113,7 +114,14 @@ def is_due(
         return True
     if just_read_since is not None and held.fetched_at > just_read_since:
         return False
-    return contract.semantics == "snapshot" or (newest.day - window.day).days < contract.refetch_days
+    if contract.semantics == "snapshot" or (newest.day - window.day).days < contract.refetch_days:
+        return True
+    return contract.semantics == "event_date" and held.fetched_at < settled_from(contract, window)
+
+
+def settled_from(contract: Contract, window: Window) -> datetime:
+    """From when on a window is read as it will stay."""
+    return window.end + timedelta(days=contract.refetch_days - 1)
 
 
 def load_windows(

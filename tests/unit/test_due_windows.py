@@ -55,6 +55,18 @@ def test_a_window_is_due_while_it_is_missing_or_may_change(contracts: dict[str, 
     assert is_due(orders, window_of("2026-01-01", ZONE), NEWEST, None)
 
 
+def test_a_date_that_was_never_read_after_it_settled_is_due_until_it_is(contracts: dict[str, Contract]) -> None:
+    """A machine that was off for some nights has dates as they stood before Google was done with them."""
+    traffic = contracts["ga4/traffic_daily"]
+    key = "2026-03-05"
+    early, window = held(traffic, key), window_of(key, ZONE)
+    for hours, due in ((0, True), (47, True), (48, False), (90, False)):
+        read = replace(early, fetched_at=window.end + timedelta(hours=hours))
+        assert is_due(traffic, window, NEWEST, read) is due, hours
+    orders = contracts["shopify/orders"]
+    assert not is_due(orders, window, NEWEST, held(orders, key)), "its changes come with a later window"
+
+
 def test_a_window_written_by_another_contract_is_due(contracts: dict[str, Contract]) -> None:
     orders = contracts["shopify/orders"]
     old = replace(held(orders, "2026-01-01"), contract_digest="other")
