@@ -180,7 +180,7 @@ def _title(news: ViolationNews) -> str:
 
 def _opening_line(news: ViolationNews) -> str:
     if news.kind == "escalated":
-        return f"*Escalated* (level {news.level}): nobody has acknowledged it for {lasted(news.at - news.since)}"
+        return f"*Escalated* (level {news.level}): broken for {lasted(news.at - news.since)} and not acknowledged"
     if news.kind == "raised":
         return f"*Now {news.severity}*: more depends on it than before"
     if news.kind == "unsuppressed":

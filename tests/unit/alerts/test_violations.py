@@ -49,8 +49,8 @@ def test_an_opening_tells_what_since_when_how_far_off_what_depends_on_it_and_who
         assert part in text, part
     assert "fct_10 " not in text
     assert alert.text == (
-        "[prod] marts_core/fct_order 2026-03-10: not ready in time, high: not there, 42 minutes late (promised by 06:00 "
-        "America/New_York on 2026-03-11); since 2026-03-11 10:00 UTC, owner team:data"
+        "[prod] marts_core/fct_order 2026-03-10: not ready in time, high: not there, 42 minutes late (promised by "
+        "06:00 America/New_York on 2026-03-11); since 2026-03-11 10:00 UTC, owner team:data"
     )
     assert (alert.dedupe_key, alert.thread_key) == ("violation:7:opened:0", news("opened").incident)
     assert (alert.target, alert.severity, alert.broadcast) == ("team:data", "high", True)
@@ -59,7 +59,7 @@ def test_an_opening_tells_what_since_when_how_far_off_what_depends_on_it_and_who
 @pytest.mark.parametrize(
     ("kind", "more", "part", "text"),
     [
-        ("escalated", {"level": 2}, "*Escalated* (level 2): nobody has acknowledged it", "escalated (level 2)"),
+        ("escalated", {"level": 2}, "*Escalated* (level 2): broken for 42 min and not ack", "escalated (level 2)"),
         ("raised", {"severity": "critical"}, "*Now critical*", "raised to critical: "),
         ("unsuppressed", {}, "*Still broken* after what was behind it", "[prod] "),
         ("opened", {"reopened": 2}, "*It is back*: time 3 in this incident", "[prod] marts_core/fct_order"),
