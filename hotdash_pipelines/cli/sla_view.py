@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("Detection", "Triage", "Resolution")
 _COLOURS = {"breach": "red", "unknown": "yellow", "pending": "cyan", "ok": "green"}
+_FRESHNESS = {0.0: "fresh", 1.0: "nearly late"}
 # The worst first, as they are sorted.
 _ORDER = ("breach", "unknown", "pending", "ok")
 
@@ -46,7 +47,11 @@ def promise(definition: "Definition", zone: ZoneInfo) -> str:
     from hotdash_pipelines.sla import measured
 
     target = float(definition.target or 0)
+    if definition.type == "freshness_state":
+        return "not late"
     amount = measured(target, definition.unit or "count")
+    if definition.type == "check_status":
+        return f"at most {amount} failing"
     if definition.kind == "deadline":
         clock = "" if definition.zone == str(zone) else f" {definition.zone}"
         return f"by {definition.by:%H:%M}{clock}{f' and {amount}' if target else ''}"
@@ -116,14 +121,25 @@ def _actual(definition: "Definition", standing: "Standing", zone: ZoneInfo) -> s
     from hotdash_pipelines.sla import measured
 
     promised = promise(definition, zone)
-    if standing.actual is None:
-        return f"not known ({promised})"
-    amount = measured(abs(float(standing.actual)), definition.unit or "count")
-    if definition.kind != "deadline":
-        return f"{amount} ({promised})"
-    if standing.standing == "ok":
-        return f"there {amount} {'late' if standing.actual > 0 else 'early'} ({promised})"
-    return f"{amount} late ({promised})" if standing.actual > 0 else f"{amount} to go ({promised})"
+    if standing.actual is None or _standing(standing) == "unknown":
+        # The message begins with the dataset and says why.
+        return (standing.message or f": not known ({promised})").partition(": ")[2]
+    actual = float(standing.actual)
+    if definition.kind == "deadline":
+        return f"{_against(definition, standing, actual, zone)} ({promised})"
+    if definition.type == "freshness_state":
+        return f"{_FRESHNESS.get(actual, 'late')} ({promised})"
+    what = " failing" if definition.type == "check_status" else ""
+    return f"{measured(actual, definition.unit or 'count')}{what} ({promised})"
+
+
+def _against(definition: "Definition", standing: "Standing", actual: float, zone: ZoneInfo) -> str:
+    """When it came, or how far it is from its deadline."""
+    length = timedelta(seconds=actual * definition.rule.seconds)
+    if _standing(standing) == "ok":
+        came = definition.rule.due_of(standing.partition).deadline + length
+        return f"there since {came.astimezone(zone):%a %m-%d %H:%M}"
+    return f"{_lasted(length)} late" if length > timedelta(0) else f"{_lasted(-length)} to go"
 
 
 def _open(standing: "Standing", others: int) -> str:

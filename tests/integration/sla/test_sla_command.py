@@ -93,9 +93,9 @@ def test_a_violation_is_seen_taken_on_escalated_no_further_and_written_up(clock:
     lines = _run("sla", "status").splitlines()
     assert len(lines) == 3
     assert re.search(r"^ok +orders_lag +15 minutes \(at most 60 minutes\) +team:data", "\n".join(lines), re.M)
-    assert re.search(r"^unknown +never_seen +not known \(at most 60 minutes\)", lines[0])
+    assert re.search(r"^unknown +never_seen +not known: nobody looked \(promised: at most 60 minutes\)", lines[0])
     assert re.search(
-        r"^ok +orders_by_six 2026-02-09 +there 60 minutes early \(by 06:00\) .*Wed 2026-02-11 06:00$", lines[1]
+        r"^ok +orders_by_six 2026-02-09 +there since Tue 02-10 05:00 \(by 06:00\) .*Wed 2026-02-11 06:00$", lines[1]
     )
     assert _run("incident", "list") == "no incident\n"
 
