@@ -29,7 +29,7 @@ def materialized_within(definitions: Sequence[Definition], looking: Looking) -> 
         for due in looking.dues.get(definition.name, ()):
             at, partition = _made(definition, due, looking)
             if born is not None and born >= due.opens_at and (at is None or at < due.opens_at):
-                at, partition = born, None
+                at, partition = min(born, due.deadline), None
             yield Observation(definition.name, at=at, partition=partition, details=details)
 
 

@@ -171,6 +171,17 @@ def test_postgres_away_breaks_no_tick_and_resolves_nothing(ticks: Ticks, warehou
     assert open_ones(warehouse) == []
 
 
+def test_a_pause_of_the_evaluation_is_told_afterwards(ticks: Ticks, warehouse: Conn) -> None:
+    ticks.tick()
+    ticks.tick()
+    assert open_ones(warehouse) == []
+    ticks.tick(20 * MINUTE)
+    assert open_ones(warehouse) == ["evaluation_alive"]
+    ticks.tick()
+    (one,) = violations(warehouse, name="evaluation_alive")
+    assert (one.reason, one.peak) == ("recovered", 20)
+
+
 def test_whatever_a_turn_raises_is_a_line_in_the_log(ticks: Ticks) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ValueError("ann@example.com")

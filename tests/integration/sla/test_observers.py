@@ -315,8 +315,10 @@ def test_a_deadline_is_kept_by_the_newest_success_or_by_that_of_its_partition(wa
 
 
 def test_nothing_is_late_on_the_day_on_which_the_warehouse_was_set_up(warehouse: Conn) -> None:
-    born(warehouse, NOW - HOUR)
-    assert one(warehouse, MARTS).at == NOW - HOUR
+    six = NOW - HOUR
+    for hours, seen in ((2, NOW - 2 * HOUR), (0, six)):
+        born(warehouse, NOW - hours * HOUR)
+        assert one(warehouse, MARTS).at == seen, "set up after the deadline is not late"
     born(warehouse, NOW - 30 * HOUR)
     assert one(warehouse, MARTS).at is None
 
