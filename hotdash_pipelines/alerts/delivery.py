@@ -160,8 +160,6 @@ class _Round:
                 """,
                 (self.now, placed.note, placed.action, placed.channel, placed.ts, letter.id),
             )
-            # It took one, so it takes the others too: in their order, not when each one's wait would have ended.
-            self._release()
             return "delivered"
 
     def _wait(self, letter: "Letter", error: Any, *, was_sent: bool) -> Outcome:
@@ -232,18 +230,6 @@ class _Round:
             where id in (select id from waiting)
             """,
             {"until": until},
-        )
-
-    def _release(self) -> None:
-        self.conn.execute(
-            """
-            with waiting as (
-                select id from ops.alert_outbox where state = 'pending' and blocked_by = 'slack'
-                for update skip locked
-            )
-            update ops.alert_outbox set next_attempt_at = %s, blocked_by = null where id in (select id from waiting)
-            """,
-            (self.now,),
         )
 
 
