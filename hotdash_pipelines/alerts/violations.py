@@ -241,7 +241,7 @@ def _footer(news: ViolationNews, links: Links) -> dict[str, Any]:
     if news.is_unknown:
         shown.append(f"<{links.runbook(UNKNOWN_RUNBOOK)}|Why it is not known>")
     if news.kind in ("opened", "escalated", "raised", "unsuppressed"):
-        shown.append(f"`hotdash sla ack {escape(news.sla)}`")
+        shown.append(f"`hotdash sla ack {escape(news.sla)} --by YOU`")
     return {"type": "context", "elements": [_mrkdwn(" · ".join(shown))]}
 
 

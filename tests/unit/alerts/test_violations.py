@@ -44,7 +44,7 @@ def test_an_opening_tells_what_since_when_how_far_off_what_depends_on_it_and_who
         "http://127.0.0.1:3000/assets/marts_core/fct_order?view=checks|Asset",
         "http://127.0.0.1:3000/runs/0b7a9f12-8d7e|Run 0b7a9f12",
         "https://docs.example.org/docs/runbooks/marts-late.md|Runbook",
-        "hotdash sla ack nightly_marts_ready",
+        "hotdash sla ack nightly_marts_ready --by YOU",
     ):
         assert part in text, part
     assert "fct_10 " not in text
