@@ -81,13 +81,14 @@ def past(violation: "ViolationRow", zone: ZoneInfo) -> tuple[str, ...]:
     name = f"{violation.sla} {violation.partition}".strip()
     length = lasted(violation.duration) if violation.duration is not None else "open"
     worst = "not known" if violation.peak is None else f"at worst {measured(float(violation.peak), violation.unit)}"
-    promised = f"promised {measured(float(violation.expected), violation.unit)}"
+    # Only deadlines are about a partition; what was promised is a time of day then.
+    promised = "late" if violation.partition else f"(promised {measured(float(violation.expected), violation.unit)})"
     taken = f"taken by {violation.acked_by}" if violation.acked_by else ""
     ended = violation.reason or ""
     incident = f"incident {violation.incident_id}"
     return (
         f"#{violation.violation_id}", f"{began:%Y-%m-%d %H:%M}", length, violation.severity, name,
-        "unknown" if violation.kind == "unknown" else f"{worst} ({promised})", ended, taken, incident,
+        "unknown" if violation.kind == "unknown" else f"{worst} {promised}", ended, taken, incident,
     )  # fmt: skip
 
 
