@@ -320,6 +320,17 @@ FUNCTIONS: tuple[Function, ...] = (
     Function("monitoring_private.refresh_realtime_metrics()", (SERVICE,), _VIEWS),
 )
 
+# Where the triggers of the four channels draw their numbers, as the owner. A dump reads them.
+BACKED_UP_SEQUENCES = tuple(
+    f"agent.{channel}_seq"
+    for channel in (
+        "approval_queue_stream",
+        "performance_alert_stream",
+        "training_feedback_stream",
+        "decision_sync_stream",
+    )
+)
+
 # What the specification counts. On top of it: a policy of retention a table, the readers of the history, and the
 # service on curated replies (else a pipeline that runs as a plain owner reads none of them).
 REQUIRED_POLICIES = 37

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.warehouse.access import (
+    BACKED_UP_SEQUENCES,
     FUNCTIONS,
     OPERATORS,
     REQUIRED_POLICIES,
@@ -184,7 +185,7 @@ def _granted(conn: "psycopg.Connection[Any]") -> set[tuple[str, str, str]]:
 
 
 def _wanted_grants() -> set[tuple[str, str, str]]:
-    wanted = set()
+    wanted = {(sequence, "hotdash_backup", "select") for sequence in BACKED_UP_SEQUENCES}
     for table in TABLES:
         wanted |= {(name, "hotdash_backup", "select") for name in (table.name, table.sequence)}
         for rule in table.rules:
