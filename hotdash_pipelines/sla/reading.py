@@ -42,10 +42,8 @@ def reading(conn: "psycopg.Connection[Any]") -> "Iterator[psycopg.Connection[Any
     try:
         with conn.transaction():
             conn.execute("set transaction read only")
-            limit = f"{QUERY_SECONDS}s"
-            conn.execute(
-                "select set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)", (limit, limit)
-            )
+            # Waiting for a lock counts too.
+            conn.execute("select set_config('statement_timeout', %s, true)", (f"{QUERY_SECONDS}s",))
             yield conn
     except psycopg.Error as error:
         raise _unseen(error) from error
@@ -90,7 +88,7 @@ def _unseen(error: "psycopg.Error") -> Unseen:
     import psycopg
 
     state = error.sqlstate or ""
-    if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+    if isinstance(error, psycopg.errors.QueryCanceled):
         return Unseen(f"the warehouse did not answer within {QUERY_SECONDS} seconds", WAREHOUSE)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return Unseen("this user may not read it: see docs/access.md", RIGHTS)

@@ -254,12 +254,15 @@ def test_dagster_tells_partitions_runs_and_freshness_in_few_queries(
         assert (empty.failure, empty.newest, empty.first, empty.runs) == (None, {}, {}, ())
         assert empty.partitioned == {"raw_shopify/orders"}
         began = datetime.now(UTC)
-        for partition in ("2026-11-01", "2026-11-18", "2026-11-18"):
+        for partition in ("2026-11-01", "2026-11-18"):
             instance.report_runless_asset_event(dg.AssetMaterialization(raw, partition=partition))
+        between = datetime.now(UTC)
+        instance.report_runless_asset_event(dg.AssetMaterialization(raw, partition="2026-11-18"))
         instance.report_runless_asset_event(dg.AssetMaterialization(ORDERS))
         found = facts_of(instance, repository, wanted)
         assert set(found.newest) == {"marts_core/fct_order"}
         assert set(found.first) == {("raw_shopify/orders", "2026-11-18")}
+        assert found.first["raw_shopify/orders", "2026-11-18"] < between, "the first success, not a repeat"
         for at in (*found.newest.values(), *found.first.values()):
             assert abs(at - began) < MINUTE
 

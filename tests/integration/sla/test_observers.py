@@ -272,7 +272,7 @@ def test_sql_returns_one_number_and_can_neither_change_nor_hold_up_anything(ware
         number("many", "select generate_series(1, 9)"),
         number("none", "select 1 where false"),
         number("quoting", f"select '{SECRET}'::int"),
-        number("writing", "delete from ops.projects returning 1"),
+        number("writing", "insert into ops.heartbeats (name, beat_at) values ('x', %(now)s) returning 1"),
         number("slow", "select pg_sleep(60)::text::int"),
         number("last", "select 7"),
     )
@@ -285,6 +285,7 @@ def test_sql_returns_one_number_and_can_neither_change_nor_hold_up_anything(ware
     assert set(told) == {"text", "truth", "two", "many", "none", "quoting", "writing", "slow"}
     assert "3 seconds" in str(told["slow"])
     assert SECRET not in repr(found)
+    assert warehouse.execute("select count(*) from ops.heartbeats").fetchone() == (0,)
 
 
 def dues_of(definition: Definition, now: datetime = NOW) -> str:
