@@ -224,7 +224,8 @@ def test_failed_checks_end_up_with_code_1_and_no_address_of_a_customer(
     with connect(failed_server.url()) as conn:
         (kept,) = conn.execute("select count(*) from raw_shopify.orders where email = %s", (PLANTED,)).fetchone()
         failures = conn.execute("select count(*) from ops.check_results where not passed").fetchone()
-        alerts = conn.execute("select count(*) from ops.alert_outbox").fetchone()
+        # SLAs may have been broken meanwhile: Dagster's own instants do not stand still with this home's clock.
+        alerts = conn.execute("select count(*) from ops.alert_outbox where dedupe_key like 'run:%'").fetchone()
     assert kept == 1
     assert failures > (0,)
     assert alerts == (1,)

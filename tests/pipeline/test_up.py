@@ -73,6 +73,7 @@ def test_the_daemon_is_healthy_and_the_schedules_run(served: Served) -> None:
         "agent_rows_sensor": "RUNNING",
         "alert_delivery_sensor": "RUNNING",
         "run_failure_sensor": "RUNNING",
+        "sla_evaluation_sensor": "RUNNING",
     }
 
 
