@@ -7,7 +7,7 @@ Belongs here: reading the catalog and the tables, in the caller's transaction. D
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from hotdash_pipelines.operations.backup_files import BackupError, Figures, Scope
 from hotdash_pipelines.warehouse.access import BACKUP, ROLES
@@ -116,7 +116,7 @@ order by 1 nulls first
 """
 # Hashing the values costs a third of writing each row as text first. The hash of a record adds its columns' up: hashed
 # once more, a value that changes places with another row's does not cancel out in the sum.
-_ROW_HASHES = {
+_ROW_HASHES: dict[str, LiteralString] = {
     "record": "hashint8extended(hash_record_extended((r.*), 0), 0)",
     "text": "hashtextextended((r.*)::text, 0)",
 }
