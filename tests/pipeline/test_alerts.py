@@ -158,7 +158,7 @@ def test_an_alert_waits_while_slack_is_away_and_is_then_sent_once(bench: Bench) 
 @pytest.mark.slow
 def test_a_failed_blocking_check_stops_the_marts_and_alerts_once(bench: Bench) -> None:
     """An order whose currency the contract does not allow, planted behind the loader's back."""
-    everything = bench.execute(None, "2026-03-07", "2026-03-09")
+    everything = bench.execute(None, "2026-03-09", "2026-03-09")
     assert everything.success, everything.errors
     before = bench.stack.checksums(*MARTS)
     assert before["metrics.agg_sales_daily"] > "1:"

@@ -244,7 +244,9 @@ def test_an_unknown_field_is_loaded_around_and_the_check_warns(
     bench.plant("unknown_field", "shopify", "Orders")
     outcome = bench.run(ORDERS)
     assert outcome.success
-    assert outcome.failed_checks == ["lake_shopify/orders: all_fields_and_values_are_known (warning)"]
+    # A part of the job runs every check of its assets, also those that only show how an SLA stands.
+    warned = [name for name in outcome.failed_checks if ": sla_" not in name]
+    assert warned == ["lake_shopify/orders: all_fields_and_values_are_known (warning)"]
     assert bench.state(ORDERS)["tables"] == clean(ORDERS)["tables"]
 
 

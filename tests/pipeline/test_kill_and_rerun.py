@@ -33,7 +33,7 @@ INGEST_POINTS = (
     "load.before_commit:7",
     "load.after_commit:4",
 )
-RUN_POINTS = ("load.before_commit:14", "dbt.model_built:12")
+RUN_POINTS = ("dbt.model_built:12",)
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,19 @@ from tests.pipeline.stack import open_stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.timeout(900)]
 
+OF_OTHER_JOBS = ("archive/", "backups/", "exports/", "ops/housekeeping")
 INVENTORY = json.loads(Path(__file__).with_name("inventory.json").read_text())
 
 
 def test_the_pipeline_passes_on_a_separate_postgres_15(postgres15: str, session_home: Path, tmp_path: Path) -> None:
     with open_stack(None, session_home, tmp_path, admin_url=postgres15) as stack:
         outcome = stack.up(days=1).json()
-        assert sorted(outcome["assets"]) == INVENTORY["assets"]
+        assert sorted(outcome["assets"]) == [name for name in INVENTORY["assets"] if not name.startswith(OF_OTHER_JOBS)]
         assert outcome["checks"]["failed"] == 0
-        assert outcome["checks"]["passed"] + outcome["checks"]["warned"] == len(INVENTORY["checks"])
+        of_this_job = [
+            name for name in INVENTORY["checks"] if not name.startswith(OF_OTHER_JOBS) and ": sla_" not in name
+        ]
+        assert outcome["checks"]["passed"] + outcome["checks"]["warned"] == len(of_this_job)
         ((version,),) = stack.query("show server_version_num")
         assert 150000 <= int(version) < 160000
         assert stack.query_dagster("select count(*) from runs where status = 'SUCCESS'") == [(1,)]

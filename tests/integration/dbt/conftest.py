@@ -78,7 +78,9 @@ class Dbt:
                 if result.status in ("error", "fail")
             ]
             raise DbtFailed("\n".join(told) or repr(outcome.exception))
-        return {result.node.name: str(result.status) for result in outcome.result.results}
+        # The tiles of the control centre are listed too, though there is nothing to build.
+        built = (result for result in outcome.result.results if result.node.resource_type != "exposure")
+        return {result.node.name: str(result.status) for result in built}
 
     def run(self, *select: str, full_refresh: bool = False) -> dict[str, str]:
         """Build models without their tests: all, or those selected.

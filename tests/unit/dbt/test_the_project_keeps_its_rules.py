@@ -13,6 +13,9 @@ import pytest
 from hotdash_pipelines.contracts.model import load_contracts
 from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR
 
+# One worker has them all: each would parse the project for itself.
+pytestmark = pytest.mark.xdist_group("dbt-rules")
+
 OWNERS = {"team:data", "team:support", "team:marketing"}
 STAR = {
     "marts_core.dim_project",
