@@ -36,14 +36,16 @@ def up(
     """
     from rich.console import Console
 
-    from hotdash_pipelines.local.children import Terminated, unwind_on_signals
+    from hotdash_pipelines.local.children import Terminated, unwind_on_signals, was_terminated
     from hotdash_pipelines.settings import get_settings
 
     unwind_on_signals()
     console = Console(stderr=True)
     try:
         outcome = _run(get_settings(), console, days, serve, read_only, as_json)
-    except Terminated:
+    except (Exception, Terminated):
+        if not was_terminated():
+            raise
         console.print("stopped by SIGTERM; run `hotdash up` again, it continues where this ended")
         raise typer.Exit(143) from None
     except KeyboardInterrupt:

@@ -8,12 +8,15 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
+
+_terminated = threading.Event()
 
 
 class ChildError(RuntimeError):
@@ -32,10 +35,16 @@ def unwind_on_signals() -> None:
     """
 
     def _raise(_signal: int, _frame: FrameType | None) -> None:
+        _terminated.set()
         raise Terminated
 
     signal.signal(signal.SIGTERM, _raise)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def was_terminated() -> bool:
+    """Whether SIGTERM came since `unwind_on_signals`: raised while a module loads, it may surface as another error."""
+    return _terminated.is_set()
 
 
 @contextlib.contextmanager
