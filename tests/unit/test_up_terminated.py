@@ -1,4 +1,4 @@
-"""SIGTERM while a module loads: an extension may turn it into another error, and `hotdash up` still says what it was."""
+"""SIGTERM while a module loads: an extension may turn it into another error; `hotdash up` still says what it was."""
 
 import subprocess
 import sys
