@@ -45,7 +45,9 @@ def build(dbt: Dbt, *select: str) -> dict[str, str]:
     """Build with all data tests; what did not pass, by name."""
     chosen = ("--select", *select) if select else ()
     outcome = dbt.invoke("build", "--exclude-resource-type", "unit_test", *chosen)
-    return {r.node.name: str(r.status) for r in outcome.result.results if str(r.status) not in ("success", "pass")}
+    # Tiles of the control centre have nothing to build: dbt calls that no-op.
+    fine = ("success", "pass", "no-op")
+    return {r.node.name: str(r.status) for r in outcome.result.results if str(r.status) not in fine}
 
 
 def test_increments_end_where_a_build_from_nothing_ends_and_a_rerun_writes_nothing(
