@@ -39,9 +39,9 @@ def up(
     from hotdash_pipelines.local.children import Terminated, unwind_on_signals, was_terminated
     from hotdash_pipelines.settings import get_settings
 
-    unwind_on_signals()
     console = Console(stderr=True)
     try:
+        unwind_on_signals()
         outcome = _run(get_settings(), console, days, serve, read_only, as_json)
     except (Exception, Terminated):
         if not was_terminated():

@@ -306,7 +306,7 @@ def test_sigterm_stops_every_service_and_leaves_nothing_behind(production: Produ
     """Last in this file: as `docker stop` does it, the signal goes to the service's first process only."""
     for process in production.running.values():
         process.send_signal(signal.SIGTERM)
-    codes = {name: process.wait(timeout=60) for name, process in production.running.items()}
+    codes = {name: process.wait(timeout=150) for name, process in production.running.items()}
     assert codes == dict.fromkeys(("code-location", "webserver", "webserver-read-only", "daemon"), 0)
     deadline = time.monotonic() + 20
     while production.processes() and time.monotonic() < deadline:
