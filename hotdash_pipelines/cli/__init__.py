@@ -68,6 +68,9 @@ def main() -> None:
 
     try:
         app()
+    except SystemExit:
+        # The list of errors below imports much, and a signal may just have broken an import off.
+        raise
     except ValidationError as error:
         first = error.errors()[0]
         variable = "HOTDASH_" + ".".join(str(part) for part in first["loc"]).upper().removeprefix("HOTDASH_")
