@@ -8,14 +8,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from hotdash_pipelines.alerts.destination import API_URL
 from hotdash_pipelines.alerts.slack import (
     TIMEOUT_S,
+    Client,
     MissingMessageError,
     PermanentSlackError,
     RefusedSlackError,
@@ -57,8 +57,8 @@ class Sent:
     ts: str
 
 
-class SlackBot:
-    """A client of the Web API; close it, or use it in a `with` statement."""
+class SlackBot(Client):
+    """A client of the Web API."""
 
     def __init__(
         self,
@@ -77,14 +77,6 @@ class SlackBot:
 
     def __repr__(self) -> str:
         return "SlackBot(...)"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connection."""

@@ -4,15 +4,15 @@ Belongs here: which call a row of the outbox becomes. Does not belong here: whic
 failure (delivery.py).
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.alerts.bot import Sent, SlackBot
 from hotdash_pipelines.alerts.destination import Destination
 from hotdash_pipelines.alerts.messages import EDIT, escape
-from hotdash_pipelines.alerts.slack import MissingMessageError, RefusedSlackError, SlackWebhook
+from hotdash_pipelines.alerts.slack import Client, MissingMessageError, RefusedSlackError, SlackWebhook
 
 if TYPE_CHECKING:
     import httpx
@@ -47,32 +47,28 @@ class Placed:
     note: str | None = None
 
 
-class Courier:
+class Courier(Client):
     """Takes messages to Slack; close it, or use it in a `with` statement."""
 
     def __init__(self, destination: Destination, slack: SlackBot | SlackWebhook) -> None:
         self.destination = destination
         self._slack = slack
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the connection."""
         self._slack.close()
 
     def probe(self) -> None:
         """Ask whether Slack answers at all, without a message. Raises the kinds of SlackError."""
         self._slack.probe()
 
+    @abstractmethod
     def deliver(self, conn: "psycopg.Connection[Any]", letter: Letter) -> Placed:
         """Send one message. Raises the kinds of SlackError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def say(self, target: str | None, text: str) -> Placed:
         """Send a plain text that is not in the outbox. Raises the kinds of SlackError."""
-        raise NotImplementedError
 
 
 class BotCourier(Courier):

@@ -6,6 +6,7 @@ The webhook's URL is its password, so it stands in no log line and in no error.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import isfinite
 from types import TracebackType
@@ -67,8 +68,24 @@ class _WithoutUrl(logging.Filter):
         return self._url not in record.getMessage()
 
 
-class SlackWebhook:
-    """A client of one incoming webhook; close it, or use it in a `with` statement."""
+class Client(ABC):
+    """Something with a connection: close it, or use it in a `with` statement."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class SlackWebhook(Client):
+    """A client of one incoming webhook."""
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT_S, transport: httpx.BaseTransport | None = None) -> None:
         self._url = checked_url(url, "HOTDASH_SLACK_WEBHOOK_URL")
@@ -78,14 +95,6 @@ class SlackWebhook:
 
     def __repr__(self) -> str:
         return "SlackWebhook(...)"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connection."""

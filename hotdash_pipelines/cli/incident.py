@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotdash_pipelines.cli.sla_given import Json, instant, warehouse
+from hotdash_pipelines.cli.sla_given import Json, Since, start, warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,7 @@ _Number = Annotated[int, typer.Argument(metavar="ID", help="Its number, as `hotd
 @app.command("list")
 def list_them(
     only_open: Annotated[bool, typer.Option("--open", help="Only those that are open.")] = False,
-    since: Annotated[
-        str | None, typer.Option(help="Only from this instant on, such as 2026-11-01, or how long ago, such as 30d.")
-    ] = None,
+    since: Since = None,
     limit: Annotated[int, typer.Option(help="At most so many, the newest.", min=1)] = 50,
     as_json: Json = False,
 ) -> None:
@@ -42,9 +40,8 @@ def list_them(
     from hotdash_pipelines.sla.history import incidents
 
     settings = get_settings()
-    start = instant("--since", since, settings) if since else None
     with warehouse(settings) as conn:
-        found = incidents(conn, open_only=only_open, since=start, limit=limit)
+        found = incidents(conn, open_only=only_open, since=start(since, settings), limit=limit)
     if as_json:
         print(json.dumps({"incidents": [plain(row) for row in found]}))
         return

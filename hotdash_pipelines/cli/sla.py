@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from hotdash_pipelines.cli import sla_simulate
-from hotdash_pipelines.cli.sla_given import Json, Slas, instant, read_definitions, warehouse
+from hotdash_pipelines.cli.sla_given import Json, Since, Slas, read_definitions, start, warehouse
 
 if TYPE_CHECKING:
     import psycopg
@@ -116,9 +116,7 @@ def status(as_json: Json = False) -> None:
 
 @app.command()
 def history(
-    since: Annotated[
-        str | None, typer.Option(help="Only from this instant on, such as 2026-11-01, or how long ago, such as 30d.")
-    ] = None,
+    since: Since = None,
     name: Annotated[str | None, typer.Option(help="Only of this SLA.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many, the newest.", min=1)] = 100,
     as_json: Json = False,
@@ -130,9 +128,8 @@ def history(
     from hotdash_pipelines.sla.history import violations
 
     settings = get_settings()
-    start = instant("--since", since, settings) if since else None
     with warehouse(settings) as conn:
-        found = violations(conn, name=name, since=start, limit=limit)
+        found = violations(conn, name=name, since=start(since, settings), limit=limit)
     if as_json:
         print(json.dumps({"violations": [plain(violation) for violation in found]}))
         return

@@ -25,6 +25,11 @@ Slas = Annotated[
     Path | None, typer.Option("--slas", help="Another folder of definitions, to try a change. Default: slas/.")
 ]
 
+Since = Annotated[
+    str | None,
+    typer.Option(help="Only from this instant on, such as 2026-11-01, or how long ago, such as 30d.", metavar="WHEN"),
+]
+
 FOLDER = PROJECT_ROOT / "slas"
 
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -58,6 +63,11 @@ def instant(option: str, text: str, settings: "Settings") -> datetime:
             f"{option} takes an instant such as 2026-11-01 or 2026-11-01T06:00, or how long ago, such as 2d"
         ) from error
     return (found if found.tzinfo else found.replace(tzinfo=settings.zone)).astimezone(UTC)
+
+
+def start(since: str | None, settings: "Settings") -> datetime | None:
+    """The instant (UTC) of a `Since`."""
+    return instant("--since", since, settings) if since else None
 
 
 @contextmanager

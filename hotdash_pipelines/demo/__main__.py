@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--now", type=datetime.fromisoformat, help="freeze the clock at this instant (with zone)")
     parser.add_argument("--endpoint-file", type=Path, help="where to write address and credentials")
     options = parser.parse_args(arguments)
+    # Until uvicorn takes the signal over, it would end the process without its `finally`s.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         clock = VirtualClock(options.now)
         serve(options.host, options.port, options.seed, options.scale, clock, options.endpoint_file)

@@ -37,10 +37,14 @@ def make_credentials(url: str) -> dict[str, Any]:
 
 
 def write_endpoint_file(path: Path, content: Mapping[str, Any]) -> None:
-    """Write the file at once and readable by its owner only; a reader sees the old file or the whole new one."""
+    """Write the file at once and readable by its owner only; a reader sees the old file or the whole new one.
+
+    It holds secrets: what a killed writer left of it goes too.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*"):
+        left.unlink(missing_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.unlink(missing_ok=True)
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

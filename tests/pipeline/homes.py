@@ -172,7 +172,14 @@ class Home:
         return found
 
     def left_behind(self) -> list[str]:
-        """What still runs: command lines, and `Postgres` when the embedded server is up."""
+        """What still runs: command lines, and `Postgres` when the embedded server is up.
+
+        Python's tracker of shared resources outlives by a moment the process whose end it notices.
+        """
+        trackers = [
+            process for process in self.processes() if "multiprocessing.resource_tracker" in str(process.cmdline())
+        ]
+        psutil.wait_procs(trackers, timeout=20)
         left = [" ".join(process.cmdline()) for process in self.processes()]
         return [*left, "Postgres"] if EmbeddedPostgres(self.path).status().running else left
 

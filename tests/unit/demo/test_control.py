@@ -131,6 +131,7 @@ def test_a_port_that_is_taken_is_one_clear_line(capsys: pytest.CaptureFixture[st
 def test_the_endpoint_file_is_private_and_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "demo" / "endpoint.json"
     write_endpoint_file(path, {"url": "a"})
+    (path.parent / ".endpoint.json.4711").write_text("what a killed writer left")
     write_endpoint_file(path, {"url": "b"})
     assert json.loads(path.read_text()) == {"url": "b"}
     assert path.stat().st_mode & 0o777 == 0o600
