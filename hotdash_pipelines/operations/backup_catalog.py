@@ -215,7 +215,7 @@ def _figures(conn: "psycopg.Connection[Any]", table: CatalogTable) -> Figures:
     key = sql.Identifier(table.key) if table.key else None
     ends = sql.SQL("min(r.{0}), max(r.{0})").format(key) if key else sql.SQL("null, null")
     for kind, of_a_row in _ROW_HASHES.items():
-        statement = sql.SQL("select count(*), coalesce(sum({}::numeric), 0)::text, {} from only {} r").format(
+        statement = sql.SQL("select count(*), coalesce(sum({}), 0)::text, {} from only {} r").format(
             sql.SQL(of_a_row), ends, sql.Identifier(table.schema, table.name)
         )
         try:

@@ -9,6 +9,7 @@ becomes pending or unsafe meanwhile is looked at again by the DELETE itself. doc
 """
 
 import contextlib
+import itertools
 import queue
 import tempfile
 import uuid
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 _TRIES = 3
 _AT_ONCE = 3
+# So many blocks of ids make a part where every id is there and too old.
+_BLOCKS = 8
 # Serialization failure, deadlock, lock not had in time: the same part may succeed in a moment.
 _TRANSIENT = ("40001", "40P01", "55P03")
 _LOCK_TIMEOUT = "60s"
@@ -155,14 +158,15 @@ class _Run:
             self._refuse_a_clock_ahead(cursor)
             self._lock(cursor, conn)
             with self._transaction(conn, cursor):
-                candidates = self._count(cursor)
+                blocks = self._blocks(cursor, max(1, chunk_rows // _BLOCKS))
+            candidates = sum(rows for _, rows in blocks)
             if candidates and not self._backup_id:
                 raise RetentionRefused(
                     f"{self.rule.table}: {candidates:,} rows are too old, but no verified backup stands behind this "
                     "run: run `hotdash backup create`, then run it again"
                 )
-            chunk_rows = chunk_rows if candidates > whole_rows else candidates
-            jobs = self._jobs(conn, cursor, candidates, chunk_rows) if candidates else []
+            bounds = part_ends(blocks, chunk_rows) if candidates > whole_rows else []
+            jobs = self._jobs(conn, cursor, bounds) if candidates else []
             # Whole partitions first: deleting beside them would take their rows one by one.
             done = self._work([one for one in jobs if one.partition]) + self._work(
                 [one for one in jobs if not one.partition]
@@ -213,11 +217,18 @@ class _Run:
         finally:
             conn.rollback()
 
-    def _count(self, cursor: "Cursor") -> int:
-        cursor.execute(f"select count(*) from {SCHEMA}.{self.rule.table} where {too_old(self.rule, self.at)}")  # noqa: S608 - the rules'
-        return cursor.fetchall()[0][0]
+    def _blocks(self, cursor: "Cursor", width: int) -> list[tuple[int, int]]:
+        """How many rows are too old in each block of `width` ids that has any: the block's last id, and the rows.
 
-    def _jobs(self, conn: "AdbcConnection", cursor: "Cursor", candidates: int, chunk_rows: int) -> "list[_Job]":
+        Numbering the rows themselves would sort them; blocks are counted by all processors, in a fifth of the time.
+        """
+        cursor.execute(
+            f"select ((id - 1) / {int(width)} + 1) * {int(width)}, count(*)"  # noqa: S608 - the rules'
+            f" from {SCHEMA}.{self.rule.table} where {too_old(self.rule, self.at)} group by 1 order by 1"
+        )
+        return cursor.fetchall()
+
+    def _jobs(self, conn: "AdbcConnection", cursor: "Cursor", bounds: Sequence[int]) -> "list[_Job]":
         """What each part does: drop a partition, or delete; few rows at once, more by ranges of ids."""
         follower = follower_of(self.rule)
         part = retention_records.next_part(cursor, self.rule.table, self.at)
@@ -225,27 +236,11 @@ class _Run:
         partitions = retention_partitions.below(cursor, self.rule, self.at)
         conn.rollback()
         condition = too_old(self.rule, self.at)
-        bounds = self._bounds(conn, cursor, condition, candidates, chunk_rows)
         # The first and the last range are open to their side.
         ranges = zip(["true", *(f"id > {n}" for n in bounds)], [*(f"id <= {n}" for n in bounds), "true"], strict=True)
         work = [("", name) for name in partitions]
         work += [(f"({condition}) and {low} and {high}", None) for low, high in ranges]
         return [_Job(part + i, versions + i, told, name) for i, (told, name) in enumerate(work)]
-
-    def _bounds(
-        self, conn: "AdbcConnection", cursor: "Cursor", condition: str, candidates: int, chunk_rows: int
-    ) -> list[int]:
-        """Ids at which parts end; all versions of an id are in one part."""
-        numbered = (
-            f"select id, row_number() over (order by id) as number"  # noqa: S608 - the rules'
-            f" from {SCHEMA}.{self.rule.table} where {condition}"
-        )
-        with self._transaction(conn, cursor):
-            cursor.execute(
-                f"select distinct id from ({numbered}) as candidates"  # noqa: S608 - the rules'
-                f" where number % {int(chunk_rows)} = 0 and number < {int(candidates)} order by id"
-            )
-            return [row[0] for row in cursor.fetchall()]
 
     def _try(self, job: "_Job", free: "queue.SimpleQueue[AdbcConnection]") -> list[Part]:
         from adbc_driver_manager import Error
@@ -279,9 +274,8 @@ class _Run:
                 statement = _deleting(self.rule, job.condition)
             kept = [(job.part, found) for found in self._archived(cursor, self.rule, statement, local)]
             follower = follower_of(self.rule)
-            if kept and follower:
-                versions = _deleting(follower, _one_of(local))
-                taken = self._archived(cursor, follower, versions, Path(folder, "versions"))
+            if kept and follower and (its_rows := _rows_of(cursor, follower, local)):
+                taken = self._archived(cursor, follower, _deleting(follower, its_rows), Path(folder, "versions"))
                 kept += [(job.versions, found) for found in taken]
             if job.partition:
                 retention_partitions.drop(cursor, job.partition)
@@ -330,10 +324,27 @@ def _deleting(rule: Rule, condition: str) -> str:
     return f"delete from {SCHEMA}.{rule.table} where {condition} returning *"  # noqa: S608 - the rules'
 
 
-def _one_of(local: Path) -> str:
+def part_ends(blocks: Sequence[tuple[int, int]], chunk_rows: int) -> list[int]:
+    """The last ids of all parts but the last: no part has more than `chunk_rows`, unless a single block has."""
+    bounds, held = [], 0
+    for (end, rows), (_, following) in itertools.pairwise(blocks):
+        held += rows
+        if held + following > chunk_rows:
+            bounds.append(end)
+            held = 0
+    return bounds
+
+
+def _rows_of(cursor: "Cursor", follower: Rule, local: Path) -> str | None:
+    """The condition for the follower's rows of the spooled ids; None when it has none in their range."""
     rows = archive.spooled(local)
-    ids = (str(number) for i in range(rows.num_record_batches) for number in rows.get_batch(i)["id"].to_pylist())
-    return f"id = any('{{{','.join(ids)}}}'::bigint[])"
+    ids = [rows.get_batch(number)["id"] for number in range(rows.num_record_batches)]
+    cursor.execute(
+        f"select exists (select from {SCHEMA}.{follower.table} where id between {ids[0][0]} and {ids[-1][-1]})"  # noqa: S608 - the rules'
+    )
+    ((has_any,),) = cursor.fetchall()
+    listed = (str(number) for batch in ids for number in batch.to_pylist()) if has_any else ()
+    return f"id = any('{{{','.join(listed)}}}'::bigint[])" if has_any else None
 
 
 def _disk(error: OSError) -> RetentionError:
