@@ -24,8 +24,8 @@ _READ_AT_ONCE = 1 << 20
 _MARK = "hotdash: a restore in progress, dropped by the next one"
 # Linux only; elsewhere the pipe stays as small as it is.
 _SET_PIPE_SIZE = 1031
-# Indexes are sorted in memory.
-_OPTIONS = "-c maintenance_work_mem=256MB"
+# Indexes and stored views are sorted in memory.
+_OPTIONS = "-c maintenance_work_mem=256MB -c work_mem=64MB"
 
 
 class RestoreError(BackupError):
