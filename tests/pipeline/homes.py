@@ -23,10 +23,11 @@ from typing import Any, Self
 
 import psutil
 
+from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.local.children import free_port
 from hotdash_pipelines.settings import PROJECT_ROOT
 from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
-from tests.pipeline.stack import NOW, SEED, Ran
+from tests.pipeline.stack import NOW, SEED, Ran, Stack
 
 HOTDASH = (sys.executable, "-m", "hotdash_pipelines.cli")
 SCALE = 0.002
@@ -199,6 +200,26 @@ class Home:
         """The stand-in's address and credentials."""
         return json.loads((self.path / "demo" / "endpoint.json").read_text())
 
+    @contextmanager
+    def server(self) -> Iterator[EmbeddedPostgres]:
+        """The home's server, started for the caller and stopped again."""
+        server = EmbeddedPostgres(self.path)
+        server.up()
+        try:
+            yield server
+        finally:
+            server.down()
+
+    def stack(self, server: EmbeddedPostgres) -> Stack:
+        """What is in this home's running server, to be looked at as any stack."""
+        return Stack(self.path, server.url(), server.url("dagster"))
+
+    def layers(self) -> dict[str, str]:
+        """Checksum of every table that the pipeline writes and digest of every partition; the server is not running."""
+        with self.server() as server:
+            stack = self.stack(server)
+            return {**stack.checksums("raw_%", "marts_%", "metrics"), **stack.lake_digests()}
+
     def destroy(self) -> None:
         """End everything that still runs here and remove the server's data."""
         for process in self.processes():
@@ -230,6 +251,26 @@ class Stopped:
     code: int
     left_behind: list[str]
     endpoint: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Spoiled:
+    """The home after a load that found a planted row. `slack` is where it told so; `layers_before` from before that."""
+
+    home: Home
+    ran: Ran
+    slack: RunningStandIn
+    layers_before: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Reloaded:
+    """The home after a load that followed the spoiled one, the planted row gone."""
+
+    home: Home
+    ran: Ran
+    left_behind: list[str]
+    layers_before: dict[str, str]
 
 
 def copy_of_the_project(folder: Path) -> Path:

@@ -68,6 +68,7 @@ class Bench:
 
     def heal(self) -> None:
         """End every fault. The quota is given back too: its hours do not pass while the clock is frozen."""
+        self.naps.clear()
         self.store.scenarios.clear()
         self.store.world.extra["ga4"].quota._spent.clear()
 

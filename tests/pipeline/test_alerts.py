@@ -1,30 +1,28 @@
-"""A failed run and a failed blocking check reach Slack once; what a blocking check guards is not rebuilt."""
+"""A failed run and a failed blocking check reach Slack once; what a blocking check guards is not rebuilt.
+
+An `hotdash up` whose steps fail: test_faults_of_up.py. The load after the mended row: test_up.py.
+"""
 
 import json
-import urllib.request
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
-from dagster_shared.record import copy
 
 from hotdash_pipelines import keys
 from hotdash_pipelines.definitions import defs
-from hotdash_pipelines.defs.alerts.sensors import alert_delivery_sensor, run_failure_sensor
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from hotdash_pipelines.resources import SlackResource, WarehouseResource
-from hotdash_pipelines.warehouse.postgres import sqlalchemy_url
+from tests.pipeline.alerting import left_by_up, messages, tick
+from tests.pipeline.homes import Spoiled
 from tests.pipeline.in_process import KEY, Bench, open_bench
+from tests.pipeline.planted import PLANTED
 from tests.pipeline.stack import NOW, SEED, Stack
 
 pytestmark = [
     pytest.mark.pipeline,
     pytest.mark.filterwarnings("ignore:Parameter `repository_def`"),
 ]
-
-MARTS = ("marts_%", "metrics")
 
 
 @pytest.fixture
@@ -37,37 +35,6 @@ def store() -> Iterator[RunningStandIn]:
 def bench(stack: Stack, store: RunningStandIn) -> Iterator[Bench]:
     with open_bench(stack, store) as bench:
         yield bench
-
-
-def messages(store: RunningStandIn) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"{store.url}/slack/messages") as answer:
-        return json.load(answer)["messages"]
-
-
-def tick(bench: Bench, run_id: str, root_run_id: str | None = None) -> None:
-    """What the daemon does after a failed run: the failure sensor, then the delivery.
-
-    `root_run_id` has the run be a retry of that one.
-    """
-    found = bench.instance.get_run_by_id(run_id)
-    assert found is not None
-    run = copy(found, root_run_id=root_run_id, parent_run_id=root_run_id)
-    ended = [
-        record.event_log_entry.dagster_event
-        for record in bench.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
-    ]
-    assert len(ended) == 1
-    assert ended[0] is not None
-    context = dg.build_run_status_sensor_context(
-        sensor_name="run_failure_sensor",
-        dagster_instance=bench.instance,
-        dagster_run=run,
-        dagster_event=ended[0],
-        repository_def=defs().get_repository_def(),
-    ).for_run_failure()
-    run_failure_sensor(context, warehouse=WarehouseResource())
-    with dg.build_sensor_context(instance=bench.instance) as delivery:
-        alert_delivery_sensor(delivery, warehouse=WarehouseResource(), slack=SlackResource())
 
 
 def test_a_failed_run_reaches_slack_exactly_once(bench: Bench) -> None:
@@ -156,97 +123,46 @@ def test_an_alert_waits_while_slack_is_away_and_is_then_sent_once(bench: Bench) 
 
 
 @pytest.mark.slow
-def test_a_failed_blocking_check_stops_the_marts_and_alerts_once(bench: Bench) -> None:
-    """An order whose currency the contract does not allow, planted behind the loader's back."""
-    everything = bench.execute(None, "2026-03-09", "2026-03-09")
-    assert everything.success, everything.errors
-    before = bench.stack.checksums(*MARTS)
-    assert before["metrics.agg_sales_daily"] > "1:"
-    orders = "select order_id, email from raw_shopify.orders where email is not null order by order_id desc limit 1"
-    ((order_id, email),) = bench.stack.query(orders)
-    spoil(bench.stack, order_id)
-
-    failed = bench.execute(None, "2026-03-09", "2026-03-09")
-    assert not failed.success
-    blocked = [name for name in failed.failed_checks if "(warning)" not in name]
-    assert blocked
-    assert {name.partition(":")[0] for name in blocked} == {"raw_shopify/orders"}
-    assert "dbt_models" not in " ".join(failed.errors)
-    assert not [name for name in failed.assets if name.startswith(("marts_", "metrics", "staging"))]
-    assert bench.stack.checksums(*MARTS) == before
-    verdicts = (
-        "select check_name, blocking, passed from ops.check_results where run_id = %s and asset = %s and not passed"
-    )
-    assert (blocked[0].partition(": ")[2], True, False) in bench.stack.query(
-        verdicts, (failed.run_id, "raw_shopify/orders")
-    )
-
-    tick(bench, failed.run_id)
-    tick(bench, failed.run_id)
-    sent = messages(bench.store)
-    assert len(sent) == 1
-    said = json.dumps(sent[0])
-    for part in (
-        "blocking check",
-        "raw_shopify/orders",
-        blocked[0].partition(": ")[2],
-        "team:data",
-        "quality-check-failed.md",
-    ):
-        assert part in said, part
-    assert email not in said
-    assert "@" not in said
-
-    mend(bench.stack, order_id)
-    mended = bench.execute(None, "2026-03-09", "2026-03-09")
-    assert mended.success, mended.errors
-    assert bench.stack.checksums(*MARTS).keys() == before.keys()
-
-
-def spoil(stack: Stack, order_id: int) -> None:
-    """A negative total, dated so far ahead that no load replaces it."""
-    change(
-        stack,
-        "update raw_shopify.orders set total_amount = -1, updated_at = '2030-01-01', _loaded_at = now() "
-        "where order_id = %s",
-        order_id,
-    )
-
-
-def mend(stack: Stack, order_id: int) -> None:
-    change(stack, "delete from raw_shopify.orders where order_id = %s", order_id)
-
-
-def change(stack: Stack, statement: str, order_id: int) -> None:
-    from hotdash_pipelines.warehouse.postgres import connect
-
-    with connect(stack.warehouse_url) as conn:
-        assert conn.execute(statement, (order_id,)).rowcount == 1
+@pytest.mark.xdist_group("served")
+def test_a_failed_blocking_check_stops_the_marts(spoiled: Spoiled) -> None:
+    """An order with a status that the contract does not allow, planted behind the loader's back."""
+    assert spoiled.ran.code == 1
+    loaded = json.loads(spoiled.ran.out)["assets"]
+    assert "raw_shopify/orders" in loaded
+    assert not [name for name in loaded if name.startswith(("marts_", "metrics", "staging"))]
+    assert {name.partition(":")[0] for name in blocked_by(spoiled)} == {"raw_shopify/orders"}
+    assert "dbt_models" not in spoiled.ran.err
+    before, after = spoiled.layers_before, spoiled.home.layers()
+    assert not before["metrics.agg_sales_daily"].startswith("0:")
+    assert [name for name in before if after[name] != before[name]] == ["raw_shopify.orders"]
+    assert after.keys() == before.keys()
 
 
 @pytest.mark.slow
-def test_a_failed_up_alerts_once_and_the_sensor_adds_nothing(stack: Stack, store: RunningStandIn) -> None:
-    given = {
-        "HOTDASH_PROJECT_KEY": "hotdash-demo",
-        "HOTDASH_PIPELINE_SOURCES": "shopify",
-        "HOTDASH_SHOPIFY_BASE_URL": store.url,
-        "HOTDASH_SHOPIFY_CLIENT_ID": store.credentials["client_id"],
-        "HOTDASH_SHOPIFY_CLIENT_SECRET": "shpss_" + "ab" * 16,
-        "HOTDASH_SLACK_WEBHOOK_URL": store.credentials["slack_webhook_url"],
-    }
-    failed = stack.up(days=1, environment=given)
-    assert failed.code == 1
-    assert failed.out, failed.err
-    assert not [name for name in json.loads(failed.out)["assets"] if "shopify" in name]
-    assert "Traceback" not in failed.err
-    assert "  lake_shopify__orders: shopify/orders 2026-03-09: 127.0.0.1: " in failed.err
-    assert "shpss_" not in failed.err
-    assert len(messages(store)) == 1
+@pytest.mark.xdist_group("served")
+def test_a_failed_blocking_check_alerts_once_and_the_sensor_adds_nothing(spoiled: Spoiled) -> None:
+    check = blocked_by(spoiled)[0].partition(": ")[2]
+    (sent,) = messages(spoiled.slack)
+    said = json.dumps(sent)
+    for part in ("blocking check", "raw_shopify/orders", check, "team:data", "quality-check-failed.md"):
+        assert part in said, part
+    assert PLANTED not in said
+    assert "@" not in said
+    with spoiled.home.server() as server, left_by_up(spoiled.home.stack(server), spoiled.slack) as bench:
+        (failed,) = bench.instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        verdicts = bench.stack.query(
+            "select asset, check_name, blocking from ops.check_results where run_id = %s and not passed",
+            (failed.run_id,),
+        )
+        assert ("raw_shopify/orders", check, True) in verdicts
+        tick(bench, failed.run_id)
+        tick(bench, failed.run_id)
+    assert len(messages(spoiled.slack)) == 1
 
-    with open_bench(stack, store) as bench:
-        bench.patch.setenv("DAGSTER_HOME", str(stack.home / "dagster"))
-        bench.patch.setenv("HOTDASH_DAGSTER_DATABASE_URL", sqlalchemy_url(stack.dagster_url))
-        with dg.DagsterInstance.get() as bench.instance:
-            (run,) = bench.instance.get_runs()
-            tick(bench, run.run_id)
-    assert len(messages(store)) == 1
+
+def blocked_by(spoiled: Spoiled) -> list[str]:
+    """`<asset>: <check>` of every blocking check that failed, as the command told them."""
+    told = [line.strip() for line in spoiled.ran.err.rpartition(" failed, ")[2].splitlines()[1:]]
+    blocked = [line for line in told if "/" in line.partition(":")[0] and not line.endswith("(warning)")]
+    assert blocked, spoiled.ran.err
+    return blocked

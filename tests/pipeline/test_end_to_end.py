@@ -19,7 +19,7 @@ from tests.pipeline.stack import NOW, SCALE, SEED, Stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("loaded")]
 
-DAYS = ("2026-03-07", "2026-03-08", "2026-03-09")
+DAYS = ("2026-03-08", "2026-03-09")
 # 23 hours: the clocks went forward at 02:00.
 SHORT_DAY = date(2026, 3, 8)
 

@@ -16,8 +16,8 @@ from psycopg import sql
 from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR
 from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from hotdash_pipelines.warehouse.postgres import connect
-from tests.pipeline.homes import Home, Served, Stopped
-from tests.pipeline.stack import Ran
+from tests.pipeline.homes import Home, Served, Spoiled, Stopped
+from tests.pipeline.planted import PLANTED
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 
@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("s
 MINTED = re.compile(
     rb"shp(?:at|ca|ss|ua|pa)_[0-9a-f]{32}|ya29\.[\w-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{20,}\.eyJ"
 )
-PLANTED = "planted.person@leak.example"
 
 
 def secrets_of(home: Home) -> dict[str, bytes]:
@@ -170,7 +169,7 @@ def test_secrets_are_kept_in_files_that_only_their_owner_reads(served: Served) -
 
 
 def test_a_planted_secret_is_found_in_a_log_a_table_and_an_argument(
-    stopped: Stopped, spoiled: Ran, tmp_path: Path
+    stopped: Stopped, spoiled: Spoiled, tmp_path: Path
 ) -> None:
     """The search itself: each kind of place, and a value that Dagster stores compressed."""
     secrets = {"planted": b"hunter2-hunter2-hunter2"}
@@ -186,41 +185,16 @@ def test_a_planted_secret_is_found_in_a_log_a_table_and_an_argument(
 
 
 @pytest.fixture(scope="module")
-def spoiled(stopped: Stopped) -> Ran:
-    """Another load, after a row was planted that breaks checks on every layer and carries a person's e-mail address."""
-    server = EmbeddedPostgres(stopped.home.path)
-    server.up()
-    try:
-        with connect(server.url()) as conn:
-            columns = [
-                name
-                for (name,) in conn.execute(
-                    "select column_name from information_schema.columns "
-                    "where table_schema = 'raw_shopify' and table_name = 'orders' order by ordinal_position"
-                )
-            ]
-            planted = {"order_id": "-1", "email": f"'{PLANTED}'", "display_financial_status": f"'{PLANTED}'"}
-            listed = ", ".join(f'"{name}"' for name in columns)
-            values = ", ".join(planted.get(name, f'"{name}"') for name in columns)
-            conn.execute(f"insert into raw_shopify.orders ({listed}) select {values} from raw_shopify.orders limit 1")
-    finally:
-        server.down()
-    return stopped.home.up(5)
-
-
-@pytest.fixture(scope="module")
-def failed_server(stopped: Stopped, spoiled: Ran) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(stopped.home.path)
-    server.up()
-    yield server
-    server.down()
+def failed_server(spoiled: Spoiled) -> Iterator[EmbeddedPostgres]:
+    with spoiled.home.server() as server:
+        yield server
 
 
 def test_failed_checks_end_up_with_code_1_and_no_address_of_a_customer(
-    spoiled: Ran, failed_server: EmbeddedPostgres
+    spoiled: Spoiled, failed_server: EmbeddedPostgres
 ) -> None:
     """The checks that failed saw the address; results, events and the alert must not hold it, nor any other."""
-    assert spoiled.code == 1
+    assert spoiled.ran.code == 1
     with connect(failed_server.url()) as conn:
         (kept,) = conn.execute("select count(*) from raw_shopify.orders where email = %s", (PLANTED,)).fetchone()
         failures = conn.execute("select count(*) from ops.check_results where not passed").fetchone()
@@ -234,11 +208,11 @@ def test_failed_checks_end_up_with_code_1_and_no_address_of_a_customer(
     for place, content in [*rows(failed_server.url(), "ops"), *rows(failed_server.url("dagster"), "public")]:
         found = {match for match in address.findall(content) if not match.endswith(service_accounts)}
         assert not found, f"{place}: {found}"
-    assert PLANTED not in spoiled.err
-    assert PLANTED not in spoiled.out
+    assert PLANTED not in spoiled.ran.err
+    assert PLANTED not in spoiled.ran.out
 
 
-def test_no_log_holds_the_planted_address(stopped: Stopped, spoiled: Ran) -> None:
+def test_no_log_holds_the_planted_address(stopped: Stopped, spoiled: Spoiled) -> None:
     needle = {"planted address": PLANTED.encode()}
     looked = ((place, content) for place, content in files(stopped.home) if "/lake/" not in place)
     assert leaks(looked, needle) == []

@@ -11,12 +11,11 @@ import pytest
 from hotdash_pipelines.contracts import load_contracts
 from hotdash_pipelines.lake.manifest import Manifest
 from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
-from tests.pipeline.homes import Home, Served, Stopped, until
+from tests.pipeline.homes import Home, Reloaded, Served, Stopped, until
 from tests.pipeline.stack import NOW, Ran
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 
-LATER = "2026-03-10T13:00:00+00:00"
 STATE = """{
   instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } }
   repositoriesOrError { ... on RepositoryConnection { nodes {
@@ -110,21 +109,24 @@ def test_sigterm_stops_every_child_and_the_server_and_lets_go_of_the_lock(stoppe
     assert "Traceback" not in stopped.command.err
 
 
-@pytest.fixture(scope="module")
-def again(stopped: Stopped) -> Ran:
-    """A second load of the same days, an hour later."""
-    return stopped.home.up(5, {"HOTDASH_FIXED_NOW": LATER})
-
-
-def test_a_second_up_is_green_and_loads_the_same_rows(served: Served, again: Ran) -> None:
-    assert again.code == 0, again.err
+def test_a_second_up_is_green_and_loads_the_same_rows(served: Served, again: Reloaded) -> None:
+    """It follows one that a blocking check stopped, whose cause is gone."""
+    assert again.ran.code == 0, again.ran.err
     rows = served.outcome["assets"]
-    tables = {name: count for name, count in again.json()["assets"].items() if not name.startswith("lake_")}
+    found = again.ran.json()
+    tables = {name: count for name, count in found["assets"].items() if not name.startswith("lake_")}
     assert tables == {name: count for name, count in rows.items() if not name.startswith("lake_")}
-    assert again.json()["checks"] == served.outcome["checks"]
+    assert found["checks"] == served.outcome["checks"]
 
 
-def test_a_second_up_fetches_only_the_windows_that_are_due(stopped: Stopped, again: Ran) -> None:
+def test_a_second_up_changes_no_row_of_any_layer(again: Reloaded) -> None:
+    """Nor any partition or `_loaded_at`, though the clock is five minutes further."""
+    for layer in ("raw_shopify.orders", "marts_core.fct_order", "metrics.agg_sales_daily"):
+        assert not again.layers_before[layer].startswith("0:"), layer
+    assert again.home.layers() == again.layers_before
+
+
+def test_a_second_up_fetches_only_the_windows_that_are_due(stopped: Stopped, again: Reloaded) -> None:
     fetched: dict[str, set[str]] = {}
     for path in (stopped.home.path / "lake").rglob("manifest.json"):
         manifest = Manifest.from_json(path.read_bytes())
@@ -136,8 +138,8 @@ def test_a_second_up_fetches_only_the_windows_that_are_due(stopped: Stopped, aga
     assert {len(keys) for keys in due.values()} == {1, 3, 5}
 
 
-def test_a_second_up_leaves_nothing_running(stopped: Stopped, again: Ran) -> None:
-    assert stopped.home.left_behind() == []
+def test_a_second_up_leaves_nothing_running(again: Reloaded) -> None:
+    assert again.left_behind == []
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_a_second_up_leaves_nothing_running(stopped: Stopped, again: Ran) -> Non
     [("warehouse ", signal.SIGINT, 130), ("partitions ", signal.SIGTERM, 143), ("done     lake_", signal.SIGINT, 130)],
 )
 def test_a_signal_at_any_stage_ends_up_and_leaves_nothing_running(
-    stopped: Stopped, again: Ran, said: str, number: int, code: int
+    stopped: Stopped, again: Reloaded, said: str, number: int, code: int
 ) -> None:
     command = stopped.home.start("up", "--no-serve", "--days", "5")
     command.says(said)
@@ -154,7 +156,7 @@ def test_a_signal_at_any_stage_ends_up_and_leaves_nothing_running(
     assert "Traceback" not in command.err
 
 
-def test_a_sigterm_while_everything_is_starting_leaves_nothing_running(stopped: Stopped, again: Ran) -> None:
+def test_a_sigterm_while_everything_is_starting_leaves_nothing_running(stopped: Stopped, again: Reloaded) -> None:
     for seconds in (0.4, 0.8, 1.2, 1.8, 2.5):
         command = stopped.home.start("up", "--no-serve", "--days", "5")
         time.sleep(seconds)
@@ -163,7 +165,7 @@ def test_a_sigterm_while_everything_is_starting_leaves_nothing_running(stopped: 
         assert "Traceback" not in command.err, seconds
 
 
-def test_a_server_that_ran_before_up_goes_on_running(stopped: Stopped, again: Ran) -> None:
+def test_a_server_that_ran_before_up_goes_on_running(stopped: Stopped, again: Reloaded) -> None:
     server = EmbeddedPostgres(stopped.home.path)
     server.up()
     command = stopped.home.start("up", "--no-serve", "--days", "5")

@@ -59,8 +59,8 @@ final as (
         role,
         is_unknown,
         is_deleted,
-        '1900-01-01'::timestamptz as valid_from,
-        '9999-12-31'::timestamptz as valid_to,
+        '1900-01-01 00:00:00+00'::timestamptz as valid_from,
+        '9999-12-31 00:00:00+00'::timestamptz as valid_to,
         true as is_current
     from members
 )
