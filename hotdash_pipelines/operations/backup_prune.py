@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # A bucket has no lock, so an unfinished backup there may be one that another machine is writing: it gets this long.
 _FOREIGN = timedelta(days=1)
+# Clocks of two machines differ by less.
+_AHEAD = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,19 @@ class Pruned:
     swept: list[str]
 
 
-def to_remove(listed: Sequence[Listed], keep: int) -> tuple[list[Listed], list[Listed]]:
+def to_remove(listed: Sequence[Listed], keep: int, now: datetime) -> tuple[list[Listed], list[Listed]]:
     """(kept, removed) of backups listed newest first; unfinished ones are in neither.
 
     Kept are the `keep` newest valid ones of scope operational or full, at least one, and everything as new as these:
     so a broken one neither counts nor goes before a good one has taken its place, and neither does one of single
-    tables. While there are fewer good ones than `keep`, nothing goes.
+    tables. One of the future does not count either: its clock was wrong, and those made since look older. While there
+    are fewer good ones than `keep`, nothing goes.
     """
-    counting = [one for one in listed if one.manifest is not None and one.manifest.scope != "tables"]
+    counting = [
+        one
+        for one in listed
+        if one.manifest is not None and one.manifest.scope != "tables" and one.manifest.started_at <= now + _AHEAD
+    ]
     wanted = max(keep, 1)
     if len(counting) < wanted:
         return [one for one in listed if one.state != "unfinished"], []
@@ -63,11 +70,11 @@ def prune(
     notes since when they are gone, also those that a killed prune removed. Raises StoreError, psycopg.Error.
     """
     if dry_run:
-        kept, removed = to_remove(list_backups(store, key), keep)
+        kept, removed = to_remove(list_backups(store, key), keep, now)
         return _pruned(kept, removed, _unfinished(store, now))
     with store.exclusive(""):
         listed = list_backups(store, key)
-        kept, removed = to_remove(listed, keep)
+        kept, removed = to_remove(listed, keep, now)
         reach("prune.planned")
         for one in reversed(removed):
             store.delete(path_of(store, one.id, MANIFEST))

@@ -138,7 +138,7 @@ def is_recent(stores: StoresResource, url: str, now: datetime) -> Verdict:  # no
         if age > LATE_AFTER:
             told = f"the newest backup began {hours} hours ago: look at the last runs of {keys.BACKUP_JOB}"
         elif age < -_CLOCKS_DIFFER:
-            told = f"the newest backup, {newest.id}, is of the future: a clock was or is wrong; make one anew"
+            told = f"the newest backup, {newest.id}, is of the future: set the clock right, then move it away"
         else:
             return Verdict(True, f"the newest backup began {hours} hours ago", facts=facts)
         return Verdict(False, told, facts=facts)

@@ -92,6 +92,14 @@ def test_what_a_wrong_key_makes_unreadable_does_not_go(store: FolderStore) -> No
     assert list(_states(store)) == ids[::-1]
 
 
+def test_backups_of_the_future_take_no_ones_place(store: FolderStore) -> None:
+    """A clock that was wrong for a while must not cost the backups that are made once it is right again."""
+    ahead = [add_copy(store, day) for day in range(400, 407)]
+    ids = [add_copy(store, day) for day in range(31, 41)]
+    assert set(prune(store, 7, now=NOW).removed) == set(ids[:3])
+    assert _states(store) == dict.fromkeys([*ids[3:], *ahead], "valid")
+
+
 def test_a_dry_run_says_the_same_and_changes_nothing(store: FolderStore, tmp_path: Path) -> None:
     for day in range(4):
         add_copy(store, day)
