@@ -115,7 +115,7 @@ def export_training(
         reach("export.written")
         if dry_run:
             return Export(manifest, store.uri(manifest.version), is_new=False, dry_run=True)
-        equal = files.publish(store, manifest, data, folder, now)
+        equal = files.publish(store, manifest, data, folder, now, key)
         there = equal or manifest
         return Export(there, store.uri(there.version), is_new=equal is None, dry_run=False)
 

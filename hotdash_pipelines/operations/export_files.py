@@ -12,6 +12,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -122,16 +123,18 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def publish(store: Store, manifest: Manifest, data: Path, scratch: Path, now: datetime) -> Manifest | None:
+def publish(
+    store: Store, manifest: Manifest, data: Path, scratch: Path, now: datetime, key: str | None = None
+) -> Manifest | None:
     """Add the data, then the manifest. Returns the version that has the same content already, and then adds nothing.
 
-    What a killed publication of the same version left is used; what others left goes after a day. Raises ExportError
-    when the name is taken by other content.
+    With `key` only a version that is signed with it is the same. What a killed publication of the same version left is
+    used; what others left goes after a day. Raises ExportError when the name is taken by other content.
     """
     contained(store, "")
     with store.exclusive(""):
         _remove_unfinished(store, now)
-        equal = _equal_version(store, manifest, scratch)
+        equal = _equal_version(store, manifest, scratch, key)
         if equal:
             return equal
         contained(store, f"{manifest.version}/{manifest.data_file}")
@@ -283,12 +286,14 @@ def _remove_unfinished(store: Store, now: datetime) -> None:
     finished = set(versions(store))
     for name in sorted(store.folders() - finished):
         match = NAME.fullmatch(name)
-        if match and datetime.strptime(f"{match['at']}+0000", "%Y%m%d_%H%M%S%z") < now - _UNFINISHED_AFTER:
-            store.clear(name)
+        # A name whose instant is none is nobody's version.
+        with suppress(ValueError):
+            if match and datetime.strptime(f"{match['at']}+0000", "%Y%m%d_%H%M%S%z") < now - _UNFINISHED_AFTER:
+                store.clear(name)
 
 
-def _equal_version(store: Store, manifest: Manifest, scratch: Path) -> Manifest | None:
-    """The newest whole version with the same data."""
+def _equal_version(store: Store, manifest: Manifest, scratch: Path, key: str | None) -> Manifest | None:
+    """The newest whole version with the same data, signed with the key if there is one."""
     for name in reversed(versions(store)):
         if not name.endswith(f"-{manifest.sha256[:16]}"):
             continue
@@ -300,6 +305,7 @@ def _equal_version(store: Store, manifest: Manifest, scratch: Path) -> Manifest 
         if (
             found.sha256 == manifest.sha256
             and found.format == manifest.format
+            and (key is None or found.is_signed_with(key))
             and _holds(store, path, found.sha256, scratch)
         ):
             return found

@@ -64,7 +64,11 @@ class People:
     def of(self, conversations: Iterable[str]) -> Mapping[str, tuple[KnownEntity, ...]]:
         """What is known by conversation; one of which nothing is known is left out."""
         names = set(conversations)
-        numbers = {int(name): name for name in names if name.isdecimal() and len(name) <= _LONGEST_NUMBER}
+        # One number may be spelled in several ways, with zeros before it or in the digits of another script.
+        numbers: dict[int, list[str]] = defaultdict(list)
+        for name in names:
+            if name.isdecimal() and len(name) <= _LONGEST_NUMBER:
+                numbers[int(name)].append(name)
         found: dict[str, dict[KnownEntity, None]] = defaultdict(dict)
         if not {CONVERSATIONS, CONTACTS} & set(self.missing):
             self._contacts(numbers, found)
@@ -84,14 +88,15 @@ class People:
                 self.matched += name in known
                 self.unmatched += name not in known
 
-    def _contacts(self, numbers: Mapping[int, str], found: dict[str, dict[KnownEntity, None]]) -> None:
+    def _contacts(self, numbers: Mapping[int, Sequence[str]], found: dict[str, dict[KnownEntity, None]]) -> None:
         by_key: dict[_Key, list[str]] = defaultdict(list)
         rows = self._conn.execute(_CONTACTS, (list(numbers),)).fetchall()
         for number, project, name, email, phone, identifier, plain_email, customer_id in rows:
-            conversation = numbers[number]
-            _add(found[conversation], name=name, email=email, phone=phone, id=identifier)
-            for key in _keys(project, customer_id, plain_email, phone):
-                by_key[key].append(conversation)
+            keys = _keys(project, customer_id, plain_email, phone)
+            for conversation in numbers[number]:
+                _add(found[conversation], name=name, email=email, phone=phone, id=identifier)
+                for key in keys:
+                    by_key[key].append(conversation)
         if CUSTOMERS not in self.missing:
             self._customers(by_key, found)
         if ORDERS not in self.missing:

@@ -137,8 +137,8 @@ class Snapshot:
 def snapshot(url: str, filters: Filters) -> Iterator[Snapshot]:
     """Open a REPEATABLE READ, READ ONLY transaction and count the drafts as service_role.
 
-    Raises ExportError when the connection's user may not act as service_role, when the tables are missing, or when a
-    policy could hide rows.
+    Raises ExportError when the connection's user may not act as service_role, when the tables are missing, when a
+    policy could hide rows, or when an instant is none that Python knows.
     """
     import psycopg
 
@@ -153,6 +153,11 @@ def snapshot(url: str, filters: Filters) -> Iterator[Snapshot]:
             raise ExportError(
                 f"the server refuses ({error.diag.message_primary}): let an administrator run "
                 f"`grant {_ROLE} to {conn.info.user}`"
+            ) from error
+        except psycopg.DataError as error:
+            raise ExportError(
+                "a draft's created_at or updated_at is outside of the years 1 to 9999, or infinite: mend that row, "
+                "then run again"
             ) from error
         except psycopg.OperationalError as error:
             raise ExportError("the connection to the warehouse broke: nothing was exported, run again") from error

@@ -189,6 +189,37 @@ def test_the_same_content_again_gives_the_version_that_is_there(place: Place, co
         place.publish(now=NOW + timedelta(days=7))
 
 
+def test_what_was_published_without_the_key_is_published_again_with_it(place: Place, conn: Any) -> None:
+    """Else a key that is set or changed later would never sign anything until a draft changes."""
+    people.draft(conn)
+    unsigned = place.publish().manifest
+    signed = place.publish(key="one", now=NOW + timedelta(days=7))
+    assert signed.is_new
+    assert verify(place.store, signed.manifest.version, scratch=place.scratch, key="one").is_sound
+    assert place.publish(key="one", now=NOW + timedelta(days=8)).manifest == signed.manifest
+    assert place.publish(key="two", now=NOW + timedelta(days=9)).is_new
+    assert unsigned.version in versions(place.store)
+
+
+def test_two_spellings_of_a_conversations_number_both_have_its_people(place: Place, conn: Any) -> None:
+    for spelling in (people.CONVERSATION, f"0{people.CONVERSATION}"):
+        people.draft(conn, conversation_id=spelling, input_text=f"ask {people.LAST} about it")
+    assert [row["input_text"] for row in place.rows(place.publish())] == ["ask [NAME_REDACTED] about it"] * 2
+
+
+def test_an_instant_that_is_none_is_told_in_one_line(place: Place, conn: Any) -> None:
+    people.draft(conn, updated_at="infinity")
+    with pytest.raises(ExportError, match="created_at or updated_at") as told:
+        place.publish()
+    assert "\n" not in str(told.value)
+
+
+def test_a_folder_that_only_looks_like_a_version_is_in_nobodys_way(place: Place, conn: Any) -> None:
+    people.draft(conn)
+    (place.root / "training_data_20269999_250000-0123456789abcdef").mkdir(parents=True)
+    assert place.publish().is_new
+
+
 def test_a_dry_run_says_what_would_be_and_leaves_nothing(place: Place, conn: Any) -> None:
     people.draft(conn, **everywhere(people.EMAIL))
     told: list[tuple[int, int]] = []
