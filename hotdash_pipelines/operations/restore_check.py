@@ -21,6 +21,9 @@ from hotdash_pipelines.warehouse.postgres import connect, describe, libpq_env
 if TYPE_CHECKING:
     import psycopg
 
+# The archives of a month ask for a test at the same time, and the weekly one may still be under way.
+_WAIT = "30min"
+
 
 @dataclass(frozen=True)
 class Tested:
@@ -44,8 +47,8 @@ def restore_test(
 ) -> Tested:
     """Restore a backup into a scratch database of the same server, compare every row, prove guards, try each role.
 
-    Drops the scratch database, also those that killed tests left; writes `now` as ops.backup_runs.restore_tested_at.
-    Raises BackupError with the first difference; the record then stays as it was.
+    Waits for another test of this database. Drops the scratch database, also those that killed tests left; writes `now`
+    as ops.backup_runs.restore_tested_at. Raises BackupError with the first difference; the record then stays as it was.
     """
     tell = on_progress or (lambda _: None)
     database = libpq_env(database_url)["PGDATABASE"]
@@ -53,7 +56,7 @@ def restore_test(
     with (
         restore_load.one_line_errors(),
         connect(server, autocommit=True) as admin,
-        restore_swap.alone(admin, f"{database} (test)"),
+        restore_swap.alone(admin, f"{database} (test)", _WAIT),
     ):
         manifest = read_manifest(store, backup_id, key)
         restore_fill.check(admin, manifest, describe(server))

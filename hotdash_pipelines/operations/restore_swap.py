@@ -68,11 +68,16 @@ def free_name(admin: "psycopg.Connection[Any]", name: str) -> str:
 
 
 @contextmanager
-def alone(admin: "psycopg.Connection[Any]", database: str) -> Iterator[None]:
-    """One restore of a database at a time. Raises RestoreError while another one runs."""
-    row = admin.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (_LOCK, database)).fetchone()
-    if row != (True,):
-        raise RestoreError(f"another restore of {database} is running: wait for it, then run again")
+def alone(admin: "psycopg.Connection[Any]", database: str, wait: str = "1ms") -> Iterator[None]:
+    """One restore of a database at a time. Raises RestoreError while another one runs that does not end in `wait`."""
+    import psycopg
+
+    try:
+        with admin.transaction():
+            admin.execute("select set_config('lock_timeout', %s, true)", (wait,))
+            admin.execute("select pg_advisory_lock(%s, hashtext(%s))", (_LOCK, database))
+    except psycopg.errors.LockNotAvailable as error:
+        raise RestoreError(f"another restore of {database} is running: wait for it, then run again") from error
     try:
         yield
     finally:

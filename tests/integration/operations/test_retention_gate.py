@@ -1,5 +1,7 @@
 """Nothing is deleted without a backup of the day that holds it, is whole, and was restored for a test."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from hotdash_pipelines.lake.store import FolderStore
 from hotdash_pipelines.operations import restore_check
 from hotdash_pipelines.operations.backup import create_backup
 from hotdash_pipelines.operations.backup_files import BackupError
+from hotdash_pipelines.operations.restore_swap import alone, server_url
 from hotdash_pipelines.operations.retention import RetentionRefused, rules
 from hotdash_pipelines.operations.retention_gate import standing_backup
+from hotdash_pipelines.warehouse.postgres import connect, libpq_env
 from tests.integration.operations.retention_rows import put, rule_of
 
 NOW = datetime(2024, 3, 31, 3, tzinfo=UTC)
@@ -151,3 +155,21 @@ def test_the_backup_is_really_restored(
     assert _gate(warehouse_url, backups, tmp_path) == number
     tested = warehouse.execute("select backup_id, restore_tested_at from ops.backup_runs").fetchall()
     assert tested == [(number, NOW)]
+
+
+def test_another_test_of_the_backup_is_waited_for(warehouse_url: str, tmp_path: Path, backups: FolderStore) -> None:
+    """Archives of a month ask at the same time, each in a process of its own."""
+    backup_id = _backup(warehouse_url, backups, tmp_path, NOW - timedelta(hours=1))
+    with (
+        connect(server_url(warehouse_url), autocommit=True) as other,
+        ThreadPoolExecutor() as working,
+        alone(other, f"{libpq_env(warehouse_url)['PGDATABASE']} (test)"),
+    ):
+        gate = working.submit(_gate, warehouse_url, backups, tmp_path)
+        waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        deadline = time.monotonic() + 20
+        while not gate.done() and other.execute(waits).fetchone() == (0,) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not gate.done(), gate.exception()
+        other.execute("select pg_advisory_unlock_all()")
+        assert gate.result(timeout=60) == backup_id
