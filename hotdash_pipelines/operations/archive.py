@@ -35,6 +35,8 @@ _FOLDER = re.compile(r"^[a-z_]+/\d{8}/")
 _PATH = re.compile(r"^[a-z_]+/\d{8}/rows-[0-9a-f]{16}(-\d+)?\.parquet$")
 _NAMES_TRIED = 9
 _BATCH_ROWS = 50_000
+# The driver makes an instant before the first that Postgres has (4713 BC, in microseconds) of both infinite ones.
+_FIRST_INSTANT = -210_866_803_200_000_000
 
 
 class ArchiveError(RetentionError):
@@ -61,7 +63,8 @@ class Archive:
 def spool(batches: "pa.RecordBatchReader", target: Path, key: str) -> int:
     """Write rows as they come from the database to an uncompressed Arrow file, in the order of `key`; how many.
 
-    JSON becomes text, everything else keeps its type. Raises ArchiveError for a type that an archive cannot tell.
+    JSON becomes text, everything else keeps its type; arrays are flat. Raises ArchiveError for a type or an instant
+    that an archive cannot tell.
     """
     import pyarrow as pa
 
@@ -71,6 +74,7 @@ def spool(batches: "pa.RecordBatchReader", target: Path, key: str) -> int:
     with pa.OSFile(str(target), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for batch in batches:
             if batch.num_rows:
+                _refuse_infinite(batch)
                 columns = [c.storage if isinstance(c, pa.ExtensionArray) else c for c in batch.columns]
                 writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
                 rows += batch.num_rows
@@ -94,6 +98,20 @@ def _sort(path: Path, key: str) -> None:
         for batch in batches:
             writer.write_batch(batch)
     ordered.replace(path)
+
+
+def _refuse_infinite(batch: "pa.RecordBatch") -> None:
+    import pyarrow as pa
+
+    pc = compute()
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if not pa.types.is_timestamp(field.type):
+            continue
+        first = pc.min(column.view(pa.int64())).as_py()
+        if first is not None and first < _FIRST_INSTANT:
+            raise ArchiveError(
+                f"a row that is too old has an infinite {field.name}, which an archive cannot tell: give it a real one"
+            )
 
 
 def _plain(field: "pa.Field[Any]") -> "pa.Field[Any]":

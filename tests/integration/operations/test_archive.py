@@ -30,6 +30,18 @@ def two(warehouse: "psycopg.Connection[Any]", warehouse_url: str, tmp_path: Path
     return archive.list_archives(store_in(tmp_path))
 
 
+@pytest.mark.parametrize("instant", ["infinity", "-infinity"])
+def test_an_infinite_instant_is_refused_since_an_archive_cannot_tell_it(
+    warehouse: "psycopg.Connection[Any]", warehouse_url: str, tmp_path: Path, instant: str
+) -> None:
+    times = {"created_at": instant, "updated_at": OLD} if instant[0] == "-" else {"updated_at": instant}
+    many(warehouse, "agent_feedback", 1, **{"created_at": OLD, **times})
+    before = texts(warehouse, "agent_feedback")
+    with pytest.raises(ArchiveError, match="infinite"):
+        retain(warehouse_url, tmp_path, "agent_feedback", NOW)
+    assert texts(warehouse, "agent_feedback") == before
+
+
 def _states(conn: "psycopg.Connection[Any]", folder: Path) -> list[str]:
     return [found.state for found in look(conn, store_in(folder), scratch=folder / "s", key=KEY)]
 
