@@ -11,7 +11,7 @@ goes whole.
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +19,29 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.lake.killpoints import reach
 from hotdash_pipelines.settings import Settings
+from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 if TYPE_CHECKING:
     import dagster as dg
 
 _RUNS_AT_ONCE = 200
+
+
+class HistoryError(WarehouseError):
+    """Dagster's storage cannot be swept. One line, says what to do."""
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    from dagster_postgres.utils import DagsterPostgresException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, DagsterPostgresException) as error:
+        # Behind the first line come the statement and its values.
+        reason = str(error).strip().partition("\n")[0]
+        raise HistoryError(f"Dagster's storage cannot be swept ({reason}): mend that, then run again") from error
 
 
 @dataclass(frozen=True)
@@ -45,12 +63,13 @@ class _Kept:
     of_runs: frozenset[str]
 
 
+@_one_line_errors()
 def prune_runs(instance: "dg.DagsterInstance", before: datetime, *, dry_run: bool = False) -> Pruned | None:
     """Remove what finished runs that ended before `before` (aware) left, and as old events outside of runs.
 
     Stays: the newest event of each kind of each asset and partition, the newest evaluation of each check, unfinished
     runs, and runs of unfinished backfills. None for an instance whose storage is no shared database: there each run
-    has a file of its own. Killed at any moment, a second call ends in the same state.
+    has a file of its own. Killed at any moment, a second call ends in the same state. Raises HistoryError.
     """
     from dagster._core.storage.event_log import SqliteEventLogStorage
     from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
@@ -75,6 +94,7 @@ def prune_runs(instance: "dg.DagsterInstance", before: datetime, *, dry_run: boo
     return Pruned(runs, trimmed, events + went, size + went_bytes)
 
 
+@_one_line_errors()
 def prune_instance(settings: Settings, before: datetime, *, dry_run: bool = False) -> Pruned | None:
     """As `prune_runs`, on the instance of this installation; None too when it has none yet."""
     from dagster import DagsterInstance

@@ -19,7 +19,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from hotdash_pipelines.run_history import Pruned, prune_runs
-from hotdash_pipelines.warehouse.postgres import sqlalchemy_url
+from hotdash_pipelines.warehouse.postgres import WarehouseError, sqlalchemy_url
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-05")
 FIRST, SECOND, THIRD = "2026-01-01", "2026-01-02", "2026-01-03"
@@ -203,3 +203,12 @@ def test_an_instance_with_a_file_for_each_run_is_left_alone(tmp_path: Path) -> N
         kept = run(instance, daily, partition_key=FIRST)
         assert prune_runs(instance, datetime.now(UTC) + timedelta(days=1)) is None
         assert instance.get_run_by_id(kept) is not None
+
+
+def test_a_storage_that_cannot_be_asked_is_told_in_one_line(instance: dg.DagsterInstance) -> None:
+    """So that housekeeping counts it as the part that failed, and says how the others went."""
+    with instance.event_log_storage.index_connection() as conn:  # type: ignore[attr-defined]
+        conn.execute(sa.text("drop table asset_check_executions"))
+    with pytest.raises(WarehouseError, match="asset_check_executions") as told:
+        prune_runs(instance, datetime.now(UTC))
+    assert "\n" not in str(told.value)
