@@ -1,10 +1,7 @@
 """Rules over dbt's manifest: names, layers, documentation, keys, contracts and the way tables are rebuilt."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +9,7 @@ import pytest
 
 from hotdash_pipelines.contracts.model import load_contracts
 from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR
-
-# One worker has them all: each would parse the project for itself.
-pytestmark = pytest.mark.xdist_group("dbt-rules")
+from tests.dbt_parse import parsed_project
 
 OWNERS = {"team:data", "team:support", "team:marketing"}
 STAR = {
@@ -56,24 +51,9 @@ Manifest = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+def manifest(session_home: Path) -> Manifest:
     """The manifest of a `dbt parse` without any variable of ours in the environment."""
-    target = tmp_path_factory.mktemp("dbt")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HOTDASH_", "DBT_", "PG"))}
-    command = [str(Path(sys.executable).parent / "dbt"), "--quiet", "--log-path", str(target), "parse"]
-    folders = [
-        "--project-dir",
-        str(DBT_PROJECT_DIR),
-        "--profiles-dir",
-        str(DBT_PROJECT_DIR),
-        "--target-path",
-        str(target),
-    ]
-    finished = subprocess.run(
-        [*command, *folders], env={**environment, "DO_NOT_TRACK": "1"}, capture_output=True, text=True, check=False
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    return json.loads((target / "manifest.json").read_text())
+    return json.loads((parsed_project(session_home) / "manifest.json").read_text())
 
 
 def models(manifest: Manifest) -> list[dict[str, Any]]:
