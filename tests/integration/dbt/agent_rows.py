@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tests.integration.dbt.raw import NOON
+from tests.integration.dbt.raw import NOON, RawShop
 
 AGENT_MARTS = (
     "marts_agent.dim_agent",
@@ -128,3 +128,12 @@ class AgentRows:
             sql.SQL(", ").join(map(sql.Placeholder, row)),
         )
         return self.conn.execute(statement, row).fetchone()[0]  # type: ignore[index]
+
+
+def agent_in(raw: RawShop) -> AgentRows:
+    """The agent in the database of the raw shop, which knows conversation 40."""
+    raw.put(
+        "raw_chatwoot.conversations", conversation_id=40, channel="Channel::Email", status="open", labels=["refund"]
+    )
+    raw.put("raw_chatwoot.agents", agent_id=3, name="Ann", email="ann@example.com")
+    return AgentRows(raw.conn)

@@ -7,8 +7,10 @@ import fcntl
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +24,9 @@ from hotdash_pipelines.warehouse.ddl import ensure_raw_tables
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env, with_database
 from tests.databases import fresh_database, template
 from tests.dbt_parse import parsed_project
+from tests.integration.dbt.agent_rows import agent_in
+from tests.integration.dbt.marts import asked
+from tests.integration.dbt.nights import Nights, first_night, second_night
 from tests.integration.dbt.raw import RawShop
 
 _PARSED_DATABASE = "hotdash"
@@ -86,6 +91,14 @@ class Dbt:
         built = (result for result in outcome.result.results if result.node.resource_type != "exposure")
         return {result.node.name: str(result.status) for result in built}
 
+    def build(self, *select: str) -> dict[str, str]:
+        """Build with all data tests, whatever the outcome; what did not pass, by name."""
+        chosen = ("--select", *select) if select else ()
+        outcome = self.invoke("build", "--exclude-resource-type", "unit_test", *chosen)
+        # Tiles of the control centre have nothing to build: dbt calls that no-op.
+        fine = ("success", "pass", "no-op")
+        return {r.node.name: str(r.status) for r in outcome.result.results if str(r.status) not in fine}
+
     def run(self, *select: str, full_refresh: bool = False) -> dict[str, str]:
         """Build models without their tests: all, or those selected.
 
@@ -124,35 +137,95 @@ def dbt_manifest(session_home: Path) -> bytes:
     return pickle.dumps(manifest)
 
 
-@pytest.fixture(scope="session")
-def built_template(
-    server: Any, session_home: Path, dbt_manifest: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    """Name of a database in which every model was built over empty raw tables, made once for all workers."""
-    admin = server.url("postgres")
-    migrated = template(admin, session_home)
-    name = f"{migrated}_{project_digest()[:12]}"
-    with (session_home / "template-dbt.lock").open("w") as lock:
+def _made_once(admin: str, home: Path, name: str, source: str, fill: Callable[[str], None]) -> str:
+    """Name of a database copied from `source` and then filled by `fill(url)`, made once for all workers."""
+    with (home / "template-dbt.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with connect(admin, autocommit=True) as conn:
             if conn.execute("select 1 from pg_database where datname = %s", (name,)).fetchone():
                 return name
-            conn.execute(f'create database "{name}_new" template "{migrated}"')  # type: ignore[arg-type]
-        url = with_database(admin, f"{name}_new")
-        with connect(url) as conn:
-            ensure_raw_tables(conn, load_contracts())
-        Dbt(dbt_manifest, url, tmp_path_factory.mktemp("dbt-template")).run()
+            conn.execute(f'create database "{name}_new" template "{source}"')  # type: ignore[arg-type]
+        fill(with_database(admin, f"{name}_new"))
         with connect(admin, autocommit=True) as conn:
             conn.execute(f'alter database "{name}_new" rename to "{name}"')  # type: ignore[arg-type]
     return name
 
 
+@pytest.fixture(scope="session")
+def built_template(
+    server: Any, session_home: Path, dbt_manifest: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """Name of a database in which every model was built over empty raw tables."""
+
+    def fill(url: str) -> None:
+        with connect(url) as conn:
+            ensure_raw_tables(conn, load_contracts())
+        Dbt(dbt_manifest, url, tmp_path_factory.mktemp("dbt-template")).run()
+
+    admin = server.url("postgres")
+    migrated = template(admin, session_home)
+    return _made_once(admin, session_home, f"{migrated}_{project_digest()[:12]}", migrated, fill)
+
+
+@pytest.fixture(scope="session")
+def agents_night(
+    server: Any, session_home: Path, dbt_manifest: bytes, built_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """Name of a database with a night of the support agent, built with every data test of the project: all pass."""
+
+    def fill(url: str) -> None:
+        with connect(url, autocommit=True) as conn:
+            raw = RawShop(conn)
+            raw.prepare()
+            agent_in(raw).first_night()
+        assert Dbt(dbt_manifest, url, tmp_path_factory.mktemp("dbt-agent")).build() == {}
+
+    return _made_once(server.url("postgres"), session_home, f"{built_template}_agent", built_template, fill)
+
+
+@pytest.fixture(scope="session")
+def nights(
+    server: Any, dbt_manifest: bytes, built_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Nights]:
+    """The shop of nights.py as each build left it; tests of one xdist group share it."""
+    admin = server.url("postgres")
+    with ExitStack() as stack:
+
+        def copy(url: str) -> psycopg.Connection[Any]:
+            copied = stack.enter_context(fresh_database(admin, libpq_env(url)["PGDATABASE"]))
+            return stack.enter_context(connect(copied, autocommit=True))
+
+        url = stack.enter_context(fresh_database(admin, built_template))
+        dbt = Dbt(dbt_manifest, url, tmp_path_factory.mktemp("dbt-nights"), has_views=True)
+        with connect(url, autocommit=True) as conn:
+            raw = RawShop(conn)
+            raw.prepare()
+            first_night(raw)
+        dbt.run()
+        first = copy(url)
+        dbt.run()
+        rerun = copy(url)
+        with connect(url, autocommit=True) as conn:
+            raw.conn = conn
+            second_night(raw)
+        statuses = dbt("build", "--exclude-resource-type", "unit_test")
+        with connect(url, autocommit=True) as conn:
+            conn.execute("create view public.hanging as select net_amount from marts_core.fct_order_line")
+        second = copy(url)
+        dbt.run("fct_order_line", full_refresh=True)
+        dbt.run(full_refresh=True)
+        yield Nights(first, rerun, second, copy(url), statuses)
+
+
 @pytest.fixture
 def warehouse_url(request: pytest.FixtureRequest, server: Any, session_home: Path) -> Iterator[str]:
-    """A database of the test's own, all models built; with the mark `from_nothing` migrated and no more."""
+    """A database of the test's own, all models built; less or more is in it with the marks of pyproject.toml."""
     admin = server.url("postgres")
-    from_nothing = request.node.get_closest_marker("from_nothing")
-    source = template(admin, session_home) if from_nothing else request.getfixturevalue("built_template")
+    if request.node.get_closest_marker("from_nothing"):
+        source = template(admin, session_home)
+    else:
+        is_night = request.node.get_closest_marker("agents_night")
+        source = request.getfixturevalue("agents_night" if is_night else "built_template")
     with fresh_database(admin, source) as url:
         yield url
 
@@ -175,10 +248,5 @@ def raw(warehouse_url: str) -> Iterator[RawShop]:
 
 @pytest.fixture
 def query(raw: RawShop) -> Any:
-    """`query(sql, *parameters)` -> rows as dicts."""
-
-    def run(statement: str, *parameters: object) -> list[dict[str, Any]]:
-        with raw.conn.cursor(row_factory=psycopg.rows.dict_row) as cursor:
-            return cursor.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
-
-    return run
+    """`query(sql, *parameters)` -> rows of the test's own database as dicts."""
+    return partial(asked, raw.conn)

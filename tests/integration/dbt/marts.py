@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 MARTS = (
     "marts_core.dim_project",
@@ -20,6 +21,12 @@ MARTS = (
     "marts_support.fct_conversation",
     "metrics.agg_sales_daily",
 )
+
+
+def asked(conn: psycopg.Connection[Any], statement: str, *parameters: object) -> list[dict[str, Any]]:
+    """The rows of a query as dicts."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
 
 
 def content(conn: psycopg.Connection[Any], where: str = "true") -> dict[str, list[tuple[Any, ...]]]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.integration.dbt.agent_rows import AGENT_MARTS, AgentRows
+from tests.integration.dbt.agent_rows import AGENT_MARTS, AgentRows, agent_in
 from tests.integration.dbt.conftest import Dbt
 from tests.integration.dbt.marts import rows_of
 from tests.integration.dbt.raw import LOADED, NOON, RawShop
@@ -21,12 +21,8 @@ SELECT = ("path:models/marts/agent", "dim_conversation", "agg_agent_daily_perfor
 
 @pytest.fixture
 def agent(raw: RawShop) -> AgentRows:
-    """Rows of the agent in the database of the raw shop, which knows conversation 40."""
-    raw.put(
-        "raw_chatwoot.conversations", conversation_id=40, channel="Channel::Email", status="open", labels=["refund"]
-    )
-    raw.put("raw_chatwoot.agents", agent_id=3, name="Ann", email="ann@example.com")
-    return AgentRows(raw.conn)
+    """Rows of the agent in the database of the raw shop."""
+    return agent_in(raw)
 
 
 def content(conn: psycopg.Connection[Any], marts: tuple[str, ...] = AGENT_MARTS) -> dict[str, list[tuple[Any, ...]]]:
@@ -41,20 +37,10 @@ def places(conn: psycopg.Connection[Any]) -> dict[str, list[Any]]:
     }  # type: ignore[arg-type]
 
 
-def build(dbt: Dbt, *select: str) -> dict[str, str]:
-    """Build with all data tests; what did not pass, by name."""
-    chosen = ("--select", *select) if select else ()
-    outcome = dbt.invoke("build", "--exclude-resource-type", "unit_test", *chosen)
-    # Tiles of the control centre have nothing to build: dbt calls that no-op.
-    fine = ("success", "pass", "no-op")
-    return {r.node.name: str(r.status) for r in outcome.result.results if str(r.status) not in fine}
-
-
+@pytest.mark.agents_night
 def test_increments_end_where_a_build_from_nothing_ends_and_a_rerun_writes_nothing(
     dbt: Dbt, raw: RawShop, agent: AgentRows, query: Any
 ) -> None:
-    agent.first_night()
-    assert build(dbt) == {}
     assert {mart: len(rows) for mart, rows in content(raw.conn).items()} == {
         "marts_agent.dim_agent": 4,
         "marts_agent.dim_user": 4,
@@ -105,12 +91,12 @@ def test_a_late_change_rewrites_its_day_alone_also_behind_a_clock_that_is_ahead(
     assert (before[1]["p95"], after[1]["p95"]) == (40, 900)
 
 
+@pytest.mark.agents_night
 def test_a_purge_of_the_source_leaves_the_marts_also_on_a_full_refresh(
     dbt: Dbt, raw: RawShop, agent: AgentRows, query: Any
 ) -> None:
-    agent.first_night()
     agent.query(LOADED)
-    assert build(dbt) == {}
+    dbt.run(*SELECT)
     before = content(raw.conn)
     agent.purge(LOADED)
     assert raw.conn.execute("select count(*) from agent.agent_queries").fetchone() == (1,)
@@ -125,7 +111,7 @@ def test_a_purge_of_the_source_leaves_the_marts_also_on_a_full_refresh(
     assert len(before.pop(people)) == len(kept.pop(people)) + 1
     # What is left of the source was written over the fact: the length is right again.
     assert kept == before
-    assert build(dbt, *SELECT) == {}
+    assert dbt.build(*SELECT) == {}
 
 
 def test_days_are_the_stores_at_both_changes_of_the_clock(dbt: Dbt, raw: RawShop, agent: AgentRows, query: Any) -> None:
@@ -162,12 +148,13 @@ def test_days_are_the_stores_at_both_changes_of_the_clock(dbt: Dbt, raw: RawShop
 def test_no_text_and_no_login_reaches_staging_or_the_marts(dbt: Dbt, raw: RawShop, query: Any) -> None:
     raw.put("raw_chatwoot.agents", agent_id=3, name="Plantedname", email="planted@example.com")
     AgentRows(raw.conn, text="my mail is planted@example.com", login="plantedname").first_night()
-    dbt.run()
+    dbt.run(*SELECT)
     relations = query(
         "select table_schema || '.' || table_name as name from information_schema.tables"
         " where table_schema like 'marts%%' or table_schema in ('staging', 'metrics')"
     )
     assert {*AGENT_MARTS, "staging.stg_agent__facts"} <= {relation["name"] for relation in relations}
+    assert all(content(raw.conn).values())
     for relation in relations:
         text = str(query(f"select t::text from {relation['name']} as t")).lower()
         assert not any(word in text for word in ("planted@", "plantedname", "bert", "carla")), relation["name"]
@@ -176,18 +163,17 @@ def test_no_text_and_no_login_reaches_staging_or_the_marts(dbt: Dbt, raw: RawSho
 def test_rows_of_no_known_store_fail_the_build(dbt: Dbt, raw: RawShop, agent: AgentRows, query: Any) -> None:
     raw.prepare("north", "south")
     agent.first_night()
-    unplaced = build(dbt, "stg_ops__projects", "path:models/staging/agent")
+    unplaced = dbt.build("path:models/staging/agent")
     assert {"queries_belong_to_a_store", "approvals_belong_to_a_store", "feedback_rows_belong_to_a_store"} <= set(
         unplaced
     )
     dbt.agent_project = "south"
-    assert build(dbt) == {}
+    assert dbt.build() == {}
     assert query("select distinct project_key from marts_agent.fct_agent_query") == [{"project_key": "south"}]
 
 
-def test_each_check_of_the_agents_marts_sees_what_breaks_it(dbt: Dbt, raw: RawShop, agent: AgentRows) -> None:
-    agent.first_night()
-    assert build(dbt) == {}
+@pytest.mark.agents_night
+def test_each_check_of_the_agents_marts_sees_what_breaks_it(dbt: Dbt, raw: RawShop) -> None:
     tests = (
         "test",
         "--select",
