@@ -24,15 +24,25 @@ from hotdash_pipelines.quality import (
     run_suite,
     store_findings,
 )
-from tests.integration.quality.shop_tables import NOW, PROJECT, build_shop, insert, order
+from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from tests.databases import fresh_database
+from tests.integration.quality.shop_tables import NOW, PROJECT, insert, order
 
+# One worker has all that run suites: Great Expectations takes two seconds to import.
+pytestmark = pytest.mark.xdist_group("suites")
 ORDERS = load_suite(EXPECTATIONS_DIR / "raw_shopify.orders.json")
 PLANTED = "planted.person@example.com"
 
 
 @pytest.fixture
+def warehouse_url(server: EmbeddedPostgres, small_shop: str) -> Iterator[str]:
+    """A small shop of the test's own."""
+    with fresh_database(server.url("postgres"), small_shop) as url:
+        yield url
+
+
+@pytest.fixture
 def shop(warehouse: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-    build_shop(warehouse)
     return warehouse
 
 
@@ -124,7 +134,8 @@ def test_rows_hidden_in_another_table_of_a_query_fail_the_check(
     assert found.message == "not evaluated: the query raised InsufficientPrivilege"
 
 
-def test_a_missing_table_is_refused_and_named(warehouse_url: str) -> None:
+def test_a_missing_table_is_refused_and_named(warehouse_url: str, shop: psycopg.Connection[Any]) -> None:
+    shop.execute("drop table raw_shopify.orders")
     with pytest.raises(QualityError, match=r"raw_shopify.orders does not exist: materialise raw_shopify/orders"):
         run_suite(ORDERS, warehouse_url, None, PROJECT, now=NOW)
 

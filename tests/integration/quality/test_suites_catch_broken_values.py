@@ -1,11 +1,20 @@
 """Every expectation of every suite is shown one broken value that it, and it alone, must catch."""
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 
 from hotdash_pipelines.quality import EXPECTATIONS_DIR, Finding, load_suite, load_suites, run_suite
-from tests.integration.quality.shop_tables import AGENT_FACTS, NOW, PROJECT, build_shop
+from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.postgres import connect
+from tests.databases import fresh_database
+from tests.integration.quality.shop_tables import AGENT_FACTS, NOW, PROJECT, ROWS
 
+# One worker has all that run suites: Great Expectations takes two seconds to import.
+pytestmark = pytest.mark.xdist_group("suites")
+
+TABLES = sorted(ROWS)
 KEYWORDS = ("update ", "delete ", "insert ", "with ")
 # (suite, check) -> the statement that breaks it.
 BREAKS: dict[tuple[str, str], str] = {}
@@ -164,36 +173,55 @@ def test_every_check_has_a_statement_that_breaks_it() -> None:
     assert set(BREAKS) == {(suite.name, check) for suite in load_suites() for check in suite.checks}
 
 
+@pytest.fixture(scope="module")
+def shop_url(server: EmbeddedPostgres, small_shop: str) -> Iterator[str]:
+    """A small shop for the whole module, with a copy of every table in schema `kept`."""
+    with fresh_database(server.url("postgres"), small_shop) as url:
+        with connect(url) as conn:
+            conn.execute("create schema kept")
+            for table in TABLES:
+                conn.execute(f'create table kept."{table}" as table {table}'.encode())
+        yield url
+
+
+@pytest.fixture
+def shop(shop_url: str) -> Iterator[psycopg.Connection]:
+    """The small shop, whole before each test."""
+    with connect(shop_url, autocommit=True) as conn:
+        yield conn
+        for table in TABLES:
+            conn.execute(f'delete from {table}; insert into {table} table kept."{table}"'.encode())
+
+
+def findings_of(name: str, url: str) -> list[Finding]:
+    return run_suite(load_suite(EXPECTATIONS_DIR / f"{name}.json"), url, None, PROJECT, now=NOW)
+
+
 @pytest.mark.parametrize("name", sorted({suite for suite, _ in BREAKS}))
-def test_the_small_shop_satisfies_every_check(warehouse_url: str, warehouse: psycopg.Connection, name: str) -> None:
-    build_shop(warehouse)
-    findings = run_suite(load_suite(EXPECTATIONS_DIR / f"{name}.json"), warehouse_url, None, PROJECT, now=NOW)
+def test_the_small_shop_satisfies_every_check(shop: psycopg.Connection, shop_url: str, name: str) -> None:
+    findings = findings_of(name, shop_url)
     assert failed(findings) == set()
     assert all(finding.unexpected_count == 0 and finding.element_count for finding in findings)
 
 
-def test_a_store_without_a_support_agent_satisfies_every_check(
-    warehouse_url: str, warehouse: psycopg.Connection
-) -> None:
-    build_shop(warehouse)
+def test_a_store_without_a_support_agent_satisfies_every_check(shop: psycopg.Connection, shop_url: str) -> None:
     for name in AGENT_FACTS:
-        warehouse.execute(f"delete from {name}".encode())
-        findings = run_suite(load_suite(EXPECTATIONS_DIR / f"{name}.json"), warehouse_url, None, PROJECT, now=NOW)
+        shop.execute(f"delete from {name}".encode())
+        findings = findings_of(name, shop_url)
         assert failed(findings) == set()
         assert not [finding for finding in findings if "not evaluated" in finding.message]
 
 
 @pytest.mark.parametrize(("name", "check"), sorted(BREAKS), ids=lambda value: value)
 def test_a_broken_value_fails_its_check_and_no_other(
-    warehouse_url: str, warehouse: psycopg.Connection, name: str, check: str
+    shop: psycopg.Connection, shop_url: str, name: str, check: str
 ) -> None:
-    build_shop(warehouse)
-    warehouse.execute(BREAKS[name, check].encode())
-    suite = load_suite(EXPECTATIONS_DIR / f"{name}.json")
-    findings = run_suite(suite, warehouse_url, None, PROJECT, now=NOW)
+    shop.execute(BREAKS[name, check].encode())
+    findings = findings_of(name, shop_url)
     expected = {check}
     if check.endswith("_are_present"):
-        expected |= {found.check for found in suite.expectations if found.rule == "T1"}
+        expectations = load_suite(EXPECTATIONS_DIR / f"{name}.json").expectations
+        expected |= {found.check for found in expectations if found.rule == "T1"}
     assert failed(findings) == expected
     found = next(finding for finding in findings if finding.check == check)
     assert "not evaluated" not in found.message
