@@ -179,7 +179,8 @@ def safe_line(text: str) -> str:
 
     At most 300 characters. Rooms of this project write such errors anyway; this is for the errors of others.
     """
-    line = text.strip().partition("\n")[0]
+    # Neither the outbox nor Slack takes NUL, or what no UTF-8 can spell.
+    line = text.replace("\x00", "").encode("utf-8", "replace").decode().strip().partition("\n")[0]
     for pattern, replacement in _REMOVED:
         line = pattern.sub(replacement, line)
     return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 1]}…"

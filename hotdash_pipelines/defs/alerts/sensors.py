@@ -1,7 +1,7 @@
 """Sensors that tell people.
 
 Belongs here: noticing failed runs, draining the outbox. Does not belong here: wording and delivery (alerts).
-A tick must not break: a failure of the alerting itself is written to the tick's log and tried again by the next tick.
+A failure of the alerting itself is written to the tick's log and tried again by the next tick.
 """
 
 from datetime import UTC, datetime
@@ -15,8 +15,17 @@ from hotdash_pipelines.failures import failure_line
 from hotdash_pipelines.notify import deliver, raise_alert
 from hotdash_pipelines.resources import SlackResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
+from hotdash_pipelines.warehouse.binaries import EmbeddedPostgresError
+from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 _MAX_STEPS = 200
+
+
+class AlertNotKeptError(dg.DagsterError):
+    """The warehouse did not take the alert of a failed run.
+
+    Dagster moves on to the next run after any error but its own kind; after that one the tick is taken again.
+    """
 
 
 @dg.run_failure_sensor(
@@ -27,10 +36,16 @@ _MAX_STEPS = 200
 )
 def run_failure_sensor(context: dg.RunFailureSensorContext, warehouse: WarehouseResource) -> None:
     """A retried run alerts once: the key of the alert is the root run's id."""
-    run = context.dagster_run
-    raise_alert(
-        get_settings(), warehouse.url(), _failed_run(context), _owners(context), keys.TEAM_DATA, get_settings().now()
-    )
+    from psycopg import errors
+
+    run, failed = context.dagster_run, _failed_run(context)
+    try:
+        raise_alert(get_settings(), warehouse.url(), failed, _owners(context), keys.TEAM_DATA, get_settings().now())
+    except (WarehouseError, EmbeddedPostgresError) as error:
+        raise AlertNotKeptError(str(error)) from error
+    # What would be refused of every alert. What is wrong with this one must not hold up the others.
+    except (errors.OperationalError, errors.InterfaceError, errors.ProgrammingError) as error:
+        raise AlertNotKeptError(f"the warehouse did not take the alert of run {run.run_id}") from error
     context.log.info(f"alert raised for run {run.run_id}")
 
 
