@@ -152,9 +152,9 @@ def checked_url(url: str, variable: str) -> httpx.URL:
 
 
 def _seconds(header: str | None) -> float | None:
-    """Slack sends whole seconds; anything else is as good as no header."""
+    """Slack sends whole seconds; anything else is as good as no header. At least one: 0 would be asked without end."""
     try:
         seconds = float(header) if header else None
     except ValueError:
         return None
-    return None if seconds is None or not isfinite(seconds) else min(max(0.0, seconds), _LONGEST_WAIT_S)
+    return None if seconds is None or not isfinite(seconds) else min(max(1.0, seconds), _LONGEST_WAIT_S)

@@ -154,6 +154,15 @@ def test_a_429_holds_the_whole_webhook_for_as_long_as_slack_says(
     assert slack.texts == ["run:1 failed", "run:2 failed"]
 
 
+def test_a_slack_that_asks_to_wait_no_time_at_all_is_not_asked_without_end(
+    put: Callable[..., None], drain: Callable[..., Delivery]
+) -> None:
+    put("run:1")
+    slack = Slack(*[httpx.Response(429, headers={"Retry-After": "0"})] * 3, 200)
+    assert drain(slack) == Delivery(failed=1, waiting=1)
+    assert slack.asked == 1
+
+
 @pytest.mark.parametrize("outage", [503, 429, httpx.ConnectError, httpx.ReadTimeout])
 def test_after_an_outage_everything_is_sent_once_and_in_order(
     warehouse: psycopg.Connection[Any],

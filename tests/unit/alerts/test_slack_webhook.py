@@ -50,7 +50,7 @@ def test_server_errors_may_pass(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("17", 17.0), ("0", 0.0), ("soon", None), ("", None), ("-5", 0.0), ("inf", None), ("1e9", 86400.0)],
+    [("17", 17.0), ("0", 1.0), ("soon", None), ("", None), ("-5", 1.0), ("inf", None), ("1e9", 86400.0)],
 )
 def test_too_many_requests_say_how_long_to_wait(header: str, seconds: float | None) -> None:
     with pytest.raises(TransientSlackError) as error:
