@@ -152,7 +152,8 @@ def _seen(violation: Violation | None, verdict: Verdict, now: datetime) -> Viola
 def _free(definition: Definition, state: State, around: Around) -> State:
     """Who explains this one. After the root has recovered, what waited for it has `catch_up` to follow."""
     root = around.suppressed_by
-    if root:
+    # One that breaks now and then and never opens has nothing told; it does not begin the wait anew.
+    if root and (root.incident or state.freed_at is None):
         is_known = state.suppressed_by == root.key and state.freed_at is None
         return state if is_known else state.changed(suppressed_by=root.key, freed_at=None)
     if state.suppressed_by is None:

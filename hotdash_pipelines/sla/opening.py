@@ -74,7 +74,7 @@ def _was_late_unseen(definition: Definition, state: State, verdict: Verdict) -> 
 
 def _opened(definition: Definition, state: State, verdict: Verdict, around: Around, kind: ViolationKind) -> State:
     """The state with a violation opened now, as part of the incident that it belongs to."""
-    now, root = around.now, around.suppressed_by
+    now, root = around.now, around.suppressed_by if state.suppressed_by else None
     flaps = state.closed_at is not None and now - state.closed_at <= definition.flap_window
     since = state.unknown_since if kind == "unknown" else state.breach_since or verdict.breach_since
     loud = None if root else (state.loud_since if flaps else None) or now

@@ -192,3 +192,16 @@ def test_a_ring_keeps_one_of_its_own_unexplained() -> None:
 
 def test_slas_of_one_dataset_do_not_explain_each_other() -> None:
     assert roots([trouble("one", "t"), trouble("two", "t")], {"t": {"t"}}) == {}
+
+
+def test_a_root_that_breaks_now_and_then_and_never_opens_does_not_keep_a_late_mart_silent() -> None:
+    story = Story(source(open_after=2), marts()[0], upstream=UPSTREAM)
+
+    def see(now: datetime) -> list[Observation]:
+        is_odd_tick = (now - MIDNIGHT) // STEP % 2 == 1
+        return [lag_of("orders_arrive", 30 if is_odd_tick else 1), Observation("fct_00")]
+
+    story.run(at("05:00"), at("12:00"), see)
+    told = [event for event in story.events if not event.silent]
+    # Late from the first look after 06:00 on, free of the source at 06:10, an hour to catch up.
+    assert [(event.kind, event.sla, event.at) for event in told] == [("opened", "fct_00", at("07:10"))]
