@@ -147,11 +147,12 @@ def ack(
 ) -> None:
     """Take an open violation on: it escalates no further, and Slack says who has it. Exit code 1 when none is open."""
     from hotdash_pipelines.settings import get_settings
+    from hotdash_pipelines.sla.encode import clean
     from hotdash_pipelines.sla.incidents import remark
     from hotdash_pipelines.sla.store import acknowledge
     from hotdash_pipelines.sla.transaction import told
 
-    who, said = " ".join(by.split()), " ".join((note or "").split())
+    who, said = " ".join(clean(by).split()), " ".join(clean(note or "").split())
     if len(said) > _NOTE_LENGTH:
         _usage(f"--note takes at most {_NOTE_LENGTH} characters")
     settings = get_settings()

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.lake.killpoints import reach
+from hotdash_pipelines.sla.encode import clean
 from hotdash_pipelines.sla.evaluate import CLOCK_SKEW
 from hotdash_pipelines.sla.fields import SlaError
 from hotdash_pipelines.sla.heartbeat import EVALUATION, beat
@@ -113,7 +114,7 @@ def acknowledge(
     `partition` None is the only open one. Raises SlaError for an unknown SLA, when nothing is open, when several
     partitions are, and without a name.
     """
-    who = " ".join(by.split())
+    who = " ".join(clean(by).split())
     if not who or len(who) > _NAME_LENGTH:
         raise SlaError(f"an acknowledgement needs the name of a person, at most {_NAME_LENGTH} characters")
     definition = next((known for known in definitions if known.name == name), None)

@@ -236,7 +236,7 @@ def test_an_acknowledgement_stops_escalation_and_is_in_the_timeline(warehouse: C
         acknowledge(warehouse, kept.definitions, "waitin", None, "sam", now)
     with pytest.raises(SlaError, match="2026-02-09 has no open violation"):
         acknowledge(warehouse, kept.definitions, "waiting", "2026-02-09", "sam", now)
-    (notice,) = acknowledge(warehouse, kept.definitions, "waiting", None, " sam\nsmith ", now - STEP / 2)
+    (notice,) = acknowledge(warehouse, kept.definitions, "waiting", None, " sam\n\x00smith ", now - STEP / 2)
     assert (notice.event.kind, notice.event.by) == ("acknowledged", "sam smith")
     assert acknowledge(warehouse, kept.definitions, "waiting", None, "kim", now) == ()
     kept.run(now, [9] * 5)
@@ -313,3 +313,10 @@ def test_without_the_tables_the_error_says_what_to_do(empty_database_url: str) -
             standings(conn)
         with conn.transaction(), pytest.raises(ValueError, match="outside"):
             Kept(conn, waiting()).tick(MIDNIGHT)
+
+
+def test_a_name_whose_bytes_are_no_utf8_acknowledges_too(warehouse: Conn) -> None:
+    kept = Kept(warehouse, waiting())
+    now = kept.run(MIDNIGHT, [1, 9])
+    (notice,) = acknowledge(warehouse, kept.definitions, "waiting", None, "J\udcffrg", now)
+    assert notice.event.by == "J?rg"
