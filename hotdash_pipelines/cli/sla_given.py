@@ -46,7 +46,10 @@ def span(option: str, text: str) -> timedelta:
     """A length of time written as in slas/*.yaml: 90s, 15m, 1h30m, 2d."""
     found = _SPAN.fullmatch(text)
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0, 0)
-    length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError:
+        length = timedelta(0)
     if not length:
         raise typer.BadParameter(f"{option} takes a length of time such as 90s, 15m, 1h30m or 2d")
     return length
@@ -54,15 +57,18 @@ def span(option: str, text: str) -> timedelta:
 
 def instant(option: str, text: str, settings: "Settings") -> datetime:
     """An instant (UTC): ISO 8601, in the store's zone without an offset, or how long ago, such as 2d."""
-    if text and _SPAN.fullmatch(text):
-        return settings.now() - span(option, text)
     try:
+        if text and _SPAN.fullmatch(text):
+            return settings.now() - span(option, text)
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        found = (found if found.tzinfo else found.replace(tzinfo=settings.zone)).astimezone(UTC)
+        # The first days of the calendar have no room for what was seen shortly before.
+        _ = found - timedelta(days=1)
+    except (ValueError, OverflowError) as error:
         raise typer.BadParameter(
             f"{option} takes an instant such as 2026-11-01 or 2026-11-01T06:00, or how long ago, such as 2d"
         ) from error
-    return (found if found.tzinfo else found.replace(tzinfo=settings.zone)).astimezone(UTC)
+    return found
 
 
 def start(since: str | None, settings: "Settings") -> datetime | None:

@@ -16,6 +16,8 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+# More is a slip of the pen, and sums with it leave the calendar.
+LONGEST = timedelta(days=36_500)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -36,7 +38,10 @@ def _duration(value: object) -> object:
     if found is None:
         raise ValueError(f"{value!r} is no duration; write it as 90s, 15m, 1h30m or 2d")
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    total = 86400 * days + 3600 * hours + 60 * minutes + seconds
+    if total > LONGEST.total_seconds():
+        raise ValueError(f"{value!r} is longer than {LONGEST.days} days")
+    return timedelta(seconds=total)
 
 
 def _clock(value: object) -> object:

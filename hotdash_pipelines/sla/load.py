@@ -43,6 +43,8 @@ def _read(path: Path, store_zone: str) -> Iterator[Definition]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SlaError(f"{path.name}: line {line}: {error.problem}") from error
+    except OSError as error:
+        raise SlaError(f"{path.name}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise SlaError(f"{path.name}: not readable as YAML: {reason}") from error

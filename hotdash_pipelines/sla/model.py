@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from hotdash_pipelines.sla.calendar import Calendar, Maintenance, Window
-from hotdash_pipelines.sla.fields import ClockTime, Dataset, Duration, Slug, Strict, ZoneName
-from hotdash_pipelines.sla.rule import Comparison, Kind, Rule
+from hotdash_pipelines.sla.fields import LONGEST, ClockTime, Dataset, Duration, Slug, Strict, ZoneName
+from hotdash_pipelines.sla.rule import SECONDS, Comparison, Kind, Rule
 
 SlaType = Literal[
     "materialized_within",
@@ -169,6 +169,8 @@ class Definition(Strict):
             raise ValueError("comparison is missing: at_most or at_least")
         if not self.target.is_finite() or (self.type != "sql" and self.target < 0):
             raise ValueError("target must be a number of at least 0")
+        if kind != "level" and float(self.target) * SECONDS[self.unit] > LONGEST.total_seconds():
+            raise ValueError(f"target is longer than {LONGEST.days} days")
         if self.unit == "percent" and not 0 <= self.target <= 100:
             raise ValueError("target must lie between 0 and 100 percent")
         if kind == "deadline" and self.by is None:

@@ -57,6 +57,21 @@ KINDS: Mapping[SlaType, Kind] = {
     "sql": _kind(observe_levels.sql, "query"),
 }
 
+# Windows may be parts of an hour; days are whole ones.
+_LARGEST = {
+    "window_hours": 87_600.0,
+    "window_minutes": 5_256_000.0,
+    "settled_after_days": 3_650,
+    "lookback_days": 3_650,
+}
+
+
+def _is_number(value: object, largest: float) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    is_whole = isinstance(largest, int)
+    return (isinstance(value, int) or not is_whole) and (0 if is_whole else 1e-9) <= value <= largest
+
 
 def check_params(definitions: Iterable[Definition]) -> None:
     """Raise SlaError for an SLA whose observer lacks a parameter, or does not know one."""
@@ -64,6 +79,9 @@ def check_params(definitions: Iterable[Definition]) -> None:
         kind, given = KINDS[definition.type], set(definition.params)
         if lacking := sorted(kind.required - given):
             raise SlaError(f"{definition.name}: params lacks {lacking[0]}, which {definition.type} needs")
+        for name in sorted(_LARGEST.keys() & given):
+            if not _is_number(definition.params[name], _LARGEST[name]):
+                raise SlaError(f"{definition.name}: params: {name} must be a number of at most {_LARGEST[name]:,}")
         if strange := sorted(given - kind.required - kind.optional):
             raise SlaError(f"{definition.name}: params has {strange[0]}, which {definition.type} does not know")
 

@@ -4,7 +4,7 @@ Belongs here: one query a kind. Does not belong here: transactions and refusals 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import LiteralString
 
 from hotdash_pipelines.sla.evaluate import CLOCK_SKEW
@@ -76,7 +76,12 @@ def event_time_lag(definitions: Sequence[Definition], looking: Looking) -> Itera
     """
     from psycopg import sql
 
-    asked = {definition.name: _table_of(definition) for definition in definitions}
+    for definition in definitions:
+        if "/" not in definition.dataset:
+            reason = f"{definition.dataset} is no table, such as raw_shopify/orders"
+            yield Observation(definition.name, unknown_reason=reason)
+    definitions = [definition for definition in definitions if "/" in definition.dataset]
+    asked = {definition.name: definition.dataset.replace("/", ".", 1) for definition in definitions}
     with reading(looking.conn) as conn:
         columns = {name: str(one.params["column"]) for name, one in zip(asked, definitions, strict=True)}
         found = conn.execute(
@@ -84,7 +89,7 @@ def event_time_lag(definitions: Sequence[Definition], looking: Looking) -> Itera
         ).fetchall()
         parts = []
         for name, table, column, kind, has_project, is_hidden in found:
-            if is_hidden:
+            if is_hidden or not _is_time(kind):
                 continue
             limit = sql.SQL("{} <= %(latest)s")
             if kind == "date":
@@ -107,15 +112,22 @@ def event_time_lag(definitions: Sequence[Definition], looking: Looking) -> Itera
         union = sql.Composed([sql.SQL(" union all ").join(parts)])
         newest = {name: (text, kind) for name, text, kind in (conn.execute(union, values) if parts else ())}
     hidden = {row[0] for row in found if row[5]}
+    timeless = {row[0]: row[3] for row in found if not _is_time(row[3])}
     for name, table in asked.items():
         if name in hidden:
             reason = f"row-level security hides rows of {table} from this user: see docs/access.md"
             yield Observation(name, unknown_reason=reason, details={"cause": RIGHTS})
+        elif name in timeless:
+            reason = f"{table}.{columns[name]} is of type {timeless[name]}, which is no time"
+            yield Observation(name, unknown_reason=reason)
         elif name not in newest:
             yield Observation(name, unknown_reason=f"{table} has no column {columns[name]}, or is not there yet")
         else:
             text, kind = newest[name]
-            yield Observation(name, at=_instant(text, kind, looking))
+            try:
+                yield Observation(name, at=_instant(text, kind, looking))
+            except ValueError:
+                yield Observation(name, unknown_reason=f"the newest {columns[name]} of {table} is no instant")
 
 
 def source_watermark_lag(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
@@ -217,11 +229,8 @@ def heartbeat(definitions: Sequence[Definition], looking: Looking) -> Iterator[O
         yield Observation(definition.name, at=rows.get(str(definition.params.get("of", "sla_evaluation"))))
 
 
-def _table_of(definition: Definition) -> str:
-    schema, _, table = definition.dataset.partition("/")
-    if not table:
-        raise Unseen(f"{definition.name}: {definition.dataset} is no table, such as raw_shopify/orders")
-    return f"{schema}.{table}"
+def _is_time(kind: str) -> bool:
+    return kind == "date" or kind.startswith("timestamp")
 
 
 def _instant(text: str | None, kind: str, looking: Looking) -> datetime | None:
@@ -229,4 +238,6 @@ def _instant(text: str | None, kind: str, looking: Looking) -> datetime | None:
         return None
     if kind == "date":
         return looking.ends(date.fromisoformat(text))
-    return datetime.fromisoformat(text)
+    found = datetime.fromisoformat(text)
+    # Without a zone it is compared in the session's, which is UTC.
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

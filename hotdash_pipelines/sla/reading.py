@@ -17,6 +17,9 @@ WAREHOUSE, RIGHTS, SCHEMA = "warehouse", "rights", "schema"
 # Sees every row of the agent's tables; the owner of a table under forced row-level security sees none.
 _AGENT_ROLE = "service_role"
 
+# Tables, columns, functions and roles that a migration would bring.
+_MISSING = ("42P01", "42703", "42883", "42704")
+
 Row = tuple[Any, ...]
 
 
@@ -92,6 +95,10 @@ def _unseen(error: "psycopg.Error") -> Unseen:
         return Unseen(f"the warehouse did not answer within {QUERY_SECONDS} seconds", WAREHOUSE)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return Unseen("this user may not read it: see docs/access.md", RIGHTS)
+    if isinstance(error, psycopg.ProgrammingError) and not state:
+        return Unseen("its query cannot be used: placeholders are %(now)s and %(project)s, a sign of percent is %%")
+    if state.startswith("42") and state not in _MISSING:
+        return Unseen(f"its query cannot be used ({state})")
     if state.startswith(("42", "3F")):
         return Unseen(f"what it reads is not there ({state}): run `hotdash schema migrate`", SCHEMA)
     if not state or state.startswith(("08", "57", "53")):
