@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,6 +16,7 @@ from hotdash_pipelines.lake.partition import read_manifest, read_table
 from hotdash_pipelines.lake.store import FolderStore
 from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from tests.databases import fresh_database, template
+from tests.integration.warehouse.ingest_once import main as ingest
 from tests.synthetic import KEY, PROJECT, contract_of
 
 ROOT = Path(__file__).parents[3]
@@ -23,9 +25,18 @@ LAKE_POINTS = ("lake.part_written", "lake.before_manifest", "lake.after_manifest
 LOAD_POINTS = ("load.staged", "load.merged", "load.before_commit", "load.after_commit")
 
 
-def _run(folder: Path, url: str, salt: int, kill_at: str = "") -> int:
-    """Exit code of one run; a negative signal number when it was killed."""
-    program = [sys.executable, "-m", "tests.integration.warehouse.ingest_once", str(folder), url, str(salt)]
+@dataclasses.dataclass(frozen=True)
+class Undisturbed:
+    """Where runs end that nobody kills; `is_first` when nothing was loaded before."""
+
+    is_first: bool
+    tables: dict[str, tuple[object, ...] | None]
+    lake: tuple[object, list[str]]
+
+
+def _killed(folder: Path, url: str, kill_at: str) -> int:
+    """Exit code of a run in a process of its own: a negative signal number when it was killed."""
+    program = [sys.executable, "-m", "tests.integration.warehouse.ingest_once", str(folder), url, "1"]
     environment = {**os.environ, "HOTDASH_KILL_AT": kill_at}
     return subprocess.run(program, cwd=ROOT, env=environment, check=False).returncode
 
@@ -58,32 +69,41 @@ def _lake(folder: Path) -> tuple[object, list[str]]:
     return json.dumps(plain, default=str, sort_keys=True), store.list("")
 
 
+@pytest.fixture(scope="module", params=[True, False], ids=["first load", "over an earlier one"])
+def undisturbed(
+    request: pytest.FixtureRequest,
+    server: EmbeddedPostgres,
+    session_home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Undisturbed]:
+    """What runs without a kill lead to: the load alone, or over an earlier one."""
+    admin, lake = server.url("postgres"), tmp_path_factory.mktemp("calm")
+    with fresh_database(admin, template(admin, session_home)) as url:
+        if not request.param:
+            ingest(str(lake), url, "0")
+        ingest(str(lake), url, "1")
+        yield Undisturbed(request.param, _tables(url), _lake(lake))
+
+
 @pytest.mark.parametrize("kill_at", [*LAKE_POINTS, *LOAD_POINTS])
-@pytest.mark.parametrize("is_first", [True, False], ids=["first load", "over an earlier one"])
 def test_a_rerun_after_a_kill_equals_an_undisturbed_run(
-    server: EmbeddedPostgres, session_home: Path, tmp_path: Path, kill_at: str, is_first: bool
+    undisturbed: Undisturbed, warehouse_url: str, tmp_path: Path, kill_at: str
 ) -> None:
-    admin = server.url("postgres")
-    migrated = template(admin, session_home)
-    with fresh_database(admin, migrated) as undisturbed, fresh_database(admin, migrated) as disturbed:
-        calm, stormy = tmp_path / "calm", tmp_path / "stormy"
-        if not is_first:
-            for folder, url in ((calm, undisturbed), (stormy, disturbed)):
-                assert _run(folder, url, salt=0) == 0
-        before = _tables(disturbed)
-        assert _run(calm, undisturbed, salt=1) == 0
+    if not undisturbed.is_first:
+        ingest(str(tmp_path), warehouse_url, "0")
+    before = _tables(warehouse_url)
 
-        assert _run(stormy, disturbed, salt=1, kill_at=kill_at) == -signal.SIGKILL
-        was_committed = kill_at == "load.after_commit"
-        if was_committed:
-            assert _tables(disturbed) == _tables(undisturbed)
-        else:
-            empty = dict.fromkeys(_tables(disturbed), (0, None))
-            assert _tables(disturbed) in ((before, empty) if is_first else (before,))
-        if kill_at in ("lake.part_written", "lake.before_manifest"):
-            assert _lake(stormy)[0] != _lake(calm)[0]
+    assert _killed(tmp_path, warehouse_url, kill_at) == -signal.SIGKILL
+    disturbed = _tables(warehouse_url)
+    if kill_at == "load.after_commit":
+        assert disturbed == undisturbed.tables
+    else:
+        empty = dict.fromkeys(disturbed, (0, None))
+        assert disturbed in ((before, empty) if undisturbed.is_first else (before,))
+    if kill_at in ("lake.part_written", "lake.before_manifest"):
+        assert _lake(tmp_path)[0] != undisturbed.lake[0]
 
-        assert _run(stormy, disturbed, salt=1) == 0
-        assert _tables(disturbed) == _tables(undisturbed)
-        assert _lake(stormy) == _lake(calm)
-        assert _tables(disturbed)["orders"] != (0, None)
+    ingest(str(tmp_path), warehouse_url, "1")
+    assert _tables(warehouse_url) == undisturbed.tables
+    assert _lake(tmp_path) == undisturbed.lake
+    assert undisturbed.tables["orders"] != (0, None)
