@@ -33,12 +33,13 @@ def list_(
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.resources import slack_destination
     from hotdash_pipelines.settings import get_settings
+    from hotdash_pipelines.sla.transaction import told
     from hotdash_pipelines.warehouse.postgres import connect
 
     if state is not None and state not in _STATES:
         raise typer.BadParameter(f"one of {', '.join(_STATES)}", param_hint="--state")
     settings = get_settings()
-    with started(settings) as url, connect(url) as conn:
+    with started(settings) as url, connect(url) as conn, told(conn):
         found = rows(conn, state, limit)
     destination = slack_destination(settings)
     if as_json:
@@ -69,11 +70,12 @@ def retry(
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.resources import slack_destination
     from hotdash_pipelines.settings import get_settings
+    from hotdash_pipelines.sla.transaction import told
     from hotdash_pipelines.warehouse.postgres import connect
 
     settings = get_settings()
     now = settings.now()
-    with started(settings) as url, connect(url, autocommit=True) as conn:
+    with started(settings) as url, connect(url, autocommit=True) as conn, told(conn):
         again, hurried = requeue_dead(conn, now, ids or None), hurry_waiting(conn, now, ids or None)
         done = deliver_pending(conn, slack_destination(settings), now)
     left = done.dead + done.waiting - done.held

@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command("simulate")(sla_simulate.simulate)
 
 _NOTE_LENGTH = 500
+_PROBE_SECONDS = 10
 
 
 @app.command("list")
@@ -189,6 +190,7 @@ def probe(as_json: Json = False) -> None:
     reason = None
     try:
         with warehouse(settings) as conn, told(conn):
+            conn.execute("select set_config('statement_timeout', %s, false)", (f"{_PROBE_SECONDS}s",))
             found = loops(heartbeats(conn), settings.now())
     except (WarehouseError, EmbeddedPostgresError) as error:
         reason = str(error)

@@ -81,19 +81,29 @@ def write(conn: "psycopg.Connection[Any]", incident: Incident, folder: Path, now
     row = incident.row
     path = folder / f"{row.opened_at.astimezone(ZoneInfo(zone)):%Y-%m-%d}-incident-{row.incident_id}.md"
     text = render(incident, now, zone)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    # First noted, then written, then committed: a file without its note would never be taken again.
+    with told(conn), conn.transaction():
+        conn.execute("update ops.incidents set postmortem = %s where incident_id = %s", (str(path), row.incident_id))
         try:
-            file = path.open("x", encoding="utf-8")
-        except FileExistsError:
-            raise SlaError(f"{path} is there already and is not written over: go on writing there") from None
+            folder.mkdir(parents=True, exist_ok=True)
+            _create(path, text)
+        except OSError as error:
+            raise SlaError(f"{path} cannot be written ({error.strerror}): choose another folder") from error
+    return path
+
+
+def _create(path: Path, text: str) -> None:
+    try:
+        file = path.open("x", encoding="utf-8")
+    except FileExistsError:
+        raise SlaError(f"{path} is there already and is not written over: go on writing there") from None
+    try:
         with file:
             file.write(text)
-    except OSError as error:
-        raise SlaError(f"{path} cannot be written ({error.strerror}): choose another folder") from error
-    with told(conn):
-        conn.execute("update ops.incidents set postmortem = %s where incident_id = %s", (str(path), row.incident_id))
-    return path
+    except OSError:
+        # A full disk: half a postmortem would stand in the way of the next try.
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _began(incident: Incident) -> datetime:

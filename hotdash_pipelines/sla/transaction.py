@@ -53,7 +53,7 @@ def told(conn: "psycopg.Connection[Any]") -> Iterator[None]:
     try:
         yield
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName) as error:
-        raise SlaError("the tables of SLAs are missing: run `hotdash db migrate`") from error
+        raise SlaError("the tables of SLAs and alerts are missing: run `hotdash db migrate`") from error
     except errors.InsufficientPrivilege as error:
         raise SlaError(
             f"the server refuses ({error.diag.message_primary}): let an administrator give {conn.info.user} the rights"
