@@ -153,7 +153,10 @@ def _ending(news: ViolationNews, links: Links) -> list[dict[str, Any]]:
         line = f"*Quiet from here*: {cause} is behind it, and its incident tells when it is over"
     else:
         line = _end_line(news)
-    return [_section(f"{line}\n{escape(_title(news))}"), _footer(news, links)]
+    blocks = [_section(f"{line}\n{escape(_title(news))}")]
+    if news.kind == "acknowledged" and (said := _note(news)):
+        blocks.append(_section(f"> {escape(safe_line(said))}"))
+    return [*blocks, _footer(news, links)]
 
 
 def _summary(news: ViolationNews) -> str:
@@ -200,6 +203,12 @@ def _end_line(news: ViolationNews) -> str:
 
 def _acked_line(news: ViolationNews) -> str:
     return f"*Acknowledged* by {escape(safe_line(news.acked_by or 'somebody'))}; it escalates no further"
+
+
+def _note(news: ViolationNews) -> str:
+    """What was said with an acknowledgement, behind the name."""
+    name = f"acknowledged by {news.acked_by}; "
+    return news.told.removeprefix(name) if news.told.startswith(name) else ""
 
 
 def _facts(news: ViolationNews) -> list[tuple[str, str]]:

@@ -88,6 +88,13 @@ def test_the_end_is_an_answer_and_an_edit_that_strikes_the_title_and_drops_the_i
     assert "sla ack" not in shown(told) + shown(edit)
 
 
+def test_what_was_said_with_an_acknowledgement_is_read_in_the_thread() -> None:
+    reply, _ = alerts("acknowledged", acked_by="Dana", told="acknowledged by Dana; ask ann@example.com")
+    assert "> ask (e-mail)" in str(reply.blocks)
+    silent, _ = alerts("acknowledged", acked_by="Dana", told="acknowledged by Dana")
+    assert len(silent.blocks) == len(reply.blocks) - 1
+
+
 def test_an_acknowledged_violation_keeps_its_facts_and_shows_by_whom() -> None:
     _, edit = alerts("acknowledged", acked_by="Dana", tiles=("Sales Pulse",))
     assert "not ready in time" in shown(edit)
