@@ -1,4 +1,4 @@
-"""The embedded server's whole life, each test on a server of its own."""
+"""The embedded server's whole life. What leaves a server as it was shares one; the others have each their own."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,14 +21,7 @@ from hotdash_pipelines.warehouse.binaries import EmbeddedPostgresError, ServerUs
 from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 
 AS_ROOT = os.geteuid() == 0
-
-
-@pytest.fixture
-def own_server(reachable_tmp: Path) -> Iterator[EmbeddedPostgres]:
-    """A server that is not started yet, in a home of its own."""
-    server = EmbeddedPostgres(reachable_tmp / "home", profile="fast")
-    yield server
-    server.destroy()
+on_the_shared_server = pytest.mark.xdist_group("embedded-server")
 
 
 def _scalar(url: str, query: str) -> object:
@@ -37,103 +30,101 @@ def _scalar(url: str, query: str) -> object:
     return row[0] if row else None
 
 
-def test_up_creates_a_server_with_both_databases_in_utc_and_utf8(own_server: EmbeddedPostgres) -> None:
-    own_server.up()
+@on_the_shared_server
+def test_up_creates_a_server_with_both_databases_in_utc_and_utf8_and_fast_means_without_fsync(
+    shared_server: EmbeddedPostgres,
+) -> None:
     for database in ("hotdash", "dagster"):
-        assert _scalar(own_server.url(database), "select current_database()") == database
-    assert _scalar(own_server.url(), "show timezone") == "UTC"
-    assert _scalar(own_server.url(), "show server_encoding") == "UTF8"
-    assert _scalar(own_server.url(), "show data_checksums") == "on"
-    assert _scalar(own_server.url(), "show max_connections") == "200"
+        assert _scalar(shared_server.url(database), "select current_database()") == database
+    assert _scalar(shared_server.url(), "show timezone") == "UTC"
+    assert _scalar(shared_server.url(), "show server_encoding") == "UTF8"
+    assert _scalar(shared_server.url(), "show data_checksums") == "on"
+    assert _scalar(shared_server.url(), "show max_connections") == "200"
+    assert _scalar(shared_server.url(), "show fsync") == "off"
 
 
-def test_up_on_a_running_server_is_a_matter_of_milliseconds(own_server: EmbeddedPostgres) -> None:
-    own_server.up()
-    pid = own_server.status().pid
+@on_the_shared_server
+def test_up_on_a_running_server_is_a_matter_of_milliseconds(shared_server: EmbeddedPostgres) -> None:
+    pid = shared_server.status().pid
     taken = []
     for _ in range(10):
         started = time.perf_counter()
-        own_server.up()
+        shared_server.up()
         taken.append(time.perf_counter() - started)
     # The fastest: whatever else the machine does meets the others.
     assert min(taken) < 0.05
-    assert own_server.status().pid == pid
+    assert shared_server.status().pid == pid
 
 
-def test_the_durable_profile_keeps_fsync_on_and_the_fast_one_does_not(reachable_tmp: Path) -> None:
-    for profile, expected in (("durable", "on"), ("fast", "off")):
-        server = EmbeddedPostgres(reachable_tmp / profile, profile=profile)  # type: ignore[arg-type]
-        try:
-            server.up()
-            assert _scalar(server.url(), "show fsync") == expected
-        finally:
-            server.destroy()
-
-
-def test_it_listens_on_loopback_alone_and_on_no_socket_file(own_server: EmbeddedPostgres) -> None:
-    own_server.up()
-    assert _scalar(own_server.url(), "show listen_addresses") == "127.0.0.1"
-    assert _scalar(own_server.url(), "show unix_socket_directories") == ""
+@on_the_shared_server
+def test_it_listens_on_loopback_alone_and_on_no_socket_file(shared_server: EmbeddedPostgres) -> None:
+    assert _scalar(shared_server.url(), "show listen_addresses") == "127.0.0.1"
+    assert _scalar(shared_server.url(), "show unix_socket_directories") == ""
     addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None)} - {"127.0.0.1", "::1"}
     for address in addresses:
         with (
             pytest.raises(ConnectionRefusedError),
-            socket.create_connection((address, own_server.status().port), timeout=1),
+            socket.create_connection((address, shared_server.status().port), timeout=1),
         ):
             pass
 
 
-def test_a_wrong_or_missing_password_is_refused(own_server: EmbeddedPostgres) -> None:
-    port = own_server.up().port
+@on_the_shared_server
+def test_a_wrong_or_missing_password_is_refused(shared_server: EmbeddedPostgres) -> None:
+    port = shared_server.up().port
     for password in ("", "wrong"):
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(host="127.0.0.1", port=port, user="hotdash", dbname="hotdash", password=password)
 
 
-def test_the_password_is_readable_by_its_owner_alone_and_stands_in_no_argument(own_server: EmbeddedPostgres) -> None:
+@on_the_shared_server
+def test_the_password_is_readable_by_its_owner_alone_and_stands_in_no_argument(shared_server: EmbeddedPostgres) -> None:
     import psutil
 
-    own_server.up()
-    assert stat.S_IMODE(own_server.password_file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(own_server.log_file.stat().st_mode) == 0o600
-    password = own_server.password_file.read_text()
+    assert stat.S_IMODE(shared_server.password_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(shared_server.log_file.stat().st_mode) == 0o600
+    password = shared_server.password_file.read_text()
     assert len(password) >= 24
     for process in psutil.process_iter(["cmdline"]):
         assert password not in " ".join(process.info["cmdline"] or ())
-    assert password not in own_server.log_file.read_text()
+    assert password not in shared_server.log_file.read_text()
 
 
+@on_the_shared_server
 def test_the_server_does_not_inherit_the_credentials_of_its_starter(
-    own_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+    shared_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOTDASH_SHOPIFY_CLIENT_SECRET", "shpss-do-not-leak")
-    own_server.up()
-    environment = Path(f"/proc/{own_server.status().pid}/environ")
+    shared_server.down()
+    shared_server.up()
+    environment = Path(f"/proc/{shared_server.status().pid}/environ")
     if not environment.exists():
         pytest.skip("no /proc here")
     assert b"do-not-leak" not in environment.read_bytes()
 
 
-def test_rows_and_port_survive_down_and_up(own_server: EmbeddedPostgres) -> None:
-    port = own_server.up().port
-    with psycopg.connect(own_server.url()) as conn:
+@on_the_shared_server
+def test_rows_and_port_survive_down_and_up(shared_server: EmbeddedPostgres) -> None:
+    port = shared_server.up().port
+    with psycopg.connect(shared_server.url()) as conn:
         conn.execute("create table kept as select 42 as answer")
-    assert own_server.down()
-    assert not own_server.status().running
-    assert not own_server.down()
-    assert own_server.up().port == port
-    assert _scalar(own_server.url(), "select answer from kept") == 42
+    assert shared_server.down()
+    assert not shared_server.status().running
+    assert not shared_server.down()
+    assert shared_server.up().port == port
+    assert _scalar(shared_server.url(), "select answer from kept") == 42
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced(own_server: EmbeddedPostgres) -> None:
-    port = own_server.up().port
-    own_server.down()
+@on_the_shared_server
+def test_a_port_that_was_taken_meanwhile_is_replaced(shared_server: EmbeddedPostgres) -> None:
+    port = shared_server.up().port
+    shared_server.down()
     with socket.socket() as thief:
         thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         thief.bind(("127.0.0.1", port))
         thief.listen()
-        assert own_server.up().port != port
-    assert _scalar(own_server.url(), "select 1") == 1
+        assert shared_server.up().port != port
+    assert _scalar(shared_server.url(), "select 1") == 1
 
 
 def test_a_port_taken_between_the_look_and_the_start_is_replaced_too(
@@ -150,10 +141,13 @@ def test_a_port_taken_between_the_look_and_the_start_is_replaced_too(
         assert own_server.up().port != taken
 
 
-def test_a_killed_postmaster_is_recovered_with_every_committed_row(reachable_tmp: Path) -> None:
+def test_the_durable_profile_keeps_fsync_on_and_a_killed_postmaster_comes_back_with_every_committed_row(
+    reachable_tmp: Path,
+) -> None:
     server = EmbeddedPostgres(reachable_tmp / "home", profile="durable")
     try:
         server.up()
+        assert _scalar(server.url(), "show fsync") == "on"
         with psycopg.connect(server.url()) as conn:
             conn.execute("create table kept as select generate_series(1, 2000) as n")
         pid = server.status().pid
@@ -188,18 +182,18 @@ def test_a_backend_that_outlives_its_killed_postmaster_does_not_keep_the_server_
     assert _scalar(own_server.url(), "select 1") == 1
 
 
-def test_a_stale_pid_file_that_names_a_living_stranger_is_no_obstacle(own_server: EmbeddedPostgres) -> None:
-    own_server.up()
-    data = own_server.status().data
+@on_the_shared_server
+def test_a_stale_pid_file_that_names_a_living_stranger_is_no_obstacle(shared_server: EmbeddedPostgres) -> None:
+    data = shared_server.status().data
     assert data
     lines = (data / "postmaster.pid").read_text().splitlines()
-    own_server.down()
+    shared_server.down()
     stranger = subprocess.Popen(["/bin/sleep", "60"])
     try:
         lines[0] = str(stranger.pid)
         (data / "postmaster.pid").write_text("\n".join(lines) + "\n")
-        assert not own_server.status().running
-        own_server.up()
+        assert not shared_server.status().running
+        shared_server.up()
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -376,9 +370,9 @@ def test_an_ordinary_user_runs_the_server_as_itself(reachable_tmp: Path) -> None
     assert done.stdout.split() == [str(user.uid), str(home / "postgres" / "data")]
 
 
+@on_the_shared_server
 @pytest.mark.skipif(not AS_ROOT, reason="needs another user to become")
-def test_the_home_of_another_user_is_refused_in_one_line(own_server: EmbeddedPostgres) -> None:
-    own_server.up()
+def test_the_home_of_another_user_is_refused_in_one_line(shared_server: EmbeddedPostgres) -> None:
     user = server_user()
     assert user is not None
     script = (
@@ -386,7 +380,7 @@ def test_the_home_of_another_user_is_refused_in_one_line(own_server: EmbeddedPos
         "from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres as E; E(Path(sys.argv[1])).url()"
     )
     done = subprocess.run(
-        [_interpreter_for(user), "-c", script, str(own_server.home)],
+        [_interpreter_for(user), "-c", script, str(shared_server.home)],
         capture_output=True,
         text=True,
         check=False,
