@@ -1,6 +1,6 @@
 """What a load says when it fails: one line with stream, window and what to do, and the tables as they were."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,15 @@ def test_a_lock_that_another_load_holds_is_waited_for_only_so_long(
             _load(store, url, manifest)
 
 
+@pytest.fixture
+def own_server(reachable_tmp: Path) -> Iterator[EmbeddedPostgres]:
+    """Durable: a killed server of the fast profile forgets what it has just committed."""
+    server = EmbeddedPostgres(reachable_tmp / "home")
+    server.up()
+    yield server
+    server.destroy()
+
+
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_a_server_that_dies_under_an_open_loader_is_a_transient_error_and_the_same_loader_goes_on_afterwards(
     store: FolderStore, own_server: EmbeddedPostgres, how: str
@@ -120,7 +129,6 @@ def test_a_server_that_dies_under_an_open_loader_is_a_transient_error_and_the_sa
     import signal
     import time
 
-    own_server.up()
     migrate(own_server.url())
     first, second = (
         write(store, ORDERS, synthetic(ORDERS, 10, salt=salt, key=key), key=key)
