@@ -38,8 +38,12 @@ def advance(
     around = Around(now, suppressed_by, behind, impact, incident, in_maintenance)
     state = _adopt(definition, state, now)
     first_good = not state.settled and state.breaches == 0
+    was_blind = state.unknown_since is not None and state.freed_at is None
     state = _free(definition, _count(state, verdict, now), around)
     state, resolved = _resolve(definition, state, verdict, around)
+    # After a blindness that was shared there is nothing to catch up with: it is broken as it is seen.
+    if was_blind and verdict.state == "breach" and not (suppressed_by or state.violation):
+        state = state.changed(suppressed_by=None, freed_at=None)
     opened: tuple[Event, ...] = ()
     told: tuple[Event, ...] = ()
     if state.violation is None:

@@ -205,3 +205,19 @@ def test_a_root_that_breaks_now_and_then_and_never_opens_does_not_keep_a_late_ma
     told = [event for event in story.events if not event.silent]
     # Late from the first look after 06:00 on, free of the source at 06:10, an hour to catch up.
     assert [(event.kind, event.sla, event.at) for event in told] == [("opened", "fct_00", at("07:10"))]
+
+
+def test_what_is_broken_when_it_can_be_seen_again_is_told_at_once() -> None:
+    seen_late = [
+        sla(name, "queue_age", dataset=f"agent/{name}", target=5, unit="minutes") for name in ("asked", "done")
+    ]
+    away = {"unknown_reason": "no answer", "details": {"cause": "warehouse"}}
+    for blind in (1, 12):
+        story = Story(*seen_late)
+        for tick in range(blind):
+            story.tick(MIDNIGHT + tick * STEP, Observation("asked", **away), Observation("done", **away))
+        back = MIDNIGHT + blind * STEP
+        story.tick(back, Observation("asked", 30.0), Observation("done", 30.0))
+        told = [(event.sla, event.at) for event in story.events if event.kind == "opened" and event.at == back]
+        assert told == [("asked", back), ("done", back)], f"{blind} looks without an answer"
+        assert not any(event.silent for event in story.events if event.at == back and event.kind == "opened")
