@@ -27,7 +27,7 @@ from hotdash_pipelines.operations.redact_rescan import Rescan
 __all__ = ["REDACTOR_VERSION", "Kind", "KnownEntity", "Redactor", "known_entities"]
 
 # Written into the manifest of an export; changes whenever the same text could come out differently.
-REDACTOR_VERSION = "1.0.0"
+REDACTOR_VERSION = "1.0.1"
 
 # A replacement can bring words together that now read as a context; more passes than two are rare.
 _PASSES = 6

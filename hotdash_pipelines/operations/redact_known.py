@@ -18,6 +18,7 @@ from hotdash_pipelines.operations.redact_words import (
     COMMON_WORDS,
     PLACEHOLDERS,
     SHARED_MAILBOXES,
+    TITLES,
     street_spellings,
 )
 
@@ -26,31 +27,6 @@ _KINDS = {
     "postcode": Kind.ADDRESS, "city": Kind.ADDRESS, "id": Kind.ID, "ip": Kind.IP,
 }  # fmt: skip
 _NO_WORD = re.compile(rf"[^\w{MASK}]|_")
-_TITLES = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "miss",
-        "mx",
-        "dr",
-        "prof",
-        "sir",
-        "herr",
-        "frau",
-        "mme",
-        "mlle",
-        "monsieur",
-        "madame",
-        "senor",
-        "senora",
-        "jr",
-        "sr",
-        "ii",
-        "iii",
-        "phd",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -151,15 +127,25 @@ class KnownFinder:
         return _joined(text, apart(spans)) if spans else []
 
     def _learn_name(self, value: str) -> None:
+        local, _, domain = value.partition("@")
+        if "." in domain and " " not in value:
+            # Where nobody's name is known chats put the address.
+            self._learn_email(value)
+            if lower(local) not in SHARED_MAILBOXES:
+                self._learn_name(local)
+            return
         if value != (umlauts := _with_e(value)):
             self._learn_name(umlauts)
         # "O'Brien" is one name of two words: it is learned whole and in its parts.
         names = ["".join(WORD.findall(part)) for part in lower(canonical(value)).split()]
-        names = [name for name in names if name and name not in _TITLES]
+        titled = "".join(names)
+        names = [name for name in names if name and name not in TITLES]
         if not names or all(name in PLACEHOLDERS for name in names):
             return
         self._learn_orders(names)
-        words = [word for word in WORD.findall(lower(canonical(value))) if word not in _TITLES]
+        if len(titled) >= 5:
+            self._whole.setdefault(titled, (Kind.NAME, len(titled) >= 7))
+        words = [word for word in WORD.findall(lower(canonical(value))) if word not in TITLES]
         for word in {*names, *words}:
             if len(word) > 1 or not word.isascii():
                 self._learn_word(word, Kind.NAME, COMMON_WORDS)

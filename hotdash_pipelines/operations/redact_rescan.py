@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from hotdash_pipelines.operations.redact_words import PLACEHOLDERS, TITLES
+
 if TYPE_CHECKING:
     from hotdash_pipelines.operations.redact_known import KnownEntity
 
@@ -66,6 +68,8 @@ class Rescan:
                 digits = "".join(char for char in plain if char.isdigit())
                 if len(digits) >= 9:
                     self._digits.add(digits[-9:])
+            elif entity.kind == "name" and _is_nobodys(plain):
+                continue
             elif entity.kind in {"name", "email", "address"}:
                 enough = 8 if entity.kind == "address" else 6
                 if len(squashed) >= enough and (entity.kind != "address" or "," not in plain):
@@ -105,6 +109,12 @@ class Rescan:
                     found[kind] += 1
                 at = squashed.find(value, at + 1)
         return found
+
+
+def _is_nobodys(name: str) -> bool:
+    """Whether a name is one that the first look leaves on purpose: it stands for whoever has none."""
+    words = ("".join(filter(str.isalnum, word)) for word in name.split())
+    return all(word in PLACEHOLDERS or word in TITLES for word in words if word)
 
 
 def _plain(text: str) -> str:

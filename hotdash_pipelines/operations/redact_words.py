@@ -34,6 +34,8 @@ COMMON_WORDS = word_set(
     "roman christian pilot major chance case gale hale hardy rusty sonny lucky art "
 )
 
+TITLES = word_set("mr mrs ms miss mx dr prof sir herr frau mme mlle monsieur madame senor senora jr sr ii iii phd")
+
 # What shops and chats put in the place of a name.
 PLACEHOLDERS = word_set(
     "guest customer client user visitor unknown anonymous test none null na contact person kunde gast invitado "

@@ -126,6 +126,32 @@ def test_a_placeholder_for_a_name_removes_nothing(name: str) -> None:
     assert Redactor([KnownEntity("name", name)]).text(text) == (text, {})
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Customer", "the customer wants a refund"),
+        ("Guest User", "a guest user came"),
+        ("Mr. Anonymous", "an anonymous parcel for mr anonymous"),
+        ("Mr. Hope", "thanks, mrhope"),
+    ],
+)
+def test_both_looks_agree_on_what_a_known_name_is(name: str, text: str) -> None:
+    """Else one contact of that name would stop every export."""
+    redactor = Redactor([KnownEntity("name", name)])
+    assert not redactor.rescan(redactor.text(text)[0])
+
+
+def test_a_contact_named_by_an_address_keeps_other_addresses_apart() -> None:
+    redactor = Redactor([KnownEntity("name", "jane.marsh@mailbox.example"), KnownEntity("name", "orders@shop.example")])
+    text = (
+        "See hotdash.example, the orders of my mailbox; jane or Marsh, jane.marsh@mailbox.example, orders@shop.example"
+    )
+    assert redactor.text(text)[0] == (
+        "See hotdash.example, the orders of my mailbox; [NAME_REDACTED] or [NAME_REDACTED], [EMAIL_REDACTED], "
+        "[EMAIL_REDACTED]"
+    )
+
+
 def test_a_name_that_is_a_word_goes_only_with_a_capital() -> None:
     redactor = Redactor([KnownEntity("name", "Will May")])
     assert redactor.text("it will be late, you may know")[0] == "it will be late, you may know"
