@@ -35,9 +35,9 @@ def erase(
     """Delete everything about one conversation, when two people ask for it.
 
     Rows of all tables of the support agent go in one transaction, with a record in `ops.erasures`; a restore of an
-    older backup deletes them again. Archives, backups and exports are not touched: those that hold the conversation,
-    or may, are listed and recorded. Repeating it changes nothing. Exit codes: 0 done, 1 nobody knows the conversation,
-    2 wrong usage, 3 not two people, or nobody could be asked.
+    older backup deletes them again. Archives, backups, exports and databases that a restore kept are not touched:
+    those that hold the conversation, or may, are listed and recorded. Repeating it changes nothing. Exit codes: 0 done,
+    1 nobody knows the conversation, 2 wrong usage, 3 not two people, or nobody could be asked.
     """
     if context.invoked_subcommand is not None:
         return
@@ -88,7 +88,7 @@ def _erase(subject: str, approved_by: list[str], reason: str | None, dry_run: bo
     with started(settings) as url, connect(url, autocommit=True) as conn:
         found = operation.count(conn, subject)
         read: list[str] = []
-        holders = _holders(settings, subject, read)
+        holders = _holders(settings, conn, subject, read)
         if not as_json:
             _table(found)
             _files(holders)
@@ -104,9 +104,9 @@ def _erase(subject: str, approved_by: list[str], reason: str | None, dry_run: bo
         try:
             done = operation.erase(conn, subject, people, settings.now(), reason=reason, holders=holders)
             # Retention may have moved rows from a table into an archive that was not there when we looked.
-            holders = _both(holders, _holders(settings, subject, read))
+            holders = _both(holders, _holders(settings, conn, subject, read))
         except operation.UnknownSubject:
-            holders = _both(holders, _holders(settings, subject, read))
+            holders = _both(holders, _holders(settings, conn, subject, read))
             done = operation.erase(conn, subject, people, settings.now(), reason=reason, holders=holders)
         done = operation.note_holders(conn, done, holders)
         backups = open_store(settings.backups, settings.s3_endpoint_url, "HOTDASH_BACKUP_URL")
@@ -120,10 +120,10 @@ def _erase(subject: str, approved_by: list[str], reason: str | None, dry_run: bo
         print(f"erased {done.total:,} rows; the record is {done.erasure_id}")
 
 
-def _holders(settings: "Settings", subject: str, read: "list[str]") -> "list[Holder]":
+def _holders(settings: "Settings", conn: Any, subject: str, read: "list[str]") -> "list[Holder]":
     """Files that hold the subject, archives in `read` left out; those that are read now are added to it."""
     from hotdash_pipelines.lake.store import open_store
-    from hotdash_pipelines.operations.erase_holders import find
+    from hotdash_pipelines.operations.erase_holders import find, kept_databases
 
     def reading(path: str) -> None:
         print(f"looking into {path}", file=sys.stderr)
@@ -136,6 +136,7 @@ def _holders(settings: "Settings", subject: str, read: "list[str]") -> "list[Hol
         backups=open_store(settings.backups, endpoint, "HOTDASH_BACKUP_URL"),
         exports=open_store(settings.exports, endpoint, "HOTDASH_EXPORT_URL"),
         rollback_dumps=settings.home / "backups",
+        databases=kept_databases(conn),
         read_before=tuple(read),
         reading=reading,
     )

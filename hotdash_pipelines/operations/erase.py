@@ -52,9 +52,10 @@ class UnknownSubject(EraseError):
 
 @dataclass(frozen=True)
 class Holder:
-    """A file, or a folder of files, that still holds the subject.
+    """A file, a folder of files or a database that still holds the subject.
 
-    `kind` is archive, backup, rollback or export; `rows` is how many it holds, None where nobody looked inside.
+    `kind` is archive, backup, rollback, export or database; `rows` is how many it holds, None where nobody looked
+    inside.
     """
 
     kind: str

@@ -1,21 +1,29 @@
-"""Which files outside of the database still hold a conversation: archives, backups, rollback dumps, exports.
+"""What outside of the database still holds a conversation: archives, backups, rollback dumps, exports, and databases
+that restores have kept.
 
 Belongs here: looking for it. Does not belong here: deleting rows and the record of it (erase.py). Archives are read row
-by row. Nobody looks inside backups, dumps and exports: those are named because they may hold it.
+by row. Nobody looks inside the others: those are named because they may hold it.
 """
 
 import json
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.contracts.arrow import compute
 from hotdash_pipelines.lake.store import Store
 from hotdash_pipelines.operations.backup_files import is_id
 from hotdash_pipelines.operations.erase import BY_JSON, JSON_KEYS, Holder
+from hotdash_pipelines.operations.restore_swap import named
+
+if TYPE_CHECKING:
+    import psycopg
 
 _EXPORT = "training_data_"
 _ROLLBACK = "rollback-"
+# As long as each backup's.
+_AN_ID = "20260101T000000Z-00000000"
 
 
 def find(
@@ -25,20 +33,33 @@ def find(
     backups: Store,
     exports: Store,
     rollback_dumps: Path,
+    databases: Collection[str] = (),
     read_before: Collection[str] = (),
     reading: Callable[[str], None] = lambda _: None,
 ) -> list[Holder]:
-    """Every file that holds the conversation, with its rows, or that may hold it, without.
+    """Every file that holds the conversation, with its rows, or that may hold it, without; databases too.
 
-    Archives in `read_before` are passed over. `reading` is told the path of each archive before it is read. Raises
-    StoreError.
+    `databases` are the kept ones. Archives in `read_before` are passed over. `reading` is told the path of each archive
+    before it is read. Raises StoreError.
     """
     return [
         *_archives(subject, archive, read_before, reading),
         *(Holder("backup", name) for name in sorted(backups.folders()) if is_id(name)),
         *(Holder("rollback", path.name) for path in _dumps(rollback_dumps)),
         *(Holder("export", name) for name in sorted(exports.folders()) if name.startswith(_EXPORT)),
+        *(Holder("database", name) for name in sorted(databases)),
     ]
+
+
+def kept_databases(conn: "psycopg.Connection[Any]") -> list[str]:
+    """Names of the databases that restores of this one have kept, with everything that was in it then."""
+    prefix = named(conn.info.dbname, "before", _AN_ID).removesuffix(_AN_ID)
+    found = conn.execute(
+        "select datname from pg_database where left(datname, length(%(prefix)s)) = %(prefix)s "
+        "and substr(datname, length(%(prefix)s) + 1) ~ '^[0-9]{8}T[0-9]{6}Z-[0-9a-f]*(_[0-9]+)?$'",
+        {"prefix": prefix},
+    )
+    return [name for (name,) in found]
 
 
 def _dumps(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """`hotdash erase`: what it refuses, what it lists, and the files that hold a conversation."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,22 @@ def hotdash(warehouse_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     get_settings.cache_clear()
 
 
+@pytest.fixture
+def made(warehouse: Any) -> Iterator[list[str]]:
+    """Names of databases that the test made; they are dropped."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        warehouse.execute(f'drop database if exists "{name}"'.encode())
+
+
 def archive(path: Path, **columns: list[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns), path, compression="zstd", write_page_checksum=True)
 
 
 def test_two_people_erase_a_conversation_and_the_record_names_the_files(
-    hotdash: Any, warehouse: Any, tmp_path: Path
+    hotdash: Any, warehouse: Any, tmp_path: Path, made: list[str]
 ) -> None:
     fill(warehouse, GONE, KEPT)
     before, others = held(warehouse, GONE), held(warehouse, KEPT)
@@ -55,11 +65,16 @@ def test_two_people_erase_a_conversation_and_the_record_names_the_files(
     for name in ("backups/20261119T020000Z-00000000", "backups/rollback-20261101T000000Z-0003", "backups/erasures"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "exports/training_data_20261101_000000-0123456789abcdef").mkdir(parents=True)
+    kept = f"{warehouse.info.dbname}_before_20261118T020000Z-00000000"
+    for name in (kept, f"{kept}_of_somebody", f"other_{kept}"):
+        made.append(name)
+        warehouse.execute(f'create database "{name}" template template0'.encode())
     expected = [
         {"kind": "archive", "name": "agent_feedback/20261001/part-0002-c.parquet", "rows": None},
         {"kind": "archive", "name": "agent_queries/20261001/part-0001-a.parquet", "rows": 2},
         {"kind": "archive", "name": "observability_logs/20261001/part-0001-d.parquet", "rows": 1},
         {"kind": "backup", "name": "20261119T020000Z-00000000", "rows": None},
+        {"kind": "database", "name": kept, "rows": None},
         {"kind": "export", "name": "training_data_20261101_000000-0123456789abcdef", "rows": None},
         {"kind": "rollback", "name": "rollback-20261101T000000Z-0003", "rows": None},
     ]
