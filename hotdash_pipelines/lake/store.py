@@ -152,7 +152,11 @@ class FolderStore:
                 target.hardlink_to(temporary)
             finally:
                 temporary.unlink(missing_ok=True)
-            _sync_folder(target.parent)
+            # Rows go once their archive stands here: no power cut may take a folder that is new, whoever made it.
+            for folder in (target.parent, *target.parent.parents):
+                _sync_folder(folder)
+                if folder == self._root:
+                    break
 
     def fetch(self, path: str, target: Path) -> None:
         """See Store."""
@@ -243,6 +247,7 @@ def make_private(folder: Path) -> None:
         folder = folder.parent
     for new in reversed(missing):
         new.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(new.parent)
 
 
 def private_file(path: Path) -> None:

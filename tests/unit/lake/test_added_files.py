@@ -1,5 +1,6 @@
 """Files that are added once and never overwritten: dumps, archives and exports in a folder."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -44,6 +45,25 @@ def test_only_the_owner_may_read_what_was_added_or_fetched(tmp_path: Path) -> No
         tmp_path / "back": 0o600,
     }.items():
         assert stat.S_IMODE(path.stat().st_mode) == mode, path
+
+
+def test_every_folder_above_an_added_file_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut takes a folder that was new, and with it rows that are deleted already."""
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        real(handle)
+
+    monkeypatch.setattr("hotdash_pipelines.lake.store.os.fsync", fsync)
+    FolderStore(tmp_path / "root").add("table/day/a", source_with(tmp_path, b"x"))
+    for folder in (tmp_path, tmp_path / "root", tmp_path / "root/table", tmp_path / "root/table/day"):
+        assert str(folder) in synced, folder
+    synced.clear()
+    # Another writer has made the folders a moment ago: it may not have come to bring them to the disk.
+    FolderStore(tmp_path / "root").add("table/day/b", source_with(tmp_path, b"y"))
+    assert {str(tmp_path / "root"), str(tmp_path / "root/table"), str(tmp_path / "root/table/day")} <= set(synced)
 
 
 def test_a_full_disk_leaves_no_part_of_an_added_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
