@@ -53,7 +53,7 @@ def test_every_folder_above_an_added_file_is_on_the_disk_too(tmp_path: Path, mon
     real = os.fsync
 
     def fsync(handle: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         real(handle)
 
     monkeypatch.setattr("hotdash_pipelines.lake.store.os.fsync", fsync)
