@@ -7,7 +7,7 @@ Does not belong here: judging (evaluate.py), who is behind whom (suppress.py), k
 from datetime import datetime
 
 from hotdash_pipelines.sla.calendar import window_end
-from hotdash_pipelines.sla.evaluate import Verdict
+from hotdash_pipelines.sla.evaluate import CLOCK_SKEW, Verdict
 from hotdash_pipelines.sla.events import Around, Step, event, resolution
 from hotdash_pipelines.sla.fields import SlaError
 from hotdash_pipelines.sla.model import Definition, Severity
@@ -86,17 +86,22 @@ def acknowledge(definition: Definition, state: State, by: str, now: datetime) ->
     return state, (event(definition, state, "acknowledged", now, f"acknowledged by {by}", by=by),)
 
 
-def is_left(definition: Definition | None, state: State) -> bool:
-    """Whether the state's SLA was removed, or is about something else by now."""
+def is_left(definition: Definition | None, state: State, now: datetime) -> bool:
+    """Whether the state's SLA was removed, or is about something else by now, or its day is still to come: then a clock
+    was ahead, and nothing can be late."""
     if definition is None or (definition.rule.kind == "deadline") != bool(state.partition):
+        return True
+    if state.partition and definition.rule.due_of(state.partition).opens_at > now + CLOCK_SKEW:
         return True
     return state.violation is not None and state.violation.subject != subject_of(definition)
 
 
 def retire(definition: Definition | None, state: State, now: datetime) -> tuple[Event, ...]:
-    """What closes a state that is left: `retired` without a definition, else `changed`."""
+    """What closes a state that is left: `retired` without a definition, else `changed`; `recovered` after a wrong clock."""
     if state.violation is None:
         return ()
+    if definition and state.partition and state.version == definition.version:
+        return (resolution(definition, state, now, max(now, state.violation.breach_since), "recovered"),)
     return (resolution(definition, state, now, now, "changed" if definition else "retired"),)
 
 

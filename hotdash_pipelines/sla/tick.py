@@ -130,7 +130,7 @@ def _leave(
         # Nearly all are an SLA's one state, without anything open.
         if name in plain and not partition and state.violation is None:
             continue
-        if is_left(known.get(name), state):
+        if is_left(known.get(name), state, now):
             events += retire(known.get(name), state, now)
             left.append(key)
         elif partition:

@@ -252,3 +252,22 @@ def test_the_same_arguments_give_the_same_tick() -> None:
     once, twice = (tick(story.definitions, story.states, [NOTHING], {}, at("06:10")) for _ in range(2))
     assert once.states == twice.states
     assert once.events == twice.events
+
+
+def test_a_clock_that_was_ahead_for_one_look_leaves_nothing_open_and_repeats_nothing() -> None:
+    story = Story(sla())
+    # Eight in the morning, and the day came an hour late.
+    late = Observation("orders_by_six", at=at("07:00"), partition="2026-02-09")
+    story.tick(at("05:00"), NOTHING)
+    story.tick(at("08:00"), late)
+    assert story.kinds() == ["opened", "resolved"]
+    story.tick(at("08:00", day=400), late)
+    ahead = story.open
+    assert len(ahead) > 20
+    assert sorted(event.key for event in story.tick(at("08:05"), late) if event.kind == "resolved") == sorted(ahead)
+    for minute in range(10, 60, 10):
+        assert story.tick(at(f"08:{minute}"), late) == ()
+    assert story.open == []
+    assert all(event.duration >= timedelta(0) for event in story.events if event.duration is not None)
+    # The next day is judged as ever.
+    assert [event.partition for event in story.tick(at("06:05", day=1), NOTHING)] == ["2026-02-10"]
