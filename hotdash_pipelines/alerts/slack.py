@@ -144,7 +144,9 @@ def checked_url(url: str, variable: str) -> httpx.URL:
     """The URL of a setting; RefusedSlackError naming the variable, never its value, when it is none."""
     try:
         found = httpx.URL(url)
-    except httpx.InvalidURL:
+        # What no resolver takes is no broken connection: it would end every delivery with an error of another kind.
+        found.host.encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
         raise RefusedSlackError(f"{variable} is no URL") from None
     if found.scheme not in ("http", "https") or not found.host:
         raise RefusedSlackError(f"{variable} is no http(s) URL")

@@ -117,3 +117,9 @@ def test_other_requests_are_still_logged(caplog: pytest.LogCaptureFixture) -> No
     with SlackWebhook(URL, transport=answering(200)), httpx.Client(transport=answering(200)) as other:
         other.get("https://shop.example.org/orders")
     assert "https://shop.example.org/orders" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["hooks..slack.com", "a" * 64 + ".example.org"])
+def test_a_host_that_no_resolver_takes_is_a_wrong_setting(host: str) -> None:
+    with pytest.raises(RefusedSlackError, match="HOTDASH_SLACK_WEBHOOK_URL is no URL"):
+        SlackWebhook(f"https://{host}/services/T/B/x")
