@@ -103,7 +103,7 @@ def rows_about(subject: str, file: Path) -> int | None:
                 for batch in opened.iter_batches(columns=named)
                 for row in batch.to_pylist()
             )
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError, RecursionError):
         return None
 
 

@@ -190,3 +190,10 @@ def test_archived_json_is_read_as_the_database_reads_it(text: str, rows: int, wa
     assert rows_about(GONE, tmp_path / "a.parquet") == rows
     warehouse.execute("insert into agent.facts (project, topic, key, value) values ('p', 't', 'k', %s)", (text,))
     assert erase.count(warehouse, GONE)["facts"] == rows
+
+
+def test_json_too_deep_for_python_is_listed_as_may_hold(tmp_path: Path) -> None:
+    """The database takes thousands of levels; an erasure must not end because a row somewhere has them."""
+    text = f'{{"note": {"[" * 3000}"{GONE}"{"]" * 3000}}}'
+    archive(tmp_path / "a.parquet", value=[text, None])
+    assert rows_about(GONE, tmp_path / "a.parquet") is None
