@@ -4,8 +4,9 @@ Belongs here: these rows, and the server's refusals in one line. Does not belong
 """
 
 import contextlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -41,15 +42,16 @@ returning run_id::text
 _LOG = "insert into agent.observability_logs (level, message, metadata) values (%s, %s, %s::jsonb)"
 
 
-def next_part(cursor: "Cursor", table: str, at: CutOffs) -> int:
-    """Number of the part that comes after those of this cut-off that are done. Read as the connection's own user."""
+def next_parts(cursor: "Cursor", table: str, at: CutOffs) -> Iterator[int]:
+    """Numbers for parts of this cut-off: those that failed, then those after all. Read as the connection's own user."""
     cursor.execute(
-        "select coalesce(max(part), 0) + 1 from ops.retention_runs"
-        " where table_name = $1 and cutoff = $2::timestamptz and state = 'deleted'",
+        "select part, state = 'deleted' from ops.retention_runs"
+        " where table_name = $1 and cutoff = $2::timestamptz order by part",
         (table, at.normal.isoformat()),
     )
-    ((number,),) = cursor.fetchall()
-    return number
+    found = cursor.fetchall()
+    failed = [number for number, is_done in found if not is_done]
+    return itertools.chain(failed, itertools.count(found[-1][0] + 1 if found else 1))
 
 
 def note_part(

@@ -231,8 +231,8 @@ class _Run:
     def _jobs(self, conn: "AdbcConnection", cursor: "Cursor", bounds: Sequence[int]) -> "list[_Job]":
         """What each part does: drop a partition, or delete; few rows at once, more by ranges of ids."""
         follower = follower_of(self.rule)
-        part = retention_records.next_part(cursor, self.rule.table, self.at)
-        versions = retention_records.next_part(cursor, follower.table, self.at) if follower else 0
+        parts = retention_records.next_parts(cursor, self.rule.table, self.at)
+        versions = retention_records.next_parts(cursor, follower.table, self.at) if follower else itertools.repeat(0)
         partitions = retention_partitions.below(cursor, self.rule, self.at)
         conn.rollback()
         condition = too_old(self.rule, self.at)
@@ -240,7 +240,7 @@ class _Run:
         ranges = zip(["true", *(f"id > {n}" for n in bounds)], [*(f"id <= {n}" for n in bounds), "true"], strict=True)
         work = [("", name) for name in partitions]
         work += [(f"({condition}) and {low} and {high}", None) for low, high in ranges]
-        return [_Job(part + i, versions + i, told, name) for i, (told, name) in enumerate(work)]
+        return [_Job(next(parts), next(versions), told, name) for told, name in work]
 
     def _try(self, job: "_Job", free: "queue.SimpleQueue[AdbcConnection]") -> list[Part]:
         from adbc_driver_manager import Error

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from hotdash_pipelines.lake.store import StoreError
 from hotdash_pipelines.operations import archive
 from hotdash_pipelines.operations.retention import RetentionError, RetentionRefused, lock_of
 from hotdash_pipelines.operations.retention_archives import look
@@ -341,3 +342,26 @@ def test_a_partition_grown_meanwhile_is_archived_with_what_came(partitioned: str
         _race(partitioned, add, lambda: retain(partitioned, tmp_path, "observability_logs", now, days))
         found = archived(conn, store_in(tmp_path), tmp_path, "observability_logs")
         assert sorted("late" in texts_[0] for texts_ in found.values()) == [False, False, True]
+
+
+def test_a_part_that_failed_among_others_gives_its_number_to_the_try_that_succeeds(
+    warehouse: Connection, warehouse_url: str, tmp_path: Path
+) -> None:
+    """Else its record says "failed" for ever, of rows that are archived."""
+    many(warehouse, "agent_feedback", 40, OLD)
+    store = store_in(tmp_path)
+    store.add, add = lambda path, source: _fails_once(tmp_path, lambda: add(path, source)), store.add  # type: ignore[method-assign]
+    with pytest.raises(StoreError, match="no room"):
+        retain(warehouse_url, tmp_path, "agent_feedback", NOW, store=store, chunk_rows=8, whole_rows=8)
+    assert [record[2] for record in _records(warehouse)].count("failed") == 1
+    retain(warehouse_url, tmp_path, "agent_feedback", NOW, store=store, chunk_rows=8, whole_rows=8)
+    assert {record[2] for record in _records(warehouse)} == {"deleted"}
+    assert sum(record[5] for record in _records(warehouse)) == 40
+
+
+def _fails_once(folder: Path, action: Callable[[], None]) -> None:
+    try:
+        (folder / "failed").touch(exist_ok=False)
+    except FileExistsError:
+        return action()
+    raise StoreError("no room")
