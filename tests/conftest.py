@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.folders import MEMORY, quick_folder
+
 pytest_plugins = ["tests.postgres_fixtures"]
 
 _VARIABLE = "HOTDASH_TEST_HOME"
@@ -26,9 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     if _VARIABLE not in os.environ:
         _sweep()
-        home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-        # mkdtemp makes it private; opened to pass through, the server's data can stay in it when root runs the tests.
-        home.chmod(0o711)
+        home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=quick_folder()))
+        # mkdtemp makes it private; opened, the server's data can stay in it when root runs the tests.
+        home.chmod(0o755)
         os.environ[_VARIABLE] = str(home)
         config.stash[_OWNED] = home
 
@@ -50,7 +52,7 @@ def _remove(home: Path) -> None:
 
 def _sweep() -> None:
     """Remove the homes of test sessions that were killed before they could."""
-    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for home in (home for folder in (tempfile.gettempdir(), MEMORY) for home in Path(folder).glob(f"{_PREFIX}*")):
         pid = home.name.removeprefix(_PREFIX).split("-")[0]
         if home.stat().st_uid == os.geteuid() and pid.isdigit() and not _runs(int(pid)):
             print(f"removing {home}, left by a killed test session", file=sys.stderr)

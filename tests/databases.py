@@ -22,6 +22,7 @@ from hotdash_pipelines.warehouse.binaries import run_as, server_user
 from hotdash_pipelines.warehouse.migrate import migrate
 from hotdash_pipelines.warehouse.migrations.files import migrations
 from hotdash_pipelines.warehouse.postgres import ensure_database, with_database
+from tests.folders import quick_folder
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
@@ -54,7 +55,7 @@ def fresh_database(admin_url: str, template_name: str) -> Iterator[str]:
 def debian_postgres_15(**more: str) -> Iterator[str]:
     """URL of a Postgres 15 server from Debian's binaries, with `more` settings, run for the caller and then removed."""
     user = server_user()
-    folder = Path(tempfile.mkdtemp(prefix="hotdash-pg15-"))
+    folder = Path(tempfile.mkdtemp(prefix="hotdash-pg15-", dir=quick_folder()))
     folder.chmod(0o711)
     data, password = folder / "data", folder / "password"
     password.write_text("fifteen")
