@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import psycopg
 
 NOTHING_TO_EDIT = "no message to edit; the one before it told the same"
+TOLD_ALREADY = "a webhook has one channel; another message told the same there"
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class WebhookCourier(Courier):
         """See `Courier`."""
         if letter.action == "update" and _its_news_went_out(conn, letter):
             return Placed("update", note=NOTHING_TO_EDIT)
+        if _was_told_to_another_target(conn, letter):
+            return Placed("post", note=TOLD_ALREADY)
         self._webhook.post(_body(letter))
         return Placed("post")
 
@@ -175,6 +178,17 @@ def _its_news_went_out(conn: "psycopg.Connection[Any]", letter: Letter) -> bool:
     told, _, copy = letter.dedupe_key.partition(EDIT)
     found = conn.execute(
         "select from ops.alert_outbox where dedupe_key = %s and state = 'delivered'", (told + copy,)
+    ).fetchone()
+    return found is not None
+
+
+def _was_told_to_another_target(conn: "psycopg.Connection[Any]", letter: Letter) -> bool:
+    """Whether it is a copy of a message that was delivered to another target."""
+    original, _, target = letter.dedupe_key.partition("@")
+    if letter.violation_id is None or target != (letter.target or "") or original == letter.dedupe_key:
+        return False
+    found = conn.execute(
+        "select from ops.alert_outbox where dedupe_key = %s and state = 'delivered'", (original,)
     ).fetchone()
     return found is not None
 
