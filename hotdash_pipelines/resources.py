@@ -7,7 +7,7 @@ Does not belong here: domain code, asset keys.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -19,8 +19,9 @@ from dagster_dbt import DbtCliResource
 from dagster_dbt.core.dbt_cli_invocation import PARTIAL_PARSE_FILE_NAME
 from packaging import version
 
+from hotdash_pipelines.connections import dbt_environment, open_client, slack_destination, warehouse_url
 from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, dbt_executable
-from hotdash_pipelines.settings import DEMO_CHANNEL, Endpoints, Settings, SettingsError, get_settings
+from hotdash_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
     import psycopg
@@ -51,35 +52,6 @@ class SourcesResource(dg.ConfigurableResource):
             yield opened
         finally:
             opened.close()
-
-
-def open_client(endpoints: Endpoints, source: str) -> Any:
-    """The client of one source. Raises SettingsError naming the variables to set."""
-    if source == "shopify" and endpoints.shopify:
-        from hotdash_pipelines.sources.shopify import ShopifyClient
-
-        shop = endpoints.shopify
-        return ShopifyClient(
-            shop.base_url,
-            shop.api_version,
-            client_id=shop.client_id,
-            client_secret=shop.client_secret.get_secret_value() if shop.client_secret else None,
-            access_token=shop.access_token.get_secret_value() if shop.access_token else None,
-        )
-    if source == "chatwoot" and endpoints.chatwoot:
-        from hotdash_pipelines.sources.chatwoot import ChatwootClient
-
-        chat = endpoints.chatwoot
-        return ChatwootClient(chat.base_url, chat.account_id, chat.api_token.get_secret_value())
-    if source == "ga4" and endpoints.ga4:
-        from hotdash_pipelines.sources.ga4 import Ga4Client
-
-        return Ga4Client(
-            endpoints.ga4.base_url, endpoints.ga4.property_id, endpoints.ga4.service_account.get_secret_value()
-        )
-    raise SettingsError(
-        f"{source} is not configured: `hotdash doctor` names the variables, HOTDASH_PIPELINE_SOURCES leaves it out"
-    )
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -146,14 +118,6 @@ class WarehouseResource(dg.ConfigurableResource):
             yield opened
 
 
-def warehouse_url(settings: Settings) -> str:
-    """The warehouse's URL; starts the embedded server when no other is set."""
-    from hotdash_pipelines.warehouse.postgres import database_url
-
-    given = settings.database_url.get_secret_value() if settings.database_url else None
-    return database_url(given, settings.home)
-
-
 class ProjectResource(dg.ConfigurableResource):
     """Which store the rows belong to."""
 
@@ -184,28 +148,6 @@ class SlackResource(dg.ConfigurableResource):
     def destination(self) -> "Destination":
         """Bot token or webhook, and the channels; without either, alerts stay visible in the outbox."""
         return slack_destination(get_settings())
-
-
-def slack_destination(settings: Settings) -> "Destination":
-    """The Slack that is set, else the stand-in's. A source without credentials must not silence its alert."""
-    from hotdash_pipelines.alerts.destination import Destination
-
-    webhook, token = settings.slack_webhook_url, settings.slack_bot_token
-    api_url, channel = settings.slack_api_url, settings.slack_channel
-    if webhook is None and token is None:
-        try:
-            found = settings.endpoints()
-        except SettingsError:
-            return Destination()
-        webhook, token, api_url = found.slack_webhook_url, found.slack_bot_token, found.slack_api_url
-        channel = channel or (DEMO_CHANNEL if found.is_demo else None)
-    return Destination(
-        webhook_url=webhook.get_secret_value() if webhook else None,
-        bot_token=token.get_secret_value() if token else None,
-        api_url=api_url,
-        channel=channel,
-        channels=settings.slack_channels,
-    )
 
 
 class WarehouseDbt(DbtCliResource):
@@ -244,24 +186,6 @@ class WarehouseDbt(DbtCliResource):
         """`DbtCliResource.cli` with the warehouse's address in the environment, where profiles.yml reads it."""
         os.environ.update(dbt_environment(warehouse_url(get_settings())))
         return super().cli(args, **options)
-
-
-def dbt_environment(database_url: str) -> Mapping[str, str]:
-    """The variables that dbt_project/profiles.yml reads. dbt keeps values named DBT_ENV_SECRET_* out of its logs."""
-    from hotdash_pipelines.warehouse.postgres import libpq_env
-
-    libpq = libpq_env(database_url)
-    return {
-        "HOTDASH_PG_HOST": libpq.get("PGHOST", "127.0.0.1"),
-        "HOTDASH_PG_PORT": libpq.get("PGPORT", "5432"),
-        "HOTDASH_PG_USER": libpq.get("PGUSER", ""),
-        "DBT_ENV_SECRET_PG_PASSWORD": libpq.get("PGPASSWORD", ""),
-        "HOTDASH_PG_DATABASE": libpq.get("PGDATABASE", ""),
-        "HOTDASH_EMAIL_SALT": get_settings().email_salt,
-        "HOTDASH_AGENT_PROJECT": get_settings().project,
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        "DO_NOT_TRACK": "1",
-    }
 
 
 def build_resources() -> dict[str, Any]:

@@ -99,8 +99,8 @@ def prune_instance(settings: Settings, before: datetime, *, dry_run: bool = Fals
     """As `prune_runs`, on the instance of this installation; None too when it has none yet."""
     from dagster import DagsterInstance
 
+    from hotdash_pipelines.connections import warehouse_url
     from hotdash_pipelines.local.instance import prepare_instance
-    from hotdash_pipelines.resources import warehouse_url
 
     if not (Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster") / "dagster.yaml").exists():
         return None

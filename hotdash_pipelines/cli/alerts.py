@@ -30,8 +30,8 @@ def list_(
     Exit codes: 0 all fine, 1 some shown alert is dead or has nowhere to go, 2 usage.
     """
     from hotdash_pipelines.alerts.outbox import rows
+    from hotdash_pipelines.connections import slack_destination
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.resources import slack_destination
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.sla.transaction import told
     from hotdash_pipelines.warehouse.postgres import connect
@@ -67,8 +67,8 @@ def retry(
     """
     from hotdash_pipelines.alerts.delivery import deliver_pending
     from hotdash_pipelines.alerts.outbox import hurry_waiting, requeue_dead
+    from hotdash_pipelines.connections import slack_destination
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.resources import slack_destination
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.sla.transaction import told
     from hotdash_pipelines.warehouse.postgres import connect
@@ -103,7 +103,7 @@ def try_out(
     from hotdash_pipelines.alerts.courier import open_courier
     from hotdash_pipelines.alerts.destination import UNDELIVERABLE
     from hotdash_pipelines.alerts.slack import SlackError
-    from hotdash_pipelines.resources import slack_destination
+    from hotdash_pipelines.connections import slack_destination
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()

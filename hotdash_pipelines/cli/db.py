@@ -96,8 +96,8 @@ def psql(context: typer.Context) -> None:
 
 def dbt(context: typer.Context) -> None:
     """Run dbt on the warehouse: `hotdash dbt build --select marts`."""
+    from hotdash_pipelines.connections import dbt_environment
     from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, dbt_executable
-    from hotdash_pipelines.resources import dbt_environment
 
     environment = {**os.environ, **dbt_environment(_warehouse_url())}
     folders = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]

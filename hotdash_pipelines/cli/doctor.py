@@ -120,7 +120,7 @@ def _port(settings: Settings) -> Diagnosis:
 
 
 def _warehouse(settings: Settings) -> Diagnosis:
-    from hotdash_pipelines.resources import warehouse_url
+    from hotdash_pipelines.connections import warehouse_url
     from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
     from hotdash_pipelines.warehouse.migrate import current
     from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
@@ -189,7 +189,7 @@ def _source(settings: Settings, source: str) -> Diagnosis:
 
 
 def _ping(settings: Settings, source: str) -> str:
-    from hotdash_pipelines.resources import open_client
+    from hotdash_pipelines.connections import open_client
 
     client = open_client(settings.endpoints(), source)
     ping: Callable[[], str] = client.ping

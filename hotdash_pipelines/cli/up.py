@@ -84,6 +84,7 @@ def _as_json(outcome: "Outcome", seconds: float) -> dict[str, Any]:
 
 
 def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "Outcome":
+    from hotdash_pipelines.connections import dbt_environment
     from hotdash_pipelines.contracts import load_contracts
     from hotdash_pipelines.dbt_manifest import prepare_manifest
     from hotdash_pipelines.lake.store import open_store
@@ -91,9 +92,10 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     from hotdash_pipelines.local.children import unwind_on_signals
     from hotdash_pipelines.local.first_load import due_range, run_nightly
     from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance, prepare_instance
-    from hotdash_pipelines.resources import dbt_environment
     from hotdash_pipelines.warehouse.postgres import describe
 
+    # First of all: it refuses a wrong address, and nothing has been started yet.
+    store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
     stand_in = local_warehouse.start_stand_in(settings, children) if settings.uses_demo else None
     with console.status("starting Postgres"):
         url = stack.enter_context(local_warehouse.started(settings))
@@ -117,7 +119,6 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     if address:
         _simulate_agent(settings, console, url, address, days)
     contracts = [contract for contract in load_contracts() if contract.source in settings.pipeline_sources]
-    store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
     first, last = due_range(
         settings, contracts, store, local_warehouse.loaded_windows(url, settings.project), days, settings.now()
     )

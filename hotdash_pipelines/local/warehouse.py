@@ -23,7 +23,7 @@ _STAND_IN_START_S = 60.0
 @contextmanager
 def started(settings: Settings) -> Iterator[str]:
     """The warehouse's URL. The embedded server is stopped at the end if this call started it."""
-    from hotdash_pipelines.resources import warehouse_url
+    from hotdash_pipelines.connections import warehouse_url
     from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 
     if settings.database_url:
@@ -92,10 +92,10 @@ def wait_for_stand_in(settings: Settings, children: Children, child: Child) -> s
 def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
     """Tell Slack of a failed first load; the failure sensor would not see it before the daemon runs."""
     from hotdash_pipelines.alerts import FailedRun
+    from hotdash_pipelines.connections import slack_destination
     from hotdash_pipelines.definitions import defs
     from hotdash_pipelines.keys import NIGHTLY_JOB, TEAM_DATA
     from hotdash_pipelines.notify import deliver, raise_alert
-    from hotdash_pipelines.resources import slack_destination
 
     now = settings.now()
     failed = FailedRun(

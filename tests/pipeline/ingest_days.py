@@ -9,11 +9,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hotdash_pipelines.connections import open_client
 from hotdash_pipelines.contracts import load_contracts
 from hotdash_pipelines.contracts.window import window_of
 from hotdash_pipelines.ingest import ingest_window, load_windows
 from hotdash_pipelines.lake.store import FolderStore
-from hotdash_pipelines.resources import open_client
 from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.sources import fetcher
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from hotdash_pipelines.alerts import Destination
-from hotdash_pipelines.resources import slack_destination
+from hotdash_pipelines.connections import slack_destination
 from hotdash_pipelines.settings import Settings, SettingsError
 
 _ENDPOINT = {
