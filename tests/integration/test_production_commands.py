@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -146,6 +147,11 @@ class Production:
         assert kind == "CMD"
         return self.run(service, check).returncode == 0
 
+    def listens(self, service: str) -> bool:
+        """Whether something accepts connections on the service's port."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.ports[service])) == 0
+
     def wait_until(self, what: str, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_S
         while not is_so():
@@ -210,12 +216,17 @@ def production(server: "EmbeddedPostgres", tmp_path_factory: pytest.TempPathFact
     try:
         migrated = stack.run("migrate")
         assert migrated.returncode == 0, migrated.stderr
+        # Health checks of Dagster import it, so each is asked once there is something to ask.
         stack.start("code-location")
+        stack.wait_until("code location's port", lambda: stack.listens("code-location"))
         stack.wait_until("code location healthy", lambda: stack.is_healthy("code-location"))
         for service in ("webserver", "webserver-read-only", "daemon"):
             stack.start(service)
-        for service in ("webserver", "webserver-read-only", "daemon"):
+        for service in ("webserver", "webserver-read-only"):
+            stack.wait_until(f"{service}'s port", lambda service=service: stack.listens(service))
             stack.wait_until(f"{service} healthy", lambda service=service: stack.is_healthy(service))
+        stack.wait_until("daemons' heartbeats", lambda: all(_daemons(stack.ask("webserver", STATE)).values()))
+        stack.wait_until("daemon healthy", lambda: stack.is_healthy("daemon"))
         yield stack
     finally:
         stack.kill()
