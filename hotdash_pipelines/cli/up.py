@@ -50,6 +50,9 @@ def up(
         raise typer.Exit(143) from None
     except KeyboardInterrupt:
         console.print("stopped")
+        # Under `python -m` an interrupt within an `exec` of text (a module that loads has many) would end the process
+        # by SIGINT at its very end; the next `exec` forgets it.
+        exec("")  # noqa: S102
         raise typer.Exit(130) from None
     raise typer.Exit(0 if outcome.success and not outcome.failed else 1)
 

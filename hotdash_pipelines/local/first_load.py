@@ -85,16 +85,18 @@ def run_nightly(
     from hotdash_pipelines import keys
     from hotdash_pipelines.definitions import defs
 
-    job = defs().resolve_job_def(keys.NIGHTLY_JOB)
-    run_id = make_new_run_id()
-    stop = threading.Event()
-    watcher = threading.Thread(
-        target=_watch,
-        args=(instance, run_id, [node.name for node in job.graph.nodes_in_topological_order], report, stop),
-        daemon=True,
-    )
-    watcher.start()
     with signals_received() as received:
+        job = defs().resolve_job_def(keys.NIGHTLY_JOB)
+        run_id = make_new_run_id()
+        stop = threading.Event()
+        watcher = threading.Thread(
+            target=_watch,
+            args=(instance, run_id, [node.name for node in job.graph.nodes_in_topological_order], report, stop),
+            daemon=True,
+        )
+        # What a signal raises in the callback of a weak reference is ignored, and loading calls many.
+        raise_for(received())
+        watcher.start()
         try:
             result = job.execute_in_process(
                 run_id=run_id,
@@ -111,8 +113,7 @@ def run_nightly(
             stop.set()
             watcher.join()
         # Dagster turns a signal into a failed run; here it must end the command.
-        if not result.success:
-            raise_for(received())
+        raise_for(received())
     return outcome_of(run_id, result.success, result.all_events)
 
 
