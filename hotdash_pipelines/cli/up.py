@@ -77,7 +77,11 @@ def _run(settings: "Settings", console: "Console", days: int, serve: bool, read_
             print(json.dumps(_as_json(outcome, seconds)), file=sys.stdout, flush=True)
         _summary(console, outcome, seconds)
         if serve:
-            _serve(settings, console, children, read_only)
+            try:
+                _serve(settings, console, children, read_only)
+            finally:
+                # Before the server: a sensor that ticks after that would start it again.
+                children.stop()
     return outcome
 
 

@@ -177,12 +177,18 @@ class Home:
 
         Python's tracker of shared resources outlives by a moment the process whose end it notices.
         """
-        trackers = [
-            process for process in self.processes() if "multiprocessing.resource_tracker" in str(process.cmdline())
-        ]
+        trackers = [process for process, line in self._lines() if "multiprocessing.resource_tracker" in line]
         psutil.wait_procs(trackers, timeout=20)
-        left = [" ".join(process.cmdline()) for process in self.processes()]
+        left = [line for _, line in self._lines()]
         return [*left, "Postgres"] if EmbeddedPostgres(self.path).status().running else left
+
+    def _lines(self) -> list[tuple[psutil.Process, str]]:
+        """Every process with its command line; one may end while the others are looked at."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                found.append((process, " ".join(process.cmdline())))
+        return found
 
     def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Data of a GraphQL answer of the served UI."""
