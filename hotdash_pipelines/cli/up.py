@@ -96,11 +96,12 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     from hotdash_pipelines.dbt_manifest import prepare_manifest
     from hotdash_pipelines.lake.store import open_store
     from hotdash_pipelines.local import warehouse as local_warehouse
-    from hotdash_pipelines.local.children import unwind_on_signals
+    from hotdash_pipelines.local.children import raise_for, signals_received, unwind_on_signals
     from hotdash_pipelines.local.first_load import due_range, run_nightly
     from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance, prepare_instance
     from hotdash_pipelines.warehouse.postgres import describe
 
+    received = stack.enter_context(signals_received())
     # First of all: it refuses a wrong address, and nothing has been started yet.
     store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
     stand_in = local_warehouse.start_stand_in(settings, children) if settings.uses_demo else None
@@ -130,6 +131,8 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
         settings, contracts, store, local_warehouse.loaded_windows(url, settings.project), days, settings.now()
     )
     console.print(f"partitions  {first} to {last}\n")
+    # What a signal raised in the callback of a weak reference was ignored, and loading modules calls many.
+    raise_for(received())
     # dbt writes to standard output, which belongs to the progress display or to the JSON object.
     with (settings.home / "logs" / "run.log").open("a") as log, redirect_stdout(log), _progress(console) as show:
         outcome = run_nightly(instance, first, last, show)

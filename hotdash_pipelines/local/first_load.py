@@ -80,12 +80,12 @@ def run_nightly(
     instance: "dg.DagsterInstance", first: str, last: str, report: Callable[[list[StepProgress]], None]
 ) -> Outcome:
     """Run the nightly job over `first`..`last` in this process; `report` is called with the steps as they move."""
-    from dagster._core.utils import make_new_run_id
-
-    from hotdash_pipelines import keys
-    from hotdash_pipelines.definitions import defs
-
     with signals_received() as received:
+        from dagster._core.utils import make_new_run_id
+
+        from hotdash_pipelines import keys
+        from hotdash_pipelines.definitions import defs
+
         job = defs().resolve_job_def(keys.NIGHTLY_JOB)
         run_id = make_new_run_id()
         stop = threading.Event()
@@ -94,7 +94,7 @@ def run_nightly(
             args=(instance, run_id, [node.name for node in job.graph.nodes_in_topological_order], report, stop),
             daemon=True,
         )
-        # What a signal raises in the callback of a weak reference is ignored, and loading calls many.
+        # It may have come while modules loaded, and have been ignored there.
         raise_for(received())
         watcher.start()
         try:
