@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +41,13 @@ def unwind_on_signals() -> None:
 
     signal.signal(signal.SIGTERM, _raise)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.unraisablehook = _tell_unraisable
+
+
+def _tell_unraisable(found: "sys.UnraisableHookArgs") -> None:
+    """No traceback for a signal in a callback that may raise nothing: `signals_received` has it."""
+    if not issubclass(found.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(found)
 
 
 def was_terminated() -> bool:

@@ -55,8 +55,9 @@ def test_a_sigint_while_a_module_loads_ends_up_with_130(tmp_path: Path) -> None:
     assert "stopped" in ran.stderr
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_sigterm_that_a_weak_reference_swallowed_before_the_run_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sigterm_that_a_weak_reference_swallowed_before_the_run_ends_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     from hotdash_pipelines import definitions
     from hotdash_pipelines.local import first_load
 
@@ -72,11 +73,13 @@ def test_a_sigterm_that_a_weak_reference_swallowed_before_the_run_ends_it(monkey
 
     definitions_before = definitions.defs
     monkeypatch.setattr(definitions, "defs", load)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     unwind_on_signals()
     try:
         with pytest.raises(Terminated):
             first_load.run_nightly(None, "2026-03-09", "2026-03-09", lambda _: None)  # type: ignore[arg-type]
+        assert "Traceback" not in capfd.readouterr().err
     finally:
         children._terminated.clear()
         for number, handler in kept.items():
