@@ -97,7 +97,7 @@ def is_left(definition: Definition | None, state: State, now: datetime) -> bool:
 
 
 def retire(definition: Definition | None, state: State, now: datetime) -> tuple[Event, ...]:
-    """What closes a state that is left: `retired` without a definition, else `changed`; of a wrong clock `recovered`."""
+    """What closes a left state: `retired` without a definition, else `changed`; for a wrong clock `recovered`."""
     if state.violation is None:
         return ()
     if definition and state.partition and state.version == definition.version:
