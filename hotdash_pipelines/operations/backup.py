@@ -200,6 +200,8 @@ def _made(url: str, target: Path, backup_id: str, scope: Scope, patterns: Sequen
         facts, roles = database_facts(conn), roles_of(conn, kept)
         if role:
             conn.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+        # The dump is one stream, which takes longer than the count does alone: helpers would only take its processor.
+        conn.execute("set local max_parallel_workers_per_gather = 0")
         (snapshot,) = conn.execute("select pg_export_snapshot()").fetchone() or ("",)
         major = conn.info.server_version // 10000
         command = dump_command(major, snapshot, scope, found, [name for name in every if name not in kept], role)
