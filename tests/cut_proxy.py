@@ -74,8 +74,9 @@ class CutProxy:
             while chunk := await reader.read(_CHUNK):
                 await asyncio.sleep(self.delay)
                 left = self._left() if self.direction in (way, "both") else None
-                writer.write(chunk[:left])
+                # Counted first: who receives it may look at once.
                 self.passed[way] += len(chunk[:left])
+                writer.write(chunk[:left])
                 await writer.drain()
                 if self._left() == 0:
                     self.cuts += 1

@@ -11,7 +11,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.lake.killpoints import reach
@@ -81,7 +81,8 @@ def alone(admin: "psycopg.Connection[Any]", database: str, wait: str = "1ms") ->
     try:
         yield
     finally:
-        if not admin.closed:
+        # A session that the server ended has lost the lock already; what was done without it is done.
+        with suppress(psycopg.Error):
             admin.execute("select pg_advisory_unlock(%s, hashtext(%s))", (_LOCK, database))
 
 

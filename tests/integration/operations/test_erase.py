@@ -158,7 +158,9 @@ def test_a_row_that_is_being_written_goes_too(warehouse_url: str) -> None:
         eraser = threading.Thread(target=lambda: done.append(erase.erase(conn, GONE, PEOPLE, NOW)))
         eraser.start()
         with connect(warehouse_url, autocommit=True) as watcher:
-            waiting = "select count(*) from pg_locks where not granted"
+            waiting = (
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+            )
             while watcher.execute(waiting).fetchone() == (0,):
                 assert eraser.is_alive()
         writer.commit()

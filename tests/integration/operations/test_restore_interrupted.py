@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +16,8 @@ from hotdash_pipelines.operations.backup_files import BackupError
 from hotdash_pipelines.operations.restore_load import RestoreError
 from hotdash_pipelines.operations.restore_swap import alone, server_url
 from hotdash_pipelines.warehouse.binaries import run_as, server_user
+from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.migrate import migrate
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, with_database
 from tests.cut_proxy import cut_proxy
 from tests.integration.operations.restoring import back_up, bring_back, contents, databases, fill, name_of, tidy
@@ -36,6 +37,21 @@ def filled(warehouse_url: str) -> Iterator[str]:
         yield warehouse_url
 
 
+@pytest.fixture
+def starved(reachable_tmp: Path) -> Iterator[tuple[EmbeddedPostgres, str]]:
+    """A server of its own with a filled database: other tests' sessions are not to be short of disk."""
+    server = EmbeddedPostgres(reachable_tmp / "home", profile="fast")
+    try:
+        server.up()
+        url = server.url("hotdash")
+        migrate(url)
+        fill(url)
+        with tidy(url):
+            yield server, url
+    finally:
+        server.destroy()
+
+
 def _run(
     url: str, folder: Path, backup_id: str, kill_at: str, limit: int | None = None
 ) -> "subprocess.CompletedProcess[str]":
@@ -50,7 +66,7 @@ def _run(
     )
 
 
-def _limit_files(server: Any, size: str) -> None:
+def _limit_files(server: EmbeddedPostgres, size: str) -> None:
     """How long a file of the server's next sessions may become; only its own user may say so."""
     command = ["prlimit", f"--pid={server.status().pid}", f"--fsize={size}:unlimited"]
     subprocess.run(command, check=True, **run_as(server_user()))
@@ -113,8 +129,9 @@ def test_a_connection_cut_after_any_number_of_bytes_leaves_the_target_untouched(
 
 
 def test_a_full_disk_here_or_at_the_server_leaves_the_target_untouched(
-    server: Any, filled: str, tmp_path: Path
+    starved: tuple[EmbeddedPostgres, str], tmp_path: Path
 ) -> None:
+    server, filled = starved
     with connect(filled, autocommit=True) as conn:
         conn.execute(
             "insert into agent.observability_logs (level, message) "
@@ -139,6 +156,15 @@ def test_a_full_disk_here_or_at_the_server_leaves_the_target_untouched(
     assert databases(filled) == set()
     bring_back(filled, tmp_path, manifest.id)
     assert contents(filled)["agent.observability_logs"] == manifest.tables["agent.observability_logs"]
+
+
+def test_a_lock_that_was_lost_with_its_session_fails_nothing_that_is_done(filled: str) -> None:
+    server = server_url(filled)
+    with connect(server, autocommit=True) as admin, connect(server, autocommit=True) as other:
+        with alone(admin, name_of(filled)):
+            other.execute("select pg_terminate_backend(%s, 20000)", (admin.info.backend_pid,))
+        with alone(other, name_of(filled)):
+            assert admin.closed
 
 
 def test_writers_and_sessions_that_keep_coming_back_lose_nothing_that_was_committed(

@@ -163,9 +163,13 @@ def test_what_an_open_run_has_stored_is_not_cleared_away(
     def look_meanwhile(name: str) -> None:
         if name == "retention.recorded":
             with connect(warehouse_url, autocommit=True) as other:
-                # The run's own lock may be lost with its connection: an open part holds one too.
-                other.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
-                              " and mode = 'ExclusiveLock'")  # fmt: skip
+                # The run's own lock may be lost with its connection: an open part holds one too. Other databases of the
+                # server are other tests'.
+                other.execute(
+                    "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+                    " and mode = 'ExclusiveLock'"
+                    " and database = (select oid from pg_database where datname = current_database())"
+                )
                 seen.append([found.state for found in look(other, store, scratch=tmp_path / "s")])
                 seen.append(clean(other, store, scratch=tmp_path / "s"))
 

@@ -166,7 +166,10 @@ def test_another_test_of_the_backup_is_waited_for(warehouse_url: str, tmp_path: 
         alone(other, f"{libpq_env(warehouse_url)['PGDATABASE']} (test)"),
     ):
         gate = working.submit(_gate, warehouse_url, backups, tmp_path)
-        waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        waits = (
+            "select count(*) from pg_locks mine join pg_locks waiting using (locktype, database, classid, objid) "
+            "where mine.pid = pg_backend_pid() and locktype = 'advisory' and not waiting.granted"
+        )
         deadline = time.monotonic() + 20
         while not gate.done() and other.execute(waits).fetchone() == (0,) and time.monotonic() < deadline:
             time.sleep(0.02)
