@@ -142,9 +142,8 @@ def test_a_failed_blocking_check_stops_the_marts(spoiled: Spoiled) -> None:
 @pytest.mark.xdist_group("served")
 def test_a_failed_blocking_check_alerts_once_and_the_sensor_adds_nothing(spoiled: Spoiled) -> None:
     check = blocked_by(spoiled)[0].partition(": ")[2]
-    (sent,) = messages(spoiled.slack)
-    said = json.dumps(sent)
-    for part in ("blocking check", "raw_shopify/orders", check, "team:data", "quality-check-failed.md"):
+    (said,) = told_of_checks(spoiled)
+    for part in ("raw_shopify/orders", check, "team:data", "quality-check-failed.md"):
         assert part in said, part
     assert PLANTED not in said
     assert "@" not in said
@@ -157,7 +156,12 @@ def test_a_failed_blocking_check_alerts_once_and_the_sensor_adds_nothing(spoiled
         assert ("raw_shopify/orders", check, True) in verdicts
         tick(bench, failed.run_id)
         tick(bench, failed.run_id)
-    assert len(messages(spoiled.slack)) == 1
+    assert told_of_checks(spoiled) == [said]
+
+
+def told_of_checks(spoiled: Spoiled) -> list[str]:
+    """The messages about failed blocking checks. Missed promises that the served home had not told of yet come too."""
+    return [said for said in map(json.dumps, messages(spoiled.slack)) if "blocking check" in said]
 
 
 def blocked_by(spoiled: Spoiled) -> list[str]:
