@@ -1,84 +1,16 @@
 """Violations reach the stand-in's Slack in order, as threads that end in an edit, whatever goes wrong on the way."""
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
-from hotdash_pipelines.alerts import Delivery, Destination, deliver_pending, requeue_dead
-from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.alerts import Delivery, Destination, requeue_dead
+from hotdash_pipelines.demo.testing import RunningStandIn
+from tests.integration.alerts.threads import Answers, Conn, Drain, posts, rows, said
 from tests.integration.alerts.violations import NOW, news, tell, violation
-
-Drain = Callable[..., Delivery]
-Conn = psycopg.Connection[Any]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningStandIn]:
-    with start_stand_in(scale=0.001, now=NOW) as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def slack(running: RunningStandIn) -> RunningStandIn:
-    running.world.extra["slack"]._posts.clear()
-    running.scenarios.clear()
-    return running
-
-
-@pytest.fixture
-def bot(slack: RunningStandIn) -> Destination:
-    return Destination(
-        bot_token=slack.credentials["slack_bot_token"], api_url=f"{slack.url}/slack/api/", channel="#alerts"
-    )
-
-
-@pytest.fixture
-def drain(warehouse: Conn, bot: Destination) -> Drain:
-    def drain_outbox(after: float = 0, to: Destination = bot, **options: Any) -> Delivery:
-        return deliver_pending(warehouse, to, NOW + timedelta(seconds=after), **options)
-
-    return drain_outbox
-
-
-class Answers(httpx.BaseTransport):
-    """The real way to the stand-in, with a say in what comes back. `turned` maps the nth call of a method to it."""
-
-    def __init__(self, turn: Callable[[str, Callable[[], httpx.Response]], httpx.Response]) -> None:
-        self._turn, self._real = turn, httpx.HTTPTransport()
-        self.calls: list[str] = []
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        method = request.url.path.rpartition("/")[2]
-        self.calls.append(method)
-        return self._turn(method, lambda: self._real.handle_request(request))
-
-
-def posts(slack: RunningStandIn, channel: str | None = None) -> list[dict[str, Any]]:
-    return slack.world.extra["slack"].posts(channel)
-
-
-def said(post: dict[str, Any]) -> str:
-    """What a message of a violation tells has happened; `struck` once it was edited to its end."""
-    if post["edited_ts"]:
-        assert "*~" in post["blocks"][0]["text"]["text"]
-        return "struck"
-    return post["text"].partition("[prod]")[0].strip(": ") or "opened"
-
-
-def rows(conn: Conn, columns: str) -> list[tuple[Any, ...]]:
-    return conn.execute(f"select {columns} from ops.alert_outbox order by id").fetchall()
 
 
 def refuse(slack: RunningStandIn, error: str, times: int = 1, method: str = "chat.") -> None:
@@ -394,72 +326,3 @@ def test_the_bot_goes_before_the_webhook(
     drain(to=replace(bot, webhook_url=slack.credentials["slack_webhook_url"]))
     [(channel, ts)] = rows(warehouse, "slack_channel, slack_ts")
     assert (channel, ts) == (posts(slack)[0]["channel_id"], posts(slack)[0]["ts"])
-
-
-def test_two_deliverers_at_once_send_every_message_once_and_threads_in_order(
-    warehouse: Conn, warehouse_url: str, slack: RunningStandIn, bot: Destination
-) -> None:
-    for name in ("a", "b", "c"):
-        about = violation(warehouse, name, f"incident {name}")
-        for event in (news("opened", **about), news("escalated", level=1, **about), news("resolved", **about)):
-            tell(warehouse, event)
-    together, met = threading.Barrier(2, timeout=20), set[int]()
-
-    def meet(method: str, real: Callable[[], httpx.Response]) -> httpx.Response:
-        if threading.get_ident() not in met:
-            met.add(threading.get_ident())
-            together.wait()
-        return real()
-
-    def deliver(_: int) -> int:
-        sent = 0
-        with connect(warehouse_url) as conn:
-            while (done := deliver_pending(conn, bot, NOW, transport=Answers(meet))).waiting:
-                sent += done.sent
-        return sent + done.sent
-
-    with ThreadPoolExecutor(2) as pool:
-        shares = list(pool.map(deliver, range(2)))
-    assert sum(shares) == 12
-    assert all(shares)
-    found = posts(slack)
-    assert len(found) == 9
-    roots = [one for one in found if one["thread_ts"] is None]
-    assert len(roots) == 3
-    for root in roots:
-        answers = [said(one) for one in found if one["thread_ts"] == root["ts"]]
-        assert answers == ["escalated (level 1)", "resolved after 1 h 21 min"]
-        assert root["edited_ts"]
-
-
-_DELIVER = """
-import sys
-from datetime import datetime
-from hotdash_pipelines.alerts import Destination, deliver_pending
-from hotdash_pipelines.warehouse.postgres import connect
-with connect(sys.argv[1]) as conn:
-    to = Destination(bot_token=sys.argv[2], api_url=sys.argv[3], channel="#alerts")
-    deliver_pending(conn, to, datetime.fromisoformat(sys.argv[4]))
-"""
-
-
-def test_a_kill_between_slacks_answer_and_the_commit_repeats_that_message_only(
-    warehouse: Conn, warehouse_url: str, slack: RunningStandIn, drain: Drain, bot: Destination
-) -> None:
-    about = violation(warehouse, "late")
-    for event in (news("opened", **about), news("escalated", level=1, **about), news("resolved", **about)):
-        tell(warehouse, event)
-    killed = subprocess.run(
-        [sys.executable, "-c", _DELIVER, warehouse_url, str(bot.bot_token), bot.api_url, NOW.isoformat()],
-        env={**os.environ, "HOTDASH_KILL_AT": "alert.accepted:2"},
-        check=False,
-        timeout=60,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert rows(warehouse, "state") == [("delivered",), ("pending",), ("pending",), ("pending",)]
-    assert drain() == Delivery(sent=3)
-    first, escalated, again, resolved = posts(slack)
-    assert [said(one) for one in (escalated, again, resolved)] == ["escalated (level 1)"] * 2 + [
-        "resolved after 1 h 21 min"
-    ]
-    assert {one["thread_ts"] for one in (escalated, again, resolved)} == {first["ts"]}

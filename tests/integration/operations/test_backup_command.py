@@ -73,4 +73,4 @@ def test_a_damaged_backup_is_an_error(home: Path) -> None:
 )
 @pytest.mark.usefixtures("home")
 def test_wrong_usage_is_told_apart(arguments: tuple[str, ...]) -> None:
-    _run(*arguments, code=2)
+    assert _run(*arguments, code=2) == ""

@@ -148,8 +148,8 @@ def test_a_violation_is_seen_taken_on_escalated_no_further_and_written_up(clock:
 def test_what_is_not_open_cannot_be_taken_on(clock: Clock) -> None:
     clock.tick(2, clock.now)
     for name in ("orders_lag", "nothing_such", "4711"):
-        _run("sla", "ack", name, "--by", "Ada", code=1)
-    _run("sla", "ack", "orders_lag", "--by", "Ada", "--note", "x" * 501, code=2)
+        assert _run("sla", "ack", name, "--by", "Ada", code=1) == ""
+    assert _run("sla", "ack", "orders_lag", "--by", "Ada", "--note", "x" * 501, code=2) == ""
     _run("incident", "show", "4711", code=1)
     _run("sla", "history", "--since", "yesterday", code=2)
 
