@@ -27,9 +27,9 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
-from hotdash_pipelines.warehouse.migrate import migrate
 from hotdash_pipelines.warehouse.postgres import connect, with_database
+from hotdash_pipelines.warehouse.schema.migrate import migrate
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 TABLES = (
     "agent_queries",

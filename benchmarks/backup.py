@@ -26,17 +26,17 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from hotdash_pipelines.lake.store import open_store
-from hotdash_pipelines.operations.backup import create_backup
-from hotdash_pipelines.operations.backup_verify import verify_decode
-from hotdash_pipelines.operations.export import export_training
-from hotdash_pipelines.operations.restore import restore
-from hotdash_pipelines.operations.retention import cut_offs, rules, too_old
-from hotdash_pipelines.operations.retention_run import run_table
-from hotdash_pipelines.warehouse.binaries import tool_for_server
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
-from hotdash_pipelines.warehouse.migrate import migrate
+from hotdash_pipelines.operations.backup.run import create_backup
+from hotdash_pipelines.operations.backup.verify import verify_decode
+from hotdash_pipelines.operations.export.run import export_training
+from hotdash_pipelines.operations.restore.run import restore
+from hotdash_pipelines.operations.retention.rules import cut_offs, rules, too_old
+from hotdash_pipelines.operations.retention.run import run_table
+from hotdash_pipelines.storage.store import open_store
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env, with_database
+from hotdash_pipelines.warehouse.schema.migrate import migrate
+from hotdash_pipelines.warehouse.server.binaries import tool_for_server
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 TEXTS_A_SECOND = 5_000
 # Longer ago than both windows of a query.

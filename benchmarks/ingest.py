@@ -30,8 +30,8 @@ from rich.table import Table
 
 from benchmarks.orders import Totals, size_of, write_pages
 from benchmarks.paths import PATHS, SERVER_VARIABLE, URL_VARIABLE
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from hotdash_pipelines.warehouse.postgres import with_database
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 _OURS = "raw_shopify"
 _USUAL = ("ours", "floor", "ours_onto_rows", "dlt_arrow", "dlt_arrow_adbc", "dlt_json")

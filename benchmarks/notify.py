@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
-from hotdash_pipelines.warehouse.listen import Listener
-from hotdash_pipelines.warehouse.migrate import migrate
+from hotdash_pipelines.agent.listen import Listener
 from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.schema.migrate import migrate
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
     import psycopg

@@ -22,13 +22,13 @@ import psutil
 
 from benchmarks import peers
 from benchmarks.orders import DAY, read_pages
+from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR, load_contract
 from hotdash_pipelines.contracts.parse import parse_pages
-from hotdash_pipelines.contracts.window import Window
 from hotdash_pipelines.lake import partition as lake
-from hotdash_pipelines.lake.store import FolderStore
-from hotdash_pipelines.warehouse.load import load_partition
+from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.warehouse.loading.load import load_partition
 
 URL_VARIABLE = "HOTDASH_BENCHMARK_DATABASE_URL"
 SERVER_VARIABLE = "HOTDASH_BENCHMARK_SERVER_PID"
@@ -77,9 +77,9 @@ def ours_again(url: str, folder: Path, scratch: Path) -> Timed:
 
 
 def _create_tables(url: str) -> None:
-    from hotdash_pipelines.warehouse.ddl import ensure_raw_tables
-    from hotdash_pipelines.warehouse.migrate import migrate
+    from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables
     from hotdash_pipelines.warehouse.postgres import connect
+    from hotdash_pipelines.warehouse.schema.migrate import migrate
 
     migrate(url)
     with connect(url) as conn:

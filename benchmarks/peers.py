@@ -165,7 +165,7 @@ def _batches(folder: Path) -> Iterator[dict[str, list[Row]]]:
 def floor(url: str, folder: Path, _scratch: Path) -> Timed:
     """orjson, Python rows, COPY csv into ordinary typed tables without a key: no contract, no lake, no second run."""
     from benchmarks.paths import orders_contract
-    from hotdash_pipelines.warehouse.ddl import data_columns
+    from hotdash_pipelines.warehouse.loading.ddl import data_columns
     from hotdash_pipelines.warehouse.postgres import connect
 
     contract = orders_contract()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from hotdash_pipelines.execution import build_executor
-from hotdash_pipelines.resources import build_resources
+from hotdash_pipelines.orchestration.executor import build_executor
+from hotdash_pipelines.orchestration.resources import build_resources
 from hotdash_pipelines.settings import get_settings
 
 

@@ -10,8 +10,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hotdash_pipelines.lake.store import Store
-from hotdash_pipelines.operations.backup_files import (
+from hotdash_pipelines.operations.backup.files import (
     DATA,
     MANIFEST,
     Figures,
@@ -21,6 +20,7 @@ from hotdash_pipelines.operations.backup_files import (
     manifest_bytes,
     path_of,
 )
+from hotdash_pipelines.storage.store import Store
 
 FIRST = datetime(2026, 11, 1, 2, tzinfo=UTC)
 

@@ -1,6 +1,6 @@
 """Everything that a database's catalogue says of its own objects, in a form that two moments can be compared in.
 
-Belongs here: the snapshot, without object numbers. Does not belong here: judging it (warehouse.lint).
+Belongs here: the snapshot, without object numbers. Does not belong here: judging it (warehouse.access.lint).
 """
 
 from typing import Any

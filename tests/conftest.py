@@ -44,7 +44,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _remove(home: Path) -> None:
-    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+    from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
     EmbeddedPostgres(home).destroy()
     shutil.rmtree(home, ignore_errors=True)

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import psycopg
 
-from hotdash_pipelines.warehouse import processes
-from hotdash_pipelines.warehouse.binaries import run_as, server_user
-from hotdash_pipelines.warehouse.migrate import migrate
 from hotdash_pipelines.warehouse.migrations.files import migrations
 from hotdash_pipelines.warehouse.postgres import ensure_database, with_database
+from hotdash_pipelines.warehouse.schema.migrate import migrate
+from hotdash_pipelines.warehouse.server import processes
+from hotdash_pipelines.warehouse.server.binaries import run_as, server_user
 from tests.folders import quick_folder
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")

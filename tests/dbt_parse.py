@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, project_digest
+from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, project_digest
 
 
 def parsed_project(home: Path) -> Path:

@@ -13,13 +13,13 @@ import pytest
 if TYPE_CHECKING:
     import psycopg
 
-    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+    from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="session")
 def server(session_home: Path) -> "EmbeddedPostgres":
     """The session's embedded server, running; it trades durability for speed."""
-    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+    from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
     embedded = EmbeddedPostgres(session_home, profile="fast")
     embedded.up()

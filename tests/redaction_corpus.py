@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from hotdash_pipelines.operations.redact import Redactor, known_entities
+from hotdash_pipelines.redaction.redactor import Redactor, known_entities
 
 CORPUS = Path(__file__).parent / "corpus" / "redaction"
 FILES = {

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hotdash_pipelines.base.windows import Window, window_of
 from hotdash_pipelines.contracts import Contract, Table
 from hotdash_pipelines.contracts.arrow import column_type, table_schema
+from hotdash_pipelines.contracts.manifest import Manifest
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR, Field, load_contract
-from hotdash_pipelines.contracts.window import Window, window_of
-from hotdash_pipelines.lake.manifest import Manifest
 from hotdash_pipelines.lake.partition import write_partition
-from hotdash_pipelines.lake.store import Store
+from hotdash_pipelines.storage.store import Store
 
 PROJECT = "hotdash-demo"
 KEY = "2025-03-01"

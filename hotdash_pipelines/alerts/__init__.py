@@ -1,14 +1,16 @@
 """Room 7: alerts, from the facts of a failure to a message in Slack that arrives once.
 
-Belongs here: wording (messages.py, violations.py), the failed checks behind a run (checks.py), the outbox in Postgres
-(outbox.py), its delivery (delivery.py, courier.py), Slack's webhook and Web API (slack.py, bot.py).
+Belongs here: wording (alerts/wording/run_failures.py, alerts/wording/violations.py), the failed checks behind a run
+(checks.py), the outbox in Postgres (outbox.py), its delivery (delivery.py, alerts/channels/slack/courier.py), Slack's
+webhook and Web API (alerts/channels/slack/webhook.py, alerts/channels/slack/bot.py).
 Does not belong here: deciding that something failed, Dagster.
 """
 
+from hotdash_pipelines.alerts.channels.routing import Destination
 from hotdash_pipelines.alerts.checks import failed_blocking_checks
 from hotdash_pipelines.alerts.delivery import Delivery, deliver_pending
-from hotdash_pipelines.alerts.destination import Destination
-from hotdash_pipelines.alerts.messages import (
+from hotdash_pipelines.alerts.outbox import enqueue, enqueue_all, requeue_dead
+from hotdash_pipelines.alerts.wording.run_failures import (
     Alert,
     FailedCheck,
     FailedRun,
@@ -16,7 +18,6 @@ from hotdash_pipelines.alerts.messages import (
     failed_checks_alert,
     failed_run_alert,
 )
-from hotdash_pipelines.alerts.outbox import enqueue, enqueue_all, requeue_dead
 
 __all__ = [
     "Alert",

@@ -1,12 +1,12 @@
 """The failed blocking checks behind a run, as `ops.check_results` keeps them.
 
-Belongs here: one query. Does not belong here: running checks (quality), wording (messages.py).
+Belongs here: one query. Does not belong here: running checks (quality), wording (alerts/wording/run_failures.py).
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.alerts.messages import CHECK_RUNBOOK, FailedCheck
+from hotdash_pipelines.alerts.wording.run_failures import CHECK_RUNBOOK, FailedCheck
 
 if TYPE_CHECKING:
     import psycopg

@@ -1,7 +1,8 @@
 """From the outbox to Slack: what is due, in order within its thread, and what becomes of a message that is not taken.
 
 Belongs here: claiming, sending row by row, waiting and giving up. Does not belong here: how one message is placed
-(courier.py), the HTTP calls (slack.py, bot.py), the wording (messages.py).
+(alerts/channels/slack/courier.py), the HTTP calls (alerts/channels/slack/webhook.py, alerts/channels/slack/bot.py),
+the wording (alerts/wording/run_failures.py).
 """
 
 import time
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from hotdash_pipelines.alerts.destination import UNDELIVERABLE, Destination
-from hotdash_pipelines.lake.killpoints import reach
+from hotdash_pipelines.alerts.channels.routing import UNDELIVERABLE, Destination
+from hotdash_pipelines.base.failpoints import reach
 
 if TYPE_CHECKING:
     import httpx
     import psycopg
 
-    from hotdash_pipelines.alerts.courier import Courier, Letter
+    from hotdash_pipelines.alerts.channels.slack.courier import Courier, Letter
 
 MAX_ATTEMPTS = 10
 # One re-sending of a message that Slack may have taken is a duplicate at most; a second one could be two.
@@ -92,8 +93,8 @@ def deliver_pending(
         _mark_undeliverable(conn, UNDELIVERABLE)
         return _left(conn, now)
 
-    from hotdash_pipelines.alerts.courier import open_courier
-    from hotdash_pipelines.alerts.slack import RefusedSlackError
+    from hotdash_pipelines.alerts.channels.slack.courier import open_courier
+    from hotdash_pipelines.alerts.channels.slack.webhook import RefusedSlackError
 
     try:
         courier = open_courier(destination, transport)
@@ -127,8 +128,8 @@ class _Round:
 
     def deliver_one(self) -> Outcome | None:
         """Send the oldest due row that nobody else holds; what became of it, or None when there is none."""
-        from hotdash_pipelines.alerts.courier import Letter
-        from hotdash_pipelines.alerts.slack import RefusedSlackError, SlackError, TransientSlackError
+        from hotdash_pipelines.alerts.channels.slack.courier import Letter
+        from hotdash_pipelines.alerts.channels.slack.webhook import RefusedSlackError, SlackError, TransientSlackError
 
         with self.conn.transaction():
             settings = self.courier.destination.fingerprint

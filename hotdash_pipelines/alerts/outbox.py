@@ -1,7 +1,7 @@
 """The outbox `ops.alert_outbox`: an alert is committed with the facts it reports and sent afterwards.
 
 Belongs here: enqueuing once, listing, giving dead ones another chance. Does not belong here: sending (delivery.py), the
-wording (messages.py).
+wording (alerts/wording/run_failures.py).
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.alerts.messages import Alert
+from hotdash_pipelines.alerts.wording.run_failures import Alert
 
 if TYPE_CHECKING:
     import psycopg

@@ -21,15 +21,15 @@ from hotdash_pipelines.cli import (
     erase,
     export,
     housekeeping,
-    incident,
-    monitor,
     performance,
     restore,
     retention,
     schema,
-    sla,
     up,
 )
+from hotdash_pipelines.cli.monitor import verbs as monitor
+from hotdash_pipelines.cli.sla import incident
+from hotdash_pipelines.cli.sla import verbs as sla
 
 app = typer.Typer(
     name="hotdash",

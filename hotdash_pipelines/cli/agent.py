@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.operations.agent_cleanup import Marked
+    from hotdash_pipelines.agent.cleanup import Marked
 
 app = typer.Typer(help="The support agent's tables: fill them to try things out, clean up again.", no_args_is_help=True)
 
@@ -25,8 +25,8 @@ def seed(
     as_json: _Json = False,
 ) -> None:
     """Write 36 made-up approvals, drafts and queries of the last two days, once: repeating it adds nothing."""
+    from hotdash_pipelines.agent.seed import seed as write
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.agent_seed import seed as write
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.postgres import connect, describe
 
@@ -52,8 +52,8 @@ def cleanup(
     as_json: _Json = False,
 ) -> None:
     """Remove what `seed` and the demo wrote, and only that, in one transaction. Audit rows stay."""
+    from hotdash_pipelines.agent import cleanup as agent_cleanup
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations import agent_cleanup
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.postgres import connect, describe
 
@@ -87,9 +87,9 @@ def simulate(
 
     `hotdash up` does this by itself, and so does the night.
     """
-    from hotdash_pipelines.contracts.window import days_ending, last_complete_day
+    from hotdash_pipelines.agent.activity import read_from, write_days
+    from hotdash_pipelines.base.windows import days_ending, last_complete_day
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.agent_activity import read_from, write_days
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()

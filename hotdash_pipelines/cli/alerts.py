@@ -30,10 +30,10 @@ def list_(
     Exit codes: 0 all fine, 1 some shown alert is dead or has nowhere to go, 2 usage.
     """
     from hotdash_pipelines.alerts.outbox import rows
-    from hotdash_pipelines.connections import slack_destination
     from hotdash_pipelines.local.warehouse import started
+    from hotdash_pipelines.services.connections import slack_destination
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.sla.transaction import told
+    from hotdash_pipelines.sla.records.transaction import told
     from hotdash_pipelines.warehouse.postgres import connect
 
     if state is not None and state not in _STATES:
@@ -67,10 +67,10 @@ def retry(
     """
     from hotdash_pipelines.alerts.delivery import deliver_pending
     from hotdash_pipelines.alerts.outbox import hurry_waiting, requeue_dead
-    from hotdash_pipelines.connections import slack_destination
     from hotdash_pipelines.local.warehouse import started
+    from hotdash_pipelines.services.connections import slack_destination
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.sla.transaction import told
+    from hotdash_pipelines.sla.records.transaction import told
     from hotdash_pipelines.warehouse.postgres import connect
 
     settings = get_settings()
@@ -100,10 +100,10 @@ def try_out(
     as_json: _Json = False,
 ) -> None:
     """Send one message past the outbox, and say where it went. Exit codes: 0 Slack took it, 1 it did not."""
-    from hotdash_pipelines.alerts.courier import open_courier
-    from hotdash_pipelines.alerts.destination import UNDELIVERABLE
-    from hotdash_pipelines.alerts.slack import SlackError
-    from hotdash_pipelines.connections import slack_destination
+    from hotdash_pipelines.alerts.channels.routing import UNDELIVERABLE
+    from hotdash_pipelines.alerts.channels.slack.courier import open_courier
+    from hotdash_pipelines.alerts.channels.slack.webhook import SlackError
+    from hotdash_pipelines.services.connections import slack_destination
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()
@@ -143,7 +143,7 @@ def configure(
     """
     import os
 
-    from hotdash_pipelines.alerts.slack import RefusedSlackError, SlackError, SlackWebhook
+    from hotdash_pipelines.alerts.channels.slack.webhook import RefusedSlackError, SlackError, SlackWebhook
 
     if not slack_webhook:
         raise typer.BadParameter("say what to configure: --slack-webhook", param_hint="--slack-webhook")

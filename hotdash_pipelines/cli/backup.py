@@ -1,6 +1,6 @@
 """`hotdash backup`: making, listing, verifying and pruning backups.
 
-Belongs here: asking, refusing, printing. Does not belong here: the work (hotdash_pipelines.operations.backup*).
+Belongs here: asking, refusing, printing. Does not belong here: the work (hotdash_pipelines.operations.backup.run*).
 """
 
 import json
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.lake.store import Store
-    from hotdash_pipelines.operations.backup_files import Listed, Scope
+    from hotdash_pipelines.operations.backup.files import Listed, Scope
     from hotdash_pipelines.settings import Settings
+    from hotdash_pipelines.storage.store import Store
 
 app = typer.Typer(
     help="Backups of the warehouse. Exit codes: 0 done, 1 failed or damaged, 2 wrong usage, 3 refused for safety.",
@@ -35,7 +35,7 @@ def create(
 ) -> None:
     """Back up the operational tables: dump, prove the dump, publish it. Exit code 1 when that fails."""
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.backup import create_backup, plan_backup
+    from hotdash_pipelines.operations.backup.run import create_backup, plan_backup
     from hotdash_pipelines.settings import get_settings
 
     if full and tables:
@@ -80,7 +80,7 @@ def create(
 @app.command("list")
 def list_them(as_json: _Json = False) -> None:
     """Every backup in the store, the newest first. Exit code 1 when one is broken. Needs no database."""
-    from hotdash_pipelines.operations.backup_files import list_backups
+    from hotdash_pipelines.operations.backup.files import list_backups
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()
@@ -102,8 +102,8 @@ def verify(
     as_json: _Json = False,
 ) -> None:
     """Read a backup whole and decode it to the last row. Exit code 1 when it is damaged or missing."""
-    from hotdash_pipelines.operations.backup_files import BackupError, is_id, newest
-    from hotdash_pipelines.operations.backup_verify import verify_decode, verify_quick
+    from hotdash_pipelines.operations.backup.files import BackupError, is_id, newest
+    from hotdash_pipelines.operations.backup.verify import verify_decode, verify_quick
     from hotdash_pipelines.settings import get_settings
 
     if quick and restore:
@@ -139,8 +139,8 @@ def prune(
 ) -> None:
     """Remove all but the newest good backups (HOTDASH_BACKUP_KEEP). Exit code 3 when nobody can be asked."""
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations import backup_prune
-    from hotdash_pipelines.operations.backup import one_at_a_time
+    from hotdash_pipelines.operations.backup import prune as backup_prune
+    from hotdash_pipelines.operations.backup.run import one_at_a_time
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.postgres import connect
 
@@ -168,7 +168,7 @@ def prune(
 
 def _restore_test(settings: "Settings", store: "Store", backup_id: str) -> None:
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.restore_check import restore_test
+    from hotdash_pipelines.operations.restore.check import restore_test
 
     with started(settings) as url:
         restore_test(
@@ -183,7 +183,7 @@ def _restore_test(settings: "Settings", store: "Store", backup_id: str) -> None:
 
 
 def _store(settings: "Settings") -> "Store":
-    from hotdash_pipelines.lake.store import open_store
+    from hotdash_pipelines.storage.store import open_store
 
     return open_store(settings.backups, settings.s3_endpoint_url, "HOTDASH_BACKUP_URL")
 

@@ -1,7 +1,7 @@
 """`hotdash db`: the warehouse's server, and programs that talk to it.
 
 Belongs here: starting and stopping the embedded server, its address, psql and dbt with the address in the environment.
-Does not belong here: the server itself (warehouse.embedded), migrations.
+Does not belong here: the server itself (warehouse.server.embedded), migrations.
 """
 
 import json
@@ -86,8 +86,8 @@ def migrate() -> None:
 @app.command(context_settings=_PASS_THROUGH)
 def psql(context: typer.Context) -> None:
     """Run psql as the owner: `hotdash db psql -- -Atc "select 1"`."""
-    from hotdash_pipelines.warehouse.binaries import client_tool
     from hotdash_pipelines.warehouse.postgres import libpq_env
+    from hotdash_pipelines.warehouse.server.binaries import client_tool
 
     address = _warehouse_url()
     program = client_tool("psql") if _embedded() else _system_psql() or client_tool("psql")
@@ -96,8 +96,8 @@ def psql(context: typer.Context) -> None:
 
 def dbt(context: typer.Context) -> None:
     """Run dbt on the warehouse: `hotdash dbt build --select marts`."""
-    from hotdash_pipelines.connections import dbt_environment
-    from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, dbt_executable
+    from hotdash_pipelines.services.connections import dbt_environment
+    from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, dbt_executable
 
     environment = {**os.environ, **dbt_environment(_warehouse_url())}
     folders = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
@@ -123,7 +123,7 @@ def _given_url() -> str | None:
 def _embedded() -> Any:
     """The embedded server of the home, None when the settings name another one."""
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+    from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
     return None if _given_url() else EmbeddedPostgres(get_settings().home)
 

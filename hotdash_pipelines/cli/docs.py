@@ -11,8 +11,8 @@ import typer
 from pydantic.fields import FieldInfo
 
 from hotdash_pipelines.settings import PROJECT_ROOT, Settings
-from hotdash_pipelines.warehouse import access_sql
-from hotdash_pipelines.warehouse.access_page import render_access
+from hotdash_pipelines.warehouse.access import sql as access_sql
+from hotdash_pipelines.warehouse.access.page import render_access
 
 SETTINGS_PAGE = PROJECT_ROOT / "docs" / "settings.md"
 ACCESS_PAGE = PROJECT_ROOT / "docs" / "access.md"
@@ -20,7 +20,7 @@ ACCESS_PAGE = PROJECT_ROOT / "docs" / "access.md"
 _HEAD = """# Settings
 
 Environment variables decide everything; nothing is read from a file. `hotdash doctor` says what is missing. This page
-is written by `make docs` from `hotdash_pipelines/settings.py`.
+is written by `make docs` from `hotdash_pipelines/settings/core.py`.
 
 | variable | default | what it is |
 |---|---|---|

@@ -120,10 +120,10 @@ def _port(settings: Settings) -> Diagnosis:
 
 
 def _warehouse(settings: Settings) -> Diagnosis:
-    from hotdash_pipelines.connections import warehouse_url
-    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
-    from hotdash_pipelines.warehouse.migrate import current
+    from hotdash_pipelines.services.connections import warehouse_url
     from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
+    from hotdash_pipelines.warehouse.schema.migrate import current
+    from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
     if not settings.database_url and not EmbeddedPostgres(settings.home).status().running:
         return Diagnosis("warehouse", True, "embedded server, not running; `hotdash up` starts it")
@@ -147,7 +147,7 @@ def _warehouse(settings: Settings) -> Diagnosis:
 
 
 def _lake(settings: Settings) -> Diagnosis:
-    from hotdash_pipelines.lake.store import StoreError, open_store
+    from hotdash_pipelines.storage.store import StoreError, open_store
 
     try:
         store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
@@ -189,7 +189,7 @@ def _source(settings: Settings, source: str) -> Diagnosis:
 
 
 def _ping(settings: Settings, source: str) -> str:
-    from hotdash_pipelines.connections import open_client
+    from hotdash_pipelines.services.connections import open_client
 
     client = open_client(settings.endpoints(), source)
     ping: Callable[[], str] = client.ping

@@ -1,6 +1,6 @@
 """`hotdash erase`: delete everything about one conversation, when two people ask for it.
 
-Belongs here: asking, refusing, printing. Does not belong here: what goes and the record of it (operations.erase).
+Belongs here: asking, refusing, printing. Does not belong here: what goes and the record of it (operations.erasure.run).
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.operations.erase import Erasure, Holder
+    from hotdash_pipelines.operations.erasure.run import Erasure, Holder
     from hotdash_pipelines.settings import Settings
 
 app = typer.Typer(help="Delete everything about one conversation, when two people ask for it.")
@@ -52,7 +52,7 @@ def erase(
 def list_(as_json: _Json = False) -> None:
     """Every erasure, newest first, with the files that held the conversation then. Exit code 0."""
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.erase import listed
+    from hotdash_pipelines.operations.erasure.run import listed
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.postgres import connect
 
@@ -71,10 +71,10 @@ def list_(as_json: _Json = False) -> None:
 
 
 def _erase(subject: str, approved_by: list[str], reason: str | None, dry_run: bool, yes: bool, as_json: bool) -> None:
-    from hotdash_pipelines.lake.store import open_store
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations import erase as operation
+    from hotdash_pipelines.operations.erasure import run as operation
     from hotdash_pipelines.settings import get_settings
+    from hotdash_pipelines.storage.store import open_store
     from hotdash_pipelines.warehouse.postgres import connect, describe
 
     try:
@@ -122,8 +122,8 @@ def _erase(subject: str, approved_by: list[str], reason: str | None, dry_run: bo
 
 def _holders(settings: "Settings", conn: Any, subject: str, read: "list[str]") -> "list[Holder]":
     """Files that hold the subject, archives in `read` left out; those that are read now are added to it."""
-    from hotdash_pipelines.lake.store import open_store
-    from hotdash_pipelines.operations.erase_holders import find, kept_databases
+    from hotdash_pipelines.operations.erasure.holders import find, kept_databases
+    from hotdash_pipelines.storage.store import open_store
 
     def reading(path: str) -> None:
         print(f"looking into {path}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """`hotdash export`: training data without the people in it.
 
-Belongs here: options, printing, exit codes. Does not belong here: exporting (hotdash_pipelines.operations.export).
+Belongs here: options, printing, exit codes. Does not belong here: exporting (hotdash_pipelines.operations.export.run).
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.lake.store import Store
-    from hotdash_pipelines.operations.export import Export
+    from hotdash_pipelines.operations.export.run import Export
     from hotdash_pipelines.settings import Settings
+    from hotdash_pipelines.storage.store import Store
 
 app = typer.Typer(help="Training data for the support agent, without the people in it.", no_args_is_help=True)
 
@@ -57,10 +57,10 @@ def training(
     redaction; 2 wrong usage; 3 refused for safety.
     """
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.export import export_training
-    from hotdash_pipelines.operations.export_files import checked_output
-    from hotdash_pipelines.operations.export_pseudonyms import pseudonym_key
-    from hotdash_pipelines.operations.export_rows import Filters
+    from hotdash_pipelines.operations.export.files import checked_output
+    from hotdash_pipelines.operations.export.pseudonyms import pseudonym_key
+    from hotdash_pipelines.operations.export.rows import Filters
+    from hotdash_pipelines.operations.export.run import export_training
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()
@@ -100,7 +100,7 @@ def list_exports(as_json: _Json = False) -> None:
 
     Exit codes: 0 listed; 1 a version is damaged, or the store cannot be read.
     """
-    from hotdash_pipelines.operations.export_files import listed
+    from hotdash_pipelines.operations.export.files import listed
     from hotdash_pipelines.settings import get_settings
 
     found = list(listed(_store(get_settings())))
@@ -138,8 +138,8 @@ def verify(
 
     Exit codes: 0 all is well; 1 something is wrong, or there is no such version; 2 wrong usage; 3 refused for safety.
     """
-    from hotdash_pipelines.operations import export_files
-    from hotdash_pipelines.operations.export_verify import verify as prove
+    from hotdash_pipelines.operations.export import files as export_files
+    from hotdash_pipelines.operations.export.verify import verify as prove
     from hotdash_pipelines.settings import get_settings
 
     if (version is None) is not every:
@@ -168,7 +168,7 @@ def verify(
 @contextmanager
 def _refusals() -> Iterator[None]:
     """Errors that stand for an exit code of their own."""
-    from hotdash_pipelines.operations.export_files import BadVersionName, ExportRefused
+    from hotdash_pipelines.operations.export.files import BadVersionName, ExportRefused
 
     try:
         yield
@@ -178,7 +178,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _store(settings: "Settings") -> "Store":
-    from hotdash_pipelines.lake.store import open_store
+    from hotdash_pipelines.storage.store import open_store
 
     return open_store(settings.exports, settings.s3_endpoint_url, "HOTDASH_EXPORT_URL")
 
@@ -192,8 +192,8 @@ def _key(settings: "Settings") -> str | None:
 
 
 def _copied(settings: "Settings", version: str, output: Path) -> str:
-    from hotdash_pipelines.operations.export import workspace
-    from hotdash_pipelines.operations.export_files import copy_out
+    from hotdash_pipelines.operations.export.files import copy_out
+    from hotdash_pipelines.operations.export.run import workspace
 
     with workspace(_scratch(settings)) as folder:
         return str(copy_out(_store(settings), version, output, folder))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.warehouse.advice_apply import Built
-    from hotdash_pipelines.warehouse.advice_model import MissingIndex, Report
+    from hotdash_pipelines.warehouse.advice.apply import Built
+    from hotdash_pipelines.warehouse.advice.model import MissingIndex, Report
 
 app = typer.Typer(help="Find what slows the warehouse down, and build missing indexes.", no_args_is_help=True)
 
@@ -32,8 +32,8 @@ def analyze(
     Changes nothing. A query is a warning over 50 ms on average and critical over 200 ms. Exit code 1 with findings.
     """
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.warehouse.advice import analyze as look
-    from hotdash_pipelines.warehouse.advice_model import Limits
+    from hotdash_pipelines.warehouse.advice.advise import analyze as look
+    from hotdash_pipelines.warehouse.advice.model import Limits
 
     limits = Limits(statistics_days=statistics_days, calls_a_day=calls_a_day)
     report = look(_warehouse_url(), get_settings().now(), limits)
@@ -67,7 +67,7 @@ def optimize(
     Exit code 1 while an index is missing or could not be built, 3 in production without `--yes`.
     """
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.warehouse.advice import find_missing_indexes
+    from hotdash_pipelines.warehouse.advice.advise import find_missing_indexes
 
     if not auto_index:
         raise typer.BadParameter("say what to optimize", param_hint="--auto-index")
@@ -86,7 +86,7 @@ def optimize(
 
 
 def _build(url: str, missing: "list[MissingIndex]", lock_timeout: int) -> "list[Built]":
-    from hotdash_pipelines.warehouse.advice_apply import build
+    from hotdash_pipelines.warehouse.advice.apply import build
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """`hotdash restore`: a backup becomes the database again.
 
-Belongs here: asking, refusing, printing. Does not belong here: the work (hotdash_pipelines.operations.restore*).
+Belongs here: asking, refusing, printing. Does not belong here: the work (hotdash_pipelines.operations.restore.run*).
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.operations.restore import Restored
+    from hotdash_pipelines.operations.restore.run import Restored
     from hotdash_pipelines.settings import Settings
 
 _NEEDS = "this needs --replace"
@@ -43,8 +43,8 @@ def restore(
     Exit codes: 0 done, 1 failed (everything is as it was), 2 wrong usage, 3 refused for safety.
     """
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.backup_files import is_id
-    from hotdash_pipelines.operations.restore import LATEST, RestoreRefused
+    from hotdash_pipelines.operations.backup.files import is_id
+    from hotdash_pipelines.operations.restore.run import LATEST, RestoreRefused
     from hotdash_pipelines.settings import get_settings
 
     if backup_id != LATEST and not is_id(backup_id):
@@ -75,8 +75,8 @@ def restore(
 
 
 def _restorer(settings: "Settings", url: str, backup_id: str, without_the_rest: bool) -> Any:
-    from hotdash_pipelines.lake.store import open_store
-    from hotdash_pipelines.operations import restore as operation
+    from hotdash_pipelines.operations.restore import run as operation
+    from hotdash_pipelines.storage.store import open_store
 
     endpoint, key = settings.s3_endpoint_url, settings.manifest_key
     store = open_store(settings.backups, endpoint, "HOTDASH_BACKUP_URL")

@@ -1,6 +1,6 @@
 """`hotdash retention`: which rows are too old, taking them out, and the archives that keep them.
 
-Belongs here: asking, refusing, printing. Does not belong here: the work (hotdash_pipelines.operations.retention*).
+Belongs here: asking, refusing, printing. Does not belong here: the work (operations.retention).
 """
 
 import json
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.lake.store import Store
-    from hotdash_pipelines.operations.retention import Plan, Planned, Rule
-    from hotdash_pipelines.operations.retention_archives import Found
-    from hotdash_pipelines.operations.retention_run import Outcome, Part
+    from hotdash_pipelines.operations.retention.archive_audit import Found
+    from hotdash_pipelines.operations.retention.rules import Plan, Planned, Rule
+    from hotdash_pipelines.operations.retention.run import Outcome, Part
     from hotdash_pipelines.settings import Settings
+    from hotdash_pipelines.storage.store import Store
 
 app = typer.Typer(
     help="Rows of the support agent that are too old: archive, then delete. "
@@ -50,7 +50,7 @@ def run(table: _Table = None, dry_run: _DryRun = False, yes: _Yes = False, as_js
     its table or in a verified archive at every instant: a run that was stopped is simply run again.
     """
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.retention import RetentionRefused
+    from hotdash_pipelines.operations.retention.rules import RetentionRefused
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()
@@ -92,7 +92,7 @@ def verify(as_json: _Json = False) -> None:
 def clean(dry_run: _DryRun = False, as_json: _Json = False) -> None:
     """Remove archives that a stopped run left, where every row of them is still in its table."""
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.retention_archives import clean as remove
+    from hotdash_pipelines.operations.retention.archive_audit import clean as remove
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.postgres import connect
 
@@ -108,7 +108,7 @@ def clean(dry_run: _DryRun = False, as_json: _Json = False) -> None:
 
 
 def _planned(settings: "Settings", url: str, tables: Sequence[str] | None) -> "Plan":
-    from hotdash_pipelines.operations import retention
+    from hotdash_pipelines.operations.retention import rules as retention
     from hotdash_pipelines.warehouse.postgres import connect
 
     with connect(url, autocommit=True) as conn:
@@ -116,7 +116,7 @@ def _planned(settings: "Settings", url: str, tables: Sequence[str] | None) -> "P
 
 
 def _rules(settings: "Settings", tables: Sequence[str] | None) -> "list[Rule]":
-    from hotdash_pipelines.retained import retained
+    from hotdash_pipelines.operations.retention.calendar import retained
 
     known = retained(settings)
     names = [rule.table for rule in known]
@@ -128,9 +128,9 @@ def _rules(settings: "Settings", tables: Sequence[str] | None) -> "list[Rule]":
 
 
 def _run(settings: "Settings", url: str, found: "Plan") -> "list[Outcome]":
-    from hotdash_pipelines.lake.store import open_store
-    from hotdash_pipelines.operations.retention_gate import standing_backup
-    from hotdash_pipelines.operations.retention_run import run_table
+    from hotdash_pipelines.operations.retention.gate import standing_backup
+    from hotdash_pipelines.operations.retention.run import run_table
+    from hotdash_pipelines.storage.store import open_store
 
     now, scratch, key = settings.now(), settings.home / "scratch", _key(settings)
     backup_id = None
@@ -155,7 +155,7 @@ def _run(settings: "Settings", url: str, found: "Plan") -> "list[Outcome]":
 
 def _look(*, decode: bool, as_json: bool) -> None:
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.retention_archives import look
+    from hotdash_pipelines.operations.retention.archive_audit import look
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.postgres import connect
 
@@ -238,7 +238,7 @@ def _progress(line: str) -> None:
 
 
 def _store(settings: "Settings") -> "Store":
-    from hotdash_pipelines.lake.store import open_store
+    from hotdash_pipelines.storage.store import open_store
 
     return open_store(settings.archive, settings.s3_endpoint_url, "HOTDASH_ARCHIVE_URL")
 

@@ -1,7 +1,7 @@
 """`hotdash schema`: the warehouse's schema, its changes and its protection.
 
 Belongs here: what is printed, and who is asked before production changes. Does not belong here: migrations
-(warehouse.migrate), what a rollback would lose (warehouse.rollback), the lints (warehouse.lint).
+(warehouse.schema.migrate), what a rollback would lose (warehouse.schema.rollback), the lints (warehouse.access.lint).
 """
 
 import json
@@ -25,8 +25,8 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Whether files and database agree. Exit code 1 when they do not, or when a migration is pending."""
-    from hotdash_pipelines.warehouse.migration_checks import check_database, check_files
     from hotdash_pipelines.warehouse.migrations.files import migrations
+    from hotdash_pipelines.warehouse.schema.checks import check_database, check_files
 
     problems = check_files()
     # Without its way back a migration has no checksum to compare.
@@ -47,8 +47,8 @@ def validate(
 @app.command()
 def migrate(dry_run: DryRun = False, env: Env = None, yes: Yes = False, as_json: Json = False) -> None:
     """Apply what the database lacks, one transaction a file. Safe to repeat; `hotdash up` does it by itself."""
-    from hotdash_pipelines.warehouse import migrate as steps
-    from hotdash_pipelines.warehouse.migration_script import upgrade_script
+    from hotdash_pipelines.warehouse.schema import migrate as steps
+    from hotdash_pipelines.warehouse.schema.script import upgrade_script
 
     url = _warehouse_url()
     pending = steps.pending(url)
@@ -77,9 +77,9 @@ def rollback(
 ) -> None:
     """Undo every migration after --to, in one transaction. Refused (exit code 3) while that would take rows with it."""
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.warehouse import migrate as steps
-    from hotdash_pipelines.warehouse.migration_script import downgrade_script
-    from hotdash_pipelines.warehouse.rollback import RollbackRefused, guarded_rollback, rehearse
+    from hotdash_pipelines.warehouse.schema import migrate as steps
+    from hotdash_pipelines.warehouse.schema.rollback import RollbackRefused, guarded_rollback, rehearse
+    from hotdash_pipelines.warehouse.schema.script import downgrade_script
 
     url = _warehouse_url()
     revision = None if to == "base" else to.partition("_")[0]
@@ -121,8 +121,8 @@ def rollback(
 @app.command()
 def history(as_json: Json = False) -> None:
     """Every migration, and when this database got it."""
-    from hotdash_pipelines.warehouse.migrate import applied_at
     from hotdash_pipelines.warehouse.migrations.files import migrations
+    from hotdash_pipelines.warehouse.schema.migrate import applied_at
 
     applied = applied_at(_warehouse_url())
     names = {migration.revision: migration.name for migration in migrations()}
@@ -145,7 +145,7 @@ def history(as_json: Json = False) -> None:
 @app.command()
 def lint(as_json: Json = False) -> None:
     """Find open doors: rights, policies, views and functions that let somebody see or do too much."""
-    from hotdash_pipelines.warehouse import lint as rules
+    from hotdash_pipelines.warehouse.access import lint as rules
     from hotdash_pipelines.warehouse.postgres import connect
 
     with connect(_warehouse_url()) as conn:

@@ -91,14 +91,14 @@ def _as_json(outcome: "Outcome", seconds: float) -> dict[str, Any]:
 
 
 def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "Outcome":
-    from hotdash_pipelines.connections import dbt_environment
     from hotdash_pipelines.contracts import load_contracts
-    from hotdash_pipelines.dbt_manifest import prepare_manifest
-    from hotdash_pipelines.lake.store import open_store
     from hotdash_pipelines.local import warehouse as local_warehouse
     from hotdash_pipelines.local.children import raise_for, signals_received, unwind_on_signals
     from hotdash_pipelines.local.first_load import due_range, run_nightly
     from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance, prepare_instance
+    from hotdash_pipelines.services.connections import dbt_environment
+    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.transform.manifest import prepare_manifest
     from hotdash_pipelines.warehouse.postgres import describe
 
     received = stack.enter_context(signals_received())
@@ -143,8 +143,8 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
 
 
 def _simulate_agent(settings: "Settings", console: "Console", url: str, address: str, days: int) -> None:
-    from hotdash_pipelines.contracts.window import days_ending, last_complete_day
-    from hotdash_pipelines.operations.agent_activity import read_from, write_days
+    from hotdash_pipelines.agent.activity import read_from, write_days
+    from hotdash_pipelines.base.windows import days_ending, last_complete_day
 
     now = settings.now()
     wanted = days_ending(last_complete_day(now, settings.zone), days)

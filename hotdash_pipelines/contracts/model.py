@@ -1,7 +1,7 @@
 """The typed form of a contract file.
 
 Belongs here: reading and validating `contracts/<source>/<stream>.yaml`.
-Does not belong here: Arrow (arrow.py), parsing of pages (parse.py), SQL types (warehouse.ddl).
+Does not belong here: Arrow (arrow.py), parsing of pages (parse.py), SQL types (warehouse.loading.ddl).
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
-from hotdash_pipelines.contracts.strict_yaml import StrictLoader
+from hotdash_pipelines.base.strict_yaml import StrictLoader
 
 CONTRACTS_DIR = Path(__file__).parent
 

@@ -21,12 +21,12 @@ from typing import Any
 
 import dagster as dg
 
-from hotdash_pipelines import keys
+from hotdash_pipelines.base.windows import days_ending, last_complete_day
 from hotdash_pipelines.contracts import load_contracts
-from hotdash_pipelines.contracts.window import days_ending, last_complete_day
-from hotdash_pipelines.partitions import daily_partitions
-from hotdash_pipelines.promised import shown
-from hotdash_pipelines.retained import monthly, weekly
+from hotdash_pipelines.operations.retention.calendar import monthly, weekly
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.partitions import daily_partitions
+from hotdash_pipelines.services.slas import shown
 from hotdash_pipelines.settings import get_settings
 
 _settings = get_settings()

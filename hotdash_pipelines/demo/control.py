@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hotdash_pipelines.demo.shopify.cost import PLANS
-from hotdash_pipelines.demo.shopify.fields_root import ALL_SCOPES
+from hotdash_pipelines.demo.shopify.fields.root import ALL_SCOPES
 from hotdash_pipelines.demo.shopify.http import ShopifyApi
 from hotdash_pipelines.demo.world import World
 

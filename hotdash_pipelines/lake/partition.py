@@ -4,7 +4,8 @@ Layout: `<source>/<stream>/project=<project>/window=<key>/` with `<table>-<sha12
 `manifest.json`. The manifest is written last and is the commit point: files that it does not name do not count, and
 are removed by the next write.
 
-Belongs here: writing, reading, verifying and pruning partitions. Does not belong here: storage (store.py), loading.
+Belongs here: writing, reading, verifying and pruning partitions. Does not belong here: storage (storage/store.py),
+loading.
 """
 
 import contextlib
@@ -17,12 +18,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
+from hotdash_pipelines.base.failpoints import reach
+from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.arrow import compute, table_schema
-from hotdash_pipelines.contracts.window import Window
-from hotdash_pipelines.lake.killpoints import reach
-from hotdash_pipelines.lake.manifest import FileEntry, Manifest
-from hotdash_pipelines.lake.store import Store, StoreError
+from hotdash_pipelines.contracts.manifest import FileEntry, Manifest
+from hotdash_pipelines.storage.store import Store, StoreError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from hotdash_pipelines.base.windows import days_ending, last_complete_day
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.contracts.window import days_ending, last_complete_day
 from hotdash_pipelines.local.children import raise_for, signals_received
 from hotdash_pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
 
-    from hotdash_pipelines.lake.store import Store
+    from hotdash_pipelines.storage.store import Store
 
 _POLL_S = 0.4
 
@@ -83,8 +83,8 @@ def run_nightly(
     with signals_received() as received:
         from dagster._core.utils import make_new_run_id
 
-        from hotdash_pipelines import keys
         from hotdash_pipelines.definitions import defs
+        from hotdash_pipelines.orchestration import keys
 
         job = defs().resolve_job_def(keys.NIGHTLY_JOB)
         run_id = make_new_run_id()
@@ -173,7 +173,7 @@ def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") 
     """What a finished run did, read from its events."""
     import dagster as dg
 
-    from hotdash_pipelines.failures import failure_line
+    from hotdash_pipelines.orchestration.failures import failure_line
 
     outcome = Outcome(run_id, success)
     for event in events:

@@ -59,7 +59,7 @@ def open_instance() -> "dg.DagsterInstance":
     """The instance under DAGSTER_HOME, with the pools' limits set."""
     import dagster as dg
 
-    from hotdash_pipelines.keys import POOLS
+    from hotdash_pipelines.orchestration.keys import POOLS
 
     instance = dg.DagsterInstance.get()
     # Dagster opens a connection for every event it stores, which was half the time of a first load; the webserver's

@@ -1,7 +1,7 @@
 """One `hotdash up` a home, and nothing left over from an earlier one.
 
 Belongs here: the lock, and ending what a killed `hotdash up` left running. Does not belong here: the embedded server,
-which has a lock of its own and outlives its starter by design (warehouse.embedded).
+which has a lock of its own and outlives its starter by design (warehouse.server.embedded).
 """
 
 import fcntl

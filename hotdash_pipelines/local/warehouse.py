@@ -23,8 +23,8 @@ _STAND_IN_START_S = 60.0
 @contextmanager
 def started(settings: Settings) -> Iterator[str]:
     """The warehouse's URL. The embedded server is stopped at the end if this call started it."""
-    from hotdash_pipelines.connections import warehouse_url
-    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+    from hotdash_pipelines.services.connections import warehouse_url
+    from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
     if settings.database_url:
         yield warehouse_url(settings)
@@ -40,9 +40,9 @@ def started(settings: Settings) -> Iterator[str]:
 
 def prepare(url: str) -> list[str]:
     """Migrations, then the raw tables of every contract. Returns the names of the migrations applied."""
-    from hotdash_pipelines.warehouse.ddl import ensure_raw_tables
-    from hotdash_pipelines.warehouse.migrate import migrate
+    from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables
     from hotdash_pipelines.warehouse.postgres import connect
+    from hotdash_pipelines.warehouse.schema.migrate import migrate
 
     applied = migrate(url)
     with connect(url) as conn:
@@ -92,10 +92,10 @@ def wait_for_stand_in(settings: Settings, children: Children, child: Child) -> s
 def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
     """Tell Slack of a failed first load; the failure sensor would not see it before the daemon runs."""
     from hotdash_pipelines.alerts import FailedRun
-    from hotdash_pipelines.connections import slack_destination
     from hotdash_pipelines.definitions import defs
-    from hotdash_pipelines.keys import NIGHTLY_JOB, TEAM_DATA
-    from hotdash_pipelines.notify import deliver, raise_alert
+    from hotdash_pipelines.orchestration.keys import NIGHTLY_JOB, TEAM_DATA
+    from hotdash_pipelines.services.connections import slack_destination
+    from hotdash_pipelines.services.notifications import deliver, raise_alert
 
     now = settings.now()
     failed = FailedRun(

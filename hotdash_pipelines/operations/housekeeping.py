@@ -1,7 +1,8 @@
 """What piles up and is of no use after a while: raw pages, quarantined pages, runs, rollback dumps, old results.
 
 Belongs here: one sweep over all of it, each part by its own age, and what each part freed. Does not belong here: the
-support agent's rows (retention.py), backups (backup.py), how Dagster keeps its runs (run_history.py hands that in).
+support agent's rows (operations/retention/rules.py), backups (operations/backup/run.py), how Dagster keeps its runs
+(orchestration/run_history.py hands that in).
 
 Each part removes what is older than a cut-off and nothing else, so a sweep that was killed is ended by the next one.
 """
@@ -14,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.lake.killpoints import reach
 from hotdash_pipelines.lake.partition import LakeError, prune_pages, prune_quarantine
-from hotdash_pipelines.lake.store import Store, StoreError
-from hotdash_pipelines.operations.erase import keep_beside, listed
+from hotdash_pipelines.operations.erasure.run import keep_beside, listed
+from hotdash_pipelines.storage.store import Store, StoreError
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ into whole response pages.
 Does not belong here: parsing pages into tables (contracts), files (lake), SQL (warehouse), settings, Dagster.
 
 A stream is `contracts/<source>/<stream>.yaml` plus one function marked `@fetches(source, stream)` in
-`sources/<source>_streams.py`.
+`sources/<source>/streams.py`.
 """
 
 from hotdash_pipelines.sources.errors import PermanentSourceError, QuotaExhausted, SourceError, TransientSourceError

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
+from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.contracts.window import Window
 from hotdash_pipelines.sources.errors import SourceError
 
 Note = str | int | float | bool
@@ -57,15 +57,15 @@ def fetches(source: str, stream: str) -> Callable[[FetchFunction], FetchFunction
 
 
 def fetcher(source: str, stream: str) -> FetchFunction:
-    """The reader of a stream. Imports `sources/<source>_streams.py` on first use; LookupError when there is none."""
+    """The reader of a stream. Imports `sources/<source>/streams.py` on first use; LookupError when there is none."""
     if (source, stream) not in _FETCHERS:
-        module = f"hotdash_pipelines.sources.{source}_streams"
-        if importlib.util.find_spec(module) is not None:
+        module = f"hotdash_pipelines.sources.{source}.streams"
+        if importlib.util.find_spec(module.removesuffix(".streams")) and importlib.util.find_spec(module):
             importlib.import_module(module)
     try:
         return _FETCHERS[source, stream]
     except KeyError:
         raise LookupError(
             f"no fetch function for {source}/{stream}: "
-            f'mark one with @fetches("{source}", "{stream}") in sources/{source}_streams.py'
+            f'mark one with @fetches("{source}", "{stream}") in sources/{source}/streams.py'
         ) from None

@@ -1,7 +1,9 @@
 """Connections to the warehouse, whoever runs the server.
 
-Belongs here: which server is used, and its address in the forms that psycopg, ADBC, SQLAlchemy and libpq programs take.
-Does not belong here: running a server (embedded.py), statements (migrate.py, ddl.py, load.py).
+Belongs here: which server is used, and its address in the forms that psycopg, ADBC, SQLAlchemy and libpq programs
+take.
+Does not belong here: running a server (warehouse/server/embedded.py), statements (warehouse/schema/migrate.py,
+warehouse/loading/ddl.py, warehouse/loading/load.py).
 """
 
 from collections.abc import Iterator
@@ -47,7 +49,7 @@ def database_url(settings_url: str | None, home: Path, start: bool = True) -> st
     """
     if settings_url:
         return _checked(settings_url)
-    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+    from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
     server = EmbeddedPostgres(home)
     if start:

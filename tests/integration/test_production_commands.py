@@ -28,7 +28,7 @@ from hotdash_pipelines.settings import PROJECT_ROOT
 from hotdash_pipelines.warehouse.postgres import ensure_database, sqlalchemy_url, with_database
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+    from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("production-commands"), pytest.mark.timeout(280)]
 
@@ -277,7 +277,7 @@ def test_a_run_launched_in_the_ui_goes_through_the_queue_and_lands_in_the_wareho
 
 
 def test_migrate_sets_the_limits_of_the_pools(production: Production) -> None:
-    from hotdash_pipelines.keys import POOLS
+    from hotdash_pipelines.orchestration.keys import POOLS
 
     answer = production.ask("webserver", "{ instance { concurrencyLimits { concurrencyKey limit } } }")
     found = {entry["concurrencyKey"]: entry["limit"] for entry in answer["data"]["instance"]["concurrencyLimits"]}

@@ -12,9 +12,9 @@ import pytest
 
 from hotdash_pipelines.demo.testing import start_stand_in
 from tests.databases import DEBIAN_15
-from tests.pipeline.homes import CommandLines, Home, Reloaded, Served, Spoiled, Stopped, home_in
-from tests.pipeline.planted import mend, plant
-from tests.pipeline.stack import NOW, SEED, Stack, open_stack
+from tests.pipeline.harness.homes import CommandLines, Home, Reloaded, Served, Spoiled, Stopped, home_in
+from tests.pipeline.harness.planted import mend, plant
+from tests.pipeline.harness.stack import NOW, SEED, Stack, open_stack
 
 # The store has no news in these minutes: a difference would be the load's own.
 LATER = "2026-03-10T12:05:00+00:00"

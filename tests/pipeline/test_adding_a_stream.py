@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from hotdash_pipelines.settings import PROJECT_ROOT
-from hotdash_pipelines.warehouse.binaries import reaches, server_user
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from hotdash_pipelines.warehouse.postgres import connect
-from tests.pipeline.homes import Home, copy_of_the_project
-from tests.pipeline.stack import Ran
+from hotdash_pipelines.warehouse.server.binaries import reaches, server_user
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
+from tests.pipeline.harness.homes import Home, copy_of_the_project
+from tests.pipeline.harness.stack import Ran
 
 pytestmark = [
     pytest.mark.pipeline,
@@ -82,7 +82,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = copy_of_the_project(tmp_path_factory.mktemp("project") / "hotdash")
     staging = root / "dbt_project" / "models" / "staging" / "chatwoot"
     (root / "hotdash_pipelines" / "contracts" / "chatwoot" / "labels.yaml").write_text(CONTRACT)
-    with (root / "hotdash_pipelines" / "sources" / "chatwoot_streams.py").open("a") as functions:
+    with (root / "hotdash_pipelines" / "sources" / "chatwoot" / "streams.py").open("a") as functions:
         functions.write(FETCH)
     (staging / "stg_chatwoot__labels.sql").write_text(MODEL)
     with (staging / "_chatwoot__models.yml").open("a") as models:
@@ -161,4 +161,4 @@ def test_root_ran_it_below_a_private_folder_and_no_mode_changed(parents: dict[Pa
 
 def test_nothing_of_the_toy_stream_is_in_the_shipped_project() -> None:
     assert not list((PROJECT_ROOT / "hotdash_pipelines" / "contracts").rglob("labels.yaml"))
-    assert "fetch_labels" not in (PROJECT_ROOT / "hotdash_pipelines/sources/chatwoot_streams.py").read_text()
+    assert "fetch_labels" not in (PROJECT_ROOT / "hotdash_pipelines/sources/chatwoot/streams.py").read_text()

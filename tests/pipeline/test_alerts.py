@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import dagster as dg
 import pytest
 
-from hotdash_pipelines import keys
 from hotdash_pipelines.definitions import defs
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from tests.pipeline.alerting import left_by_up, messages, tick
-from tests.pipeline.homes import Spoiled
-from tests.pipeline.in_process import KEY, Bench, open_bench
-from tests.pipeline.planted import PLANTED
-from tests.pipeline.stack import NOW, SEED, Stack
+from hotdash_pipelines.orchestration import keys
+from tests.pipeline.harness.alerting import left_by_up, messages, tick
+from tests.pipeline.harness.homes import Spoiled
+from tests.pipeline.harness.in_process import KEY, Bench, open_bench
+from tests.pipeline.harness.planted import PLANTED
+from tests.pipeline.harness.stack import NOW, SEED, Stack
 
 pytestmark = [
     pytest.mark.pipeline,

@@ -12,7 +12,7 @@ from hotdash_pipelines.cli import doctor
 from hotdash_pipelines.cli.doctor import Diagnosis, examine
 from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.warehouse.migrations.files import migrations
-from tests.pipeline.homes import Home, Served
+from tests.pipeline.harness.homes import Home, Served
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from hotdash_pipelines.contracts.window import Window, window_of
+from hotdash_pipelines.base.windows import Window, window_of
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.credentials import make_credentials
 from hotdash_pipelines.demo.request_log import RequestLog
@@ -15,7 +15,7 @@ from hotdash_pipelines.demo.scenarios import Scenarios
 from hotdash_pipelines.demo.world import World
 from hotdash_pipelines.demo.world.shop import Shop
 from hotdash_pipelines.demo.world.shop_order import Order
-from tests.pipeline.stack import NOW, SCALE, SEED, Stack
+from tests.pipeline.harness.stack import NOW, SCALE, SEED, Stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("loaded")]
 

@@ -13,11 +13,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from hotdash_pipelines import keys
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from hotdash_pipelines.local.first_load import Outcome
-from tests.pipeline.in_process import KEY, Bench, lake_files, open_bench
-from tests.pipeline.stack import NOW, SEED, Stack, open_stack
+from hotdash_pipelines.orchestration import keys
+from tests.pipeline.harness.in_process import KEY, Bench, lake_files, open_bench
+from tests.pipeline.harness.stack import NOW, SEED, Stack, open_stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("faults")]
 
@@ -339,7 +339,7 @@ def test_a_session_that_is_ended_again_and_again_is_told_and_changes_nothing(
                 "where datname = current_database() and pid <> pg_backend_pid()"
             )
 
-    monkeypatch.setattr("hotdash_pipelines.warehouse.load.reach", cut)
+    monkeypatch.setattr("hotdash_pipelines.warehouse.loading.load.reach", cut)
     failed = bench.run(ORDERS, only="raw")
     assert re.match(rf"^{ORDERS} {KEY}: the database server went away during the load; load again", told(failed))
     assert starts_of(bench, failed) == TRANSIENT
@@ -359,7 +359,7 @@ def test_a_server_killed_during_the_load_is_started_again_and_the_step_repeats(
 ) -> None:
     """The embedded server of a home of its own: SIGKILL to the postmaster between merge and commit."""
     from hotdash_pipelines.local.warehouse import prepare
-    from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+    from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
     # Durable: the load may commit before its backend sees the postmaster gone, and must then be found again.
     own = EmbeddedPostgres(reachable_tmp)
@@ -376,7 +376,7 @@ def test_a_server_killed_during_the_load_is_started_again_and_the_step_repeats(
                     killed.append(own.status().pid)
                     os.kill(killed[0], signal.SIGKILL)
 
-            monkeypatch.setattr("hotdash_pipelines.warehouse.load.reach", kill)
+            monkeypatch.setattr("hotdash_pipelines.warehouse.loading.load.reach", kill)
             outcome = bench.run(ORDERS)
             assert outcome.success, outcome.errors
             assert killed

@@ -18,7 +18,7 @@ import pytest
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.demo.credentials import write_endpoint_file
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from tests.pipeline.stack import NOW, SEED, Stack, open_stack
+from tests.pipeline.harness.stack import NOW, SEED, Stack, open_stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
@@ -38,7 +38,7 @@ def store() -> Iterator[RunningStandIn]:
 
 @dataclass
 class Bench:
-    """A home and a database for runs of tests.pipeline.ingest_days."""
+    """A home and a database for runs of tests.pipeline.harness.ingest_days."""
 
     stack: Stack
     store: RunningStandIn
@@ -48,7 +48,7 @@ class Bench:
         program = [
             sys.executable,
             "-m",
-            "tests.pipeline.ingest_days",
+            "tests.pipeline.harness.ingest_days",
             str(self.stack.home),
             self.stack.warehouse_url,
             ",".join(DAYS),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.homes import Served
+from tests.pipeline.harness.homes import Served
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 

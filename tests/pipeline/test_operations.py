@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import dagster as dg
 import pytest
 
-from hotdash_pipelines import keys
 from hotdash_pipelines.definitions import defs
 from hotdash_pipelines.defs.operations.retention import RetentionConfig
+from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.warehouse.postgres import connect
-from tests.pipeline.stack import NOW, Stack
+from tests.pipeline.harness.stack import NOW, Stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline-a")]
 
@@ -85,7 +85,7 @@ def verdicts(ran: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluatio
 
 
 def reason(ran: dg.ExecuteInProcessResult) -> str:
-    from hotdash_pipelines.failures import failure_line
+    from hotdash_pipelines.orchestration.failures import failure_line
 
     failed = [event for event in ran.all_events if event.event_type == dg.DagsterEventType.STEP_FAILURE]
     return failure_line(failed[0])
@@ -138,7 +138,7 @@ def test_the_last_nights_are_kept_and_older_ones_go(night: Night) -> None:
 
 def test_every_check_of_backups_fails_while_there_is_none(night: Night) -> None:
     from hotdash_pipelines.defs.operations import backup
-    from hotdash_pipelines.resources import StoresResource
+    from hotdash_pipelines.orchestration.resources import StoresResource
 
     for judge in (backup.is_verified, backup.is_recent, backup.are_kept, backup.restores):
         verdict = judge(StoresResource(), night.stack.warehouse_url, NOW)
@@ -158,7 +158,7 @@ def test_a_damaged_backup_is_found_the_next_time_it_is_looked_at_and_ends_its_ru
     assert not verdict.passed
     assert "sha256" in str(verdict.description)
     from hotdash_pipelines.defs.operations import backup
-    from hotdash_pipelines.resources import StoresResource
+    from hotdash_pipelines.orchestration.resources import StoresResource
 
     assert not backup.is_verified(StoresResource(), night.stack.warehouse_url, NOW).passed
 
@@ -266,7 +266,7 @@ def test_an_archive_of_which_nothing_was_ever_written_is_not_called_good(night: 
 
 
 def test_a_table_is_visited_only_while_a_setting_gives_it_a_window(night: Night) -> None:
-    from hotdash_pipelines.retained import monthly, weekly
+    from hotdash_pipelines.operations.retention.calendar import monthly, weekly
 
     assert weekly(get_settings()) == ("agent_feedback",)
     night.set(retain_observability_logs_days="90", retain_facts_days="400")
@@ -291,7 +291,7 @@ def test_an_export_shows_what_was_taken_out_and_is_looked_through_again(night: N
     data.chmod(0o600)
     data.write_text(data.read_text().replace("[EMAIL_REDACTED]", "eve@example.com"))
     from hotdash_pipelines.defs.operations.export import verifies
-    from hotdash_pipelines.resources import StoresResource
+    from hotdash_pipelines.orchestration.resources import StoresResource
 
     spoiled = verifies(StoresResource(), night.stack.warehouse_url, NOW)
     assert not spoiled.passed
@@ -300,6 +300,6 @@ def test_an_export_shows_what_was_taken_out_and_is_looked_through_again(night: N
 
 def test_an_export_that_was_never_made_does_not_verify(night: Night) -> None:
     from hotdash_pipelines.defs.operations.export import verifies
-    from hotdash_pipelines.resources import StoresResource
+    from hotdash_pipelines.orchestration.resources import StoresResource
 
     assert not verifies(StoresResource(), night.stack.warehouse_url, NOW).passed

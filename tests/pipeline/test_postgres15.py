@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.stack import Stack, open_stack
+from tests.pipeline.harness.stack import Stack, open_stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("loaded"), pytest.mark.timeout(900)]
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.contracts import load_contracts
-from hotdash_pipelines.contracts.window import window_of
 from hotdash_pipelines.demo.credentials import write_endpoint_file
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from tests.pipeline.ingest_days import ingest
-from tests.pipeline.stack import NOW, SEED, Stack, open_stack
+from tests.pipeline.harness.ingest_days import ingest
+from tests.pipeline.harness.stack import NOW, SEED, Stack, open_stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("ingested")]
 

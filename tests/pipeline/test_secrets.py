@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR
 from hotdash_pipelines.warehouse.postgres import connect
-from tests.pipeline.homes import Home, Served, Spoiled, Stopped
-from tests.pipeline.planted import PLANTED
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
+from tests.pipeline.harness.homes import Home, Served, Spoiled, Stopped
+from tests.pipeline.harness.planted import PLANTED
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 

@@ -16,10 +16,10 @@ from hotdash_pipelines.definitions import defs
 from hotdash_pipelines.defs.alerts.sensors import alert_delivery_sensor
 from hotdash_pipelines.defs.sla.sensors import sla_evaluation_sensor
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from hotdash_pipelines.resources import ClockResource, SlackResource, WarehouseResource
-from hotdash_pipelines.sla.heartbeat import EVALUATION_SECONDS
-from tests.pipeline.in_process import Bench, open_bench
-from tests.pipeline.stack import NOW, SEED, Stack
+from hotdash_pipelines.orchestration.resources import ClockResource, SlackResource, WarehouseResource
+from hotdash_pipelines.sla.records.heartbeat import EVALUATION_SECONDS
+from tests.pipeline.harness.in_process import Bench, open_bench
+from tests.pipeline.harness.stack import NOW, SEED, Stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 

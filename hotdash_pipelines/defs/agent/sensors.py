@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.agent_tables import SCHEMA, AgentTable, load_agent_tables
-from hotdash_pipelines.resources import ClockResource, WarehouseResource
+from hotdash_pipelines.agent.tables import SCHEMA, AgentTable, load_agent_tables
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.resources import ClockResource, WarehouseResource
 
 if TYPE_CHECKING:
     from hotdash_pipelines.warehouse.newest_rows import NewestRow

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import dagster as dg
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.agent_tables import SCHEMA, AgentTable, load_agent_tables
-from hotdash_pipelines.metadata import column_schema
+from hotdash_pipelines.agent.tables import SCHEMA, AgentTable, load_agent_tables
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.metadata import column_schema
 from hotdash_pipelines.settings import get_settings
 
 

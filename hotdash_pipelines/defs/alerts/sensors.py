@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from hotdash_pipelines import keys
 from hotdash_pipelines.alerts import FailedRun
-from hotdash_pipelines.alerts.messages import RUN_RUNBOOK
-from hotdash_pipelines.failures import failure_line
-from hotdash_pipelines.notify import deliver, raise_alert
-from hotdash_pipelines.resources import SlackResource, WarehouseResource
+from hotdash_pipelines.alerts.wording.run_failures import RUN_RUNBOOK
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.failures import failure_line
+from hotdash_pipelines.orchestration.resources import SlackResource, WarehouseResource
+from hotdash_pipelines.services.notifications import deliver, raise_alert
 from hotdash_pipelines.settings import get_settings
-from hotdash_pipelines.warehouse.binaries import EmbeddedPostgresError
 from hotdash_pipelines.warehouse.postgres import WarehouseError
+from hotdash_pipelines.warehouse.server.binaries import EmbeddedPostgresError
 
 _MAX_STEPS = 200
 

@@ -9,19 +9,25 @@ from datetime import timedelta
 
 import dagster as dg
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.checks import finding_of, keep
+from hotdash_pipelines.base.windows import last_complete_day, window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
-from hotdash_pipelines.contracts.window import last_complete_day, window_of
-from hotdash_pipelines.failures import one_line_errors, windows_of
-from hotdash_pipelines.ingest import Ingested, ingest_window, is_due, is_off
+from hotdash_pipelines.ingest.run import Ingested, ingest_window, is_due, is_off
 from hotdash_pipelines.lake.partition import folder_of, prune_pages, read_manifest
-from hotdash_pipelines.lake.store import Store
-from hotdash_pipelines.metadata import contract_metadata, partition_metadata, table_description
-from hotdash_pipelines.partitions import BACKFILL_POLICY, daily_partitions
-from hotdash_pipelines.resources import ClockResource, LakeResource, ProjectResource, SourcesResource, WarehouseResource
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.check_results import finding_of, keep
+from hotdash_pipelines.orchestration.failures import one_line_errors, windows_of
+from hotdash_pipelines.orchestration.metadata import contract_metadata, partition_metadata, table_description
+from hotdash_pipelines.orchestration.partitions import BACKFILL_POLICY, daily_partitions
+from hotdash_pipelines.orchestration.resources import (
+    ClockResource,
+    LakeResource,
+    ProjectResource,
+    SourcesResource,
+    WarehouseResource,
+)
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sources import fetcher
+from hotdash_pipelines.storage.store import Store
 
 
 def lake_asset(contract: Contract) -> dg.AssetsDefinition:

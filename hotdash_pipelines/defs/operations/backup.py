@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.agent_tables import load_agent_tables
+from hotdash_pipelines.agent.tables import load_agent_tables
 from hotdash_pipelines.defs.operations.verdicts import Verdict, stored_check
-from hotdash_pipelines.failures import one_line_errors
-from hotdash_pipelines.metadata import column_schema, runbook
-from hotdash_pipelines.resources import ClockResource, StoresResource, WarehouseResource
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.failures import one_line_errors
+from hotdash_pipelines.orchestration.metadata import column_schema, runbook
+from hotdash_pipelines.orchestration.resources import ClockResource, StoresResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.operations.backup import Backup
-    from hotdash_pipelines.operations.backup_files import Listed, Manifest
-    from hotdash_pipelines.operations.backup_prune import Pruned
+    from hotdash_pipelines.operations.backup.files import Listed, Manifest
+    from hotdash_pipelines.operations.backup.prune import Pruned
+    from hotdash_pipelines.operations.backup.run import Backup
 
 _PAGE = "runbooks/backup-failed.md"
 # A day, and two hours for a long night.
@@ -65,8 +65,8 @@ def operational(
     its manifest stands; the newest HOTDASH_BACKUP_KEEP of them are kept, and one that fails never makes room for
     itself. What the sources can bring again (raw tables, marts) is not in it. `hotdash restore` takes one back.
     """
-    from hotdash_pipelines.operations.backup import create_backup, one_at_a_time
-    from hotdash_pipelines.operations.backup_prune import prune
+    from hotdash_pipelines.operations.backup.prune import prune
+    from hotdash_pipelines.operations.backup.run import create_backup, one_at_a_time
     from hotdash_pipelines.warehouse.postgres import connect
 
     url, store, key = warehouse.url(), stores.backups(), stores.manifest_key()
@@ -98,7 +98,7 @@ def _facts(made: "Backup", left: "Pruned") -> dict[str, Any]:
 
 def _held(stores: StoresResource) -> "list[Listed]":
     """Backups of all operational tables that have a manifest, valid or broken, the newest first."""
-    from hotdash_pipelines.operations.backup_files import list_backups
+    from hotdash_pipelines.operations.backup.files import list_backups
 
     found = list_backups(stores.backups(), stores.manifest_key())
     return [one for one in found if one.state == "broken" or (one.manifest and one.manifest.scope != "tables")]
@@ -116,8 +116,8 @@ def _none(stores: StoresResource) -> Verdict:
 
 def is_verified(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noqa: ARG001 - every judge's
     """Whether the newest backup still decodes to its end, as it stands in the store."""
-    from hotdash_pipelines.operations.backup_files import BackupError
-    from hotdash_pipelines.operations.backup_verify import verify_decode
+    from hotdash_pipelines.operations.backup.files import BackupError
+    from hotdash_pipelines.operations.backup.verify import verify_decode
 
     for newest in _held(stores)[:1]:
         try:
@@ -157,7 +157,7 @@ def are_kept(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noq
 
 def restores(stores: StoresResource, url: str, now: datetime) -> Verdict:
     """Whether the newest backup, restored into a scratch database, is what its manifest says."""
-    from hotdash_pipelines.operations.restore_check import restore_test
+    from hotdash_pipelines.operations.restore.check import restore_test
     from hotdash_pipelines.warehouse.postgres import WarehouseError
 
     for newest in _held(stores)[:1]:

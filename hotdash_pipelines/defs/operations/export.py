@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from hotdash_pipelines import keys
 from hotdash_pipelines.defs.operations.verdicts import Verdict, stored_check
-from hotdash_pipelines.failures import one_line_errors
-from hotdash_pipelines.metadata import column_schema, runbook
-from hotdash_pipelines.resources import ClockResource, StoresResource, WarehouseResource
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.failures import one_line_errors
+from hotdash_pipelines.orchestration.metadata import column_schema, runbook
+from hotdash_pipelines.orchestration.resources import ClockResource, StoresResource, WarehouseResource
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.operations.export import Export
+    from hotdash_pipelines.operations.export.run import Export
 
 _PAGE = "runbooks/leaked-export.md"
 _COLUMNS = (
@@ -59,7 +59,7 @@ def training_data(
     newest version stands and no other is made. Names, addresses, numbers and the like are replaced by tokens such as
     `[EMAIL_REDACTED]`, conversations by pseudonyms, annotators left out; docs/redaction.md says what is missed.
     """
-    from hotdash_pipelines.operations.export import export_training
+    from hotdash_pipelines.operations.export.run import export_training
 
     with one_line_errors(context.op_execution_context, "exports/training_data"):
         done = export_training(
@@ -93,8 +93,8 @@ def _facts(done: "Export") -> dict[str, Any]:
 
 def verifies(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noqa: ARG001 - every judge's
     """Whether the newest version is what was published, and nothing personal is found in it."""
-    from hotdash_pipelines.operations.export_files import versions
-    from hotdash_pipelines.operations.export_verify import verify
+    from hotdash_pipelines.operations.export.files import versions
+    from hotdash_pipelines.operations.export.verify import verify
 
     for newest in versions(stores.exports())[-1:]:
         found = verify(stores.exports(), newest, scratch=stores.scratch(), key=stores.manifest_key())

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.failures import one_line_errors
-from hotdash_pipelines.metadata import column_schema, runbook
-from hotdash_pipelines.resources import ClockResource, LakeResource, ProjectResource, StoresResource, WarehouseResource
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.failures import one_line_errors
+from hotdash_pipelines.orchestration.metadata import column_schema, runbook
+from hotdash_pipelines.orchestration.resources import (
+    ClockResource,
+    LakeResource,
+    ProjectResource,
+    StoresResource,
+    WarehouseResource,
+)
 from hotdash_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
@@ -52,7 +58,7 @@ def housekeeping(
     """
     from hotdash_pipelines.contracts import load_contracts
     from hotdash_pipelines.operations.housekeeping import sweep
-    from hotdash_pipelines.run_history import prune_runs
+    from hotdash_pipelines.orchestration.run_history import prune_runs
     from hotdash_pipelines.warehouse.postgres import connect
 
     settings = get_settings()

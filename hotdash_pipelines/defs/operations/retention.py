@@ -1,7 +1,7 @@
 """Rows past their window: out of the table, into the archive. One asset for each table that has a window.
 
 Belongs here: the assets, their dry run, their check. Does not belong here: windows and protocol (operations.retention
-and its neighbours), which tables when (retained.py), when it runs (defs/schedules.py).
+and its neighbours), which tables when (operations/retention/calendar.py), when it runs (defs/schedules.py).
 """
 
 from collections import Counter
@@ -12,14 +12,14 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.agent_tables import load_agent_tables
+from hotdash_pipelines.agent.tables import load_agent_tables
 from hotdash_pipelines.defs.operations.verdicts import Judge, Verdict, stored_check
-from hotdash_pipelines.failures import one_line_errors
-from hotdash_pipelines.metadata import column_schema, runbook
-from hotdash_pipelines.operations.retention import Rule, cut_offs
-from hotdash_pipelines.resources import ClockResource, StoresResource, WarehouseResource
-from hotdash_pipelines.retained import monthly, retained
+from hotdash_pipelines.operations.retention.calendar import monthly, retained
+from hotdash_pipelines.operations.retention.rules import Rule, cut_offs
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.failures import one_line_errors
+from hotdash_pipelines.orchestration.metadata import column_schema, runbook
+from hotdash_pipelines.orchestration.resources import ClockResource, StoresResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
 
 _PAGE = "runbooks/retention-failed.md"
@@ -130,7 +130,7 @@ def _description(rule: Rule) -> str:
 
 
 def _dry_run(rule: Rule, warehouse: WarehouseResource, as_of: datetime) -> dg.AssetObservation:
-    from hotdash_pipelines.operations.retention import plan
+    from hotdash_pipelines.operations.retention.rules import plan
     from hotdash_pipelines.warehouse.postgres import connect
 
     base = [other for other in retained(get_settings()) if other.table == rule.follows]
@@ -152,8 +152,8 @@ def _delete(
     context: dg.AssetExecutionContext, rule: Rule, stores: StoresResource, url: str, as_of: datetime, now: datetime
 ) -> dict[str, Any]:
     """Archive and delete behind a verified backup of today, and what is worth seeing of it."""
-    from hotdash_pipelines.operations.retention_gate import standing_backup
-    from hotdash_pipelines.operations.retention_run import run_table
+    from hotdash_pipelines.operations.retention.gate import standing_backup
+    from hotdash_pipelines.operations.retention.run import run_table
 
     key, scratch = stores.manifest_key(), stores.scratch()
     backup_id = standing_backup(
@@ -216,7 +216,7 @@ def equal(table: str) -> Judge:
     """The judge of all archives of one table."""
 
     def judge(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noqa: ARG001 - every judge's
-        from hotdash_pipelines.operations.retention_archives import look
+        from hotdash_pipelines.operations.retention.archive_audit import look
         from hotdash_pipelines.warehouse.postgres import connect
 
         with connect(url, autocommit=True) as conn:

@@ -10,13 +10,13 @@ from typing import Any
 
 import dagster as dg
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.checks import keep, result_of
-from hotdash_pipelines.failures import one_line_errors
-from hotdash_pipelines.metadata import runbook
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.check_results import keep, result_of
+from hotdash_pipelines.orchestration.failures import one_line_errors
+from hotdash_pipelines.orchestration.metadata import runbook
+from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, StoresResource, WarehouseResource
 from hotdash_pipelines.quality.results import Finding
 from hotdash_pipelines.quality.suites import Dimension
-from hotdash_pipelines.resources import ClockResource, ProjectResource, StoresResource, WarehouseResource
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.checks import keep, result_of, suite_specs
-from hotdash_pipelines.failures import one_line_errors
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.check_results import keep, result_of, suite_specs
+from hotdash_pipelines.orchestration.failures import one_line_errors
+from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, WarehouseResource
 from hotdash_pipelines.quality.run import run_suite
 from hotdash_pipelines.quality.suites import Suite, load_suites
-from hotdash_pipelines.resources import ClockResource, ProjectResource, WarehouseResource
 
 
 def suite_checks(suite: Suite) -> dg.AssetChecksDefinition:

@@ -1,6 +1,6 @@
 """The raw tables: one step a stream loads its lake partitions into Postgres, one asset a table.
 
-Belongs here: one multi-asset for each contract. Does not belong here: the merge itself (warehouse.load).
+Belongs here: one multi-asset for each contract. Does not belong here: the merge itself (warehouse.loading.load).
 """
 
 from collections import Counter
@@ -9,15 +9,15 @@ from datetime import timedelta
 
 import dagster as dg
 
-from hotdash_pipelines import keys
 from hotdash_pipelines.contracts import Contract, load_contracts
-from hotdash_pipelines.failures import one_line_errors, windows_of
-from hotdash_pipelines.ingest import load_windows
-from hotdash_pipelines.metadata import LOADER_COLUMNS, contract_metadata, table_description
-from hotdash_pipelines.partitions import BACKFILL_POLICY, daily_partitions
-from hotdash_pipelines.resources import ClockResource, LakeResource, ProjectResource, WarehouseResource
+from hotdash_pipelines.ingest.run import load_windows
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.failures import one_line_errors, windows_of
+from hotdash_pipelines.orchestration.metadata import LOADER_COLUMNS, contract_metadata, table_description
+from hotdash_pipelines.orchestration.partitions import BACKFILL_POLICY, daily_partitions
+from hotdash_pipelines.orchestration.resources import ClockResource, LakeResource, ProjectResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
-from hotdash_pipelines.warehouse.load import TableLoad
+from hotdash_pipelines.warehouse.loading.load import TableLoad
 
 
 def raw_tables(contract: Contract) -> dg.AssetsDefinition:

@@ -11,13 +11,13 @@ from typing import Any
 
 import dagster as dg
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.failures import one_line_errors
-from hotdash_pipelines.metadata import runbook
-from hotdash_pipelines.promised import check_key, promised
-from hotdash_pipelines.resources import WarehouseResource
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.failures import one_line_errors
+from hotdash_pipelines.orchestration.metadata import runbook
+from hotdash_pipelines.orchestration.resources import WarehouseResource
+from hotdash_pipelines.services.slas import check_key, promised
 from hotdash_pipelines.sla import Definition, Verdict
-from hotdash_pipelines.sla.rule import Key
+from hotdash_pipelines.sla.definitions.rule import Key
 
 # A verdict that stays is told again so often: the UI dims a check that is silent for long, and the log must not grow.
 REPEATED_EVERY = timedelta(hours=1)
@@ -107,7 +107,7 @@ _definitions = {definition.check_name: definition for definition in promised() i
 )
 def sla_verdicts(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckResult]:
     """The stored verdict of every selected SLA."""
-    from hotdash_pipelines.sla.history import standings
+    from hotdash_pipelines.sla.records.history import standings
     from hotdash_pipelines.warehouse.postgres import connect
 
     with (

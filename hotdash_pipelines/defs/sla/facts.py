@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from hotdash_pipelines.sla.facts import Facts, FinishedRun, Wanted
+from hotdash_pipelines.sla.observers.facts import Facts, FinishedRun, Wanted
 
 if TYPE_CHECKING:
     from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage

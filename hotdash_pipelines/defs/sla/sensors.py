@@ -11,13 +11,13 @@ import dagster as dg
 
 from hotdash_pipelines.defs.sla.checks import news
 from hotdash_pipelines.defs.sla.facts import facts_of, last_run
-from hotdash_pipelines.lineage import impacts, read_tiles, upstream_of
-from hotdash_pipelines.promised import promised, take_turn
-from hotdash_pipelines.resources import ClockResource, WarehouseResource
+from hotdash_pipelines.orchestration.resources import ClockResource, WarehouseResource
+from hotdash_pipelines.services.slas import promised, take_turn
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sla import SlaError
-from hotdash_pipelines.sla.heartbeat import EVALUATION_SECONDS
-from hotdash_pipelines.sla.incidents import Impact
+from hotdash_pipelines.sla.records.heartbeat import EVALUATION_SECONDS
+from hotdash_pipelines.sla.records.incidents import Impact
+from hotdash_pipelines.transform.lineage import impacts, read_tiles, upstream_of
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 
@@ -71,7 +71,7 @@ def _turn(context: dg.SensorEvaluationContext, warehouse: WarehouseResource, clo
 
 @cache
 def _lineage(repository: dg.RepositoryDefinition) -> tuple[dict[str, frozenset[str]], dict[str, Impact]]:
-    from hotdash_pipelines.dbt_manifest import prepare_manifest
+    from hotdash_pipelines.transform.manifest import prepare_manifest
 
     upstream = upstream_of(repository.asset_graph)
     return upstream, impacts(upstream, read_tiles(prepare_manifest()))

@@ -18,14 +18,14 @@ from dagster_dbt import (
 )
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.checks import finding_of, keep
-from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, prepare_manifest
-from hotdash_pipelines.failures import dbt_failure
-from hotdash_pipelines.lake.killpoints import reach
-from hotdash_pipelines.metadata import column_schema
-from hotdash_pipelines.resources import ClockResource, ProjectResource, WarehouseDbt, WarehouseResource
+from hotdash_pipelines.base.failpoints import reach
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.check_results import finding_of, keep
+from hotdash_pipelines.orchestration.failures import dbt_failure
+from hotdash_pipelines.orchestration.metadata import column_schema
+from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, WarehouseDbt, WarehouseResource
 from hotdash_pipelines.settings import get_settings
+from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, prepare_manifest
 
 _COLUMNS = """
 select attname, format_type(atttypid, atttypmod) from pg_attribute

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from hotdash_pipelines import keys
-from hotdash_pipelines.failures import one_line_errors
-from hotdash_pipelines.metadata import column_schema
-from hotdash_pipelines.resources import ClockResource, ProjectResource, WarehouseResource
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.failures import one_line_errors
+from hotdash_pipelines.orchestration.metadata import column_schema
+from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, WarehouseResource
 
 _COLUMNS = (
     ("project_key", "text", "Slug of the store.", False, {}),

@@ -22,7 +22,7 @@ from hotdash_pipelines.demo.scenarios import Scenario
 from hotdash_pipelines.demo.shopify import faults
 from hotdash_pipelines.demo.shopify.cost import GENEROUS, Bucket, cost_report
 from hotdash_pipelines.demo.shopify.execute import Compiler, QueryFault, Request, coerce_variables
-from hotdash_pipelines.demo.shopify.fields_root import ALL_SCOPES, WIRING
+from hotdash_pipelines.demo.shopify.fields.root import ALL_SCOPES, WIRING
 from hotdash_pipelines.demo.shopify.schema import Operation, prepare
 from hotdash_pipelines.demo.world import World
 

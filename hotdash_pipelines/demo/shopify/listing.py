@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from hotdash_pipelines.demo.shopify.execute import QueryFault, Request
-from hotdash_pipelines.demo.shopify.fields_catalog import CustomerView, ProductView, VariantView
+from hotdash_pipelines.demo.shopify.fields.catalog import CustomerView, ProductView, VariantView
 from hotdash_pipelines.demo.shopify.paging import Entry, Page, decode_cursor, fingerprint, page_of_entries, page_size
 from hotdash_pipelines.demo.shopify.search import Term, instant_range, parse_search
 from hotdash_pipelines.demo.shopify.values import gid_number

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations on the connection that warehouse.migrate hands over, one transaction a file."""
+"""What Alembic runs: the migrations on the connection that the room hands over, one transaction a file."""
 
 from alembic import context  # noqa: TID253 - only Alembic loads this file
 

@@ -1,6 +1,6 @@
 """The SQL files of the migrations: finding them, and running one inside Alembic's transaction.
 
-Belongs here: what a revision file calls. Does not belong here: order, locks and bookkeeping (warehouse.migrate).
+Belongs here: what a revision file calls. Does not belong here: order, locks and bookkeeping (warehouse.schema.migrate).
 """
 
 import contextlib

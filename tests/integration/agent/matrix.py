@@ -12,7 +12,17 @@ from typing import Any
 
 import psycopg
 
-from hotdash_pipelines.warehouse.access import BACKUP, CLAIMS, FUNCTIONS, ROLES, TABLES, VIEWS, Table, Verb, View
+from hotdash_pipelines.warehouse.access.declared import (
+    BACKUP,
+    CLAIMS,
+    FUNCTIONS,
+    ROLES,
+    TABLES,
+    VIEWS,
+    Table,
+    Verb,
+    View,
+)
 
 REFUSED = "refused"
 REACHED = "reached"

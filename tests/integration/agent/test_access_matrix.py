@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from hotdash_pipelines.warehouse.access import (
+from hotdash_pipelines.warehouse.access.declared import (
     BACKED_UP_SEQUENCES,
     FUNCTIONS,
     OPERATORS,
@@ -23,8 +23,8 @@ from hotdash_pipelines.warehouse.access import (
     is_required,
     policies,
 )
-from hotdash_pipelines.warehouse.migrate import MigrationError, migrate
 from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.schema.migrate import MigrationError, migrate
 from tests.integration.agent.matrix import BY_CLAIM_OR_VARIABLE, NOBODY, become, deviations, reaches, seed
 
 # Written down a second time, by hand: s(elect), i(nsert), u(pdate), d(elete); in brackets whose rows, or which columns.

@@ -12,10 +12,10 @@ from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.definitions.freshness_evaluator import TimeWindowFreshnessPolicyEvaluator
 from dagster._core.loader import LoadingContextForTest
 
-from hotdash_pipelines.agent_tables import SCHEMA, load_agent_tables
+from hotdash_pipelines.agent.tables import SCHEMA, load_agent_tables
 from hotdash_pipelines.defs.agent.sensors import agent_rows_sensor
 from hotdash_pipelines.defs.agent.tables import agent_tables
-from hotdash_pipelines.resources import ClockResource, WarehouseResource
+from hotdash_pipelines.orchestration.resources import ClockResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.warehouse import newest_rows as newest
 

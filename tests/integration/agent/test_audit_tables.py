@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from hotdash_pipelines.warehouse.access import CLAIMS, ROLES, TABLES
+from hotdash_pipelines.warehouse.access.declared import CLAIMS, ROLES, TABLES
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.agent.matrix import SAMPLES, become, seed
 

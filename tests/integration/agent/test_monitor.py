@@ -17,9 +17,9 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from hotdash_pipelines.cli.monitor_view import Picture, draw, event_text
-from hotdash_pipelines.warehouse.listen import Event, State
-from hotdash_pipelines.warehouse.live import FigureReader, Figures, Refresher
+from hotdash_pipelines.agent.listen import Event, State
+from hotdash_pipelines.agent.live import FigureReader, Figures, Refresher
+from hotdash_pipelines.cli.monitor.view import Picture, draw, event_text
 
 PROGRAM = [sys.executable, "-m", "hotdash_pipelines.cli", "monitor", "start"]
 DECISION = "insert into agent.decision_sync_event_logs (decision_id, scope, status) values ('d', %s, 'ok') returning id"

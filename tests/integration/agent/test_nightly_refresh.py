@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
-from hotdash_pipelines import keys
 from hotdash_pipelines.definitions import defs
-from hotdash_pipelines.defs.monitoring.stored_figures import mv_daily_agent_metrics
+from hotdash_pipelines.defs.agent.stored_figures import mv_daily_agent_metrics
 from hotdash_pipelines.defs.schedules import nightly_job
-from hotdash_pipelines.resources import WarehouseResource
+from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.resources import WarehouseResource
 from hotdash_pipelines.settings import get_settings
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
-from hotdash_pipelines.warehouse.listen import Event, Listener, ListenError
-from hotdash_pipelines.warehouse.listen_rows import CHANNELS
-from hotdash_pipelines.warehouse.migrate import migrate, rollback
+from hotdash_pipelines.agent.listen import Event, Listener, ListenError
+from hotdash_pipelines.agent.listen_rows import CHANNELS
 from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.schema.migrate import migrate, rollback
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 APPROVAL = "insert into agent.agent_approvals (conversation_id, serialized) values ('c', '{}') returning id"
 FEEDBACK = (
@@ -347,7 +347,7 @@ def test_a_long_transaction_is_not_missed_and_makes_nothing_old_look_new(
 def test_a_number_that_never_came_is_looked_for(
     listener: Listener, warehouse: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hotdash_pipelines.warehouse.listen._CATCH_UP_SECONDS", 0.0)
+    monkeypatch.setattr("hotdash_pipelines.agent.listen._CATCH_UP_SECONDS", 0.0)
     first = _id(warehouse, DECISION)
     assert _short(_follow(listener, 1)) == [(SYNC, "INSERT", first)]
     # As if a notification had been lost on its way: the row is there, its message is not.

@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from hotdash_pipelines.warehouse.advice import analyze
-from hotdash_pipelines.warehouse.advice_model import Finding, Limits
-from hotdash_pipelines.warehouse.migrate import migrate
+from hotdash_pipelines.warehouse.advice.advise import analyze
+from hotdash_pipelines.warehouse.advice.model import Finding, Limits
 from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.schema.migrate import migrate
 
 # Small enough that a test can plant the cause: 40 reads in 30 days are more than one a day.
 LIMITS = Limits(full_reads_a_day=1, table_reads=20)

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from hotdash_pipelines.cli import app
 from hotdash_pipelines.settings import get_settings
-from hotdash_pipelines.warehouse.advice import find_missing_indexes
-from hotdash_pipelines.warehouse.advice_apply import AdviceError, Built, build
+from hotdash_pipelines.warehouse.advice.advise import find_missing_indexes
+from hotdash_pipelines.warehouse.advice.apply import AdviceError, Built, build
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.agent.test_performance import HEALTHY
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.defs.alerts.sensors import run_failure_sensor
-from hotdash_pipelines.resources import WarehouseResource
+from hotdash_pipelines.orchestration.resources import WarehouseResource
 from hotdash_pipelines.settings import get_settings
 
 AWAY = "postgresql://nobody@127.0.0.1:1/nothing"

@@ -9,11 +9,11 @@ import pytest
 
 from hotdash_pipelines.alerts import Destination, deliver_pending
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from hotdash_pipelines.notify_slas import notice_writer
+from hotdash_pipelines.services.sla_notices import notice_writer
 from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.sla import Definition, Observation
-from hotdash_pipelines.sla.incidents import Impact
-from hotdash_pipelines.sla.store import acknowledge, apply_tick
+from hotdash_pipelines.sla.records.incidents import Impact
+from hotdash_pipelines.sla.records.store import acknowledge, apply_tick
 
 START = datetime(2026, 2, 10, 15, 0, tzinfo=UTC)
 COMMON = {"owner": "team:support", "runbook": "docs/runbooks/approvals-waiting.md"}

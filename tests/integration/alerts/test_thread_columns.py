@@ -1,8 +1,8 @@
 """The migration that teaches the outbox threads keeps every alert, forth and back."""
 
 from hotdash_pipelines.alerts import Alert, enqueue
-from hotdash_pipelines.warehouse.migrate import migrate, rollback
 from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.schema.migrate import migrate, rollback
 from tests.integration.alerts.violations import NOW, news, tell, violation
 
 _KEPT = "select id, dedupe_key, kind, severity, channel, payload, created_at, attempts, state from ops.alert_outbox"

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from hotdash_pipelines.alerts import Links, enqueue_all
-from hotdash_pipelines.alerts.violations import ViolationNews, violation_alerts
+from hotdash_pipelines.alerts.wording.violations import ViolationNews, violation_alerts
 
 NOW = datetime(2026, 3, 11, 10, 42, tzinfo=UTC)
 LINKS = Links("http://127.0.0.1:3000", "https://docs.example.org/docs")

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.ingest import WrongRows, measure
 from benchmarks.orders import Totals, write_pages
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 PATHS = ("ours", "ours_onto_rows", "ours_again", "floor")
 PEERS = ("dlt_arrow", "dlt_arrow_adbc", "dlt_json", "dlt_json_lean")

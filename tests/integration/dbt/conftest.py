@@ -19,8 +19,8 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.contracts import load_contracts
-from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR, project_digest
-from hotdash_pipelines.warehouse.ddl import ensure_raw_tables
+from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, project_digest
+from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env, with_database
 from tests.databases import fresh_database, template
 from tests.dbt_parse import parsed_project

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from hotdash_pipelines.contracts.model import Field, load_contracts
-from hotdash_pipelines.warehouse.ddl import ensure_raw_tables
+from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables
 from hotdash_pipelines.warehouse.projects import Project, upsert_project
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.lake.bucket import S3Store
 from hotdash_pipelines.lake.partition import (
     LakeCorruption,
     LakeError,
@@ -16,7 +15,8 @@ from hotdash_pipelines.lake.partition import (
     read_pages,
     read_table,
 )
-from hotdash_pipelines.lake.store import StoreError, open_store
+from hotdash_pipelines.storage.bucket import S3Store
+from hotdash_pipelines.storage.store import StoreError, open_store
 from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, write
 
 ORDERS = contract_of("shopify", "orders")
@@ -117,7 +117,7 @@ def test_a_server_that_does_not_answer_is_one_line_without_credentials(store: S3
 def test_an_added_object_is_never_overwritten(
     store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int
 ) -> None:
-    monkeypatch.setattr("hotdash_pipelines.lake.bucket._PART_BYTES", part_bytes)
+    monkeypatch.setattr("hotdash_pipelines.storage.bucket._PART_BYTES", part_bytes)
     source = tmp_path / "source"
     source.write_bytes(bytes(range(256)) * 24_000)
     store.add("a/b", source)

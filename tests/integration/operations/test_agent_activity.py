@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from hotdash_pipelines.agent.activity import Activity, read_from, write_days
+from hotdash_pipelines.agent.rows import TABLES, AgentDataError
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from hotdash_pipelines.operations.agent_activity import Activity, read_from, write_days
-from hotdash_pipelines.operations.agent_rows import TABLES, AgentDataError
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)

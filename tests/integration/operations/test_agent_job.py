@@ -17,8 +17,8 @@ from hotdash_pipelines.settings import Settings, get_settings
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 _LOOK = """
 from hotdash_pipelines.defs import schedules
-from hotdash_pipelines.defs.operations import agent_activity
-print(hasattr(schedules, "demo_agent_activity"), hasattr(agent_activity, "demo_agent_activity_job"))
+from hotdash_pipelines.defs.agent import activity
+print(hasattr(schedules, "demo_agent_activity"), hasattr(activity, "demo_agent_activity_job"))
 """
 
 
@@ -42,8 +42,8 @@ def test_the_schedule_asks_for_one_run_before_the_nightly_one() -> None:
 def test_a_night_writes_the_missing_days_of_the_week(
     warehouse_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hotdash_pipelines.defs.operations import agent_activity
-    from hotdash_pipelines.resources import ClockResource, ProjectResource, WarehouseResource
+    from hotdash_pipelines.defs.agent import activity as agent_activity
+    from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, WarehouseResource
 
     for name, value in (("DATABASE_URL", warehouse_url), ("HOME", str(tmp_path)), ("FIXED_NOW", NOW.isoformat())):
         monkeypatch.setenv(f"HOTDASH_{name}", value)

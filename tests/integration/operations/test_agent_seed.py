@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
+from hotdash_pipelines.agent import cleanup as agent_cleanup
+from hotdash_pipelines.agent.activity import read_from, write_days
+from hotdash_pipelines.agent.rows import MARK, AgentDataError
+from hotdash_pipelines.agent.seed import seed
 from hotdash_pipelines.cli import app
 from hotdash_pipelines.demo.testing import start_stand_in
-from hotdash_pipelines.operations import agent_cleanup
-from hotdash_pipelines.operations.agent_activity import read_from, write_days
-from hotdash_pipelines.operations.agent_rows import MARK, AgentDataError
-from hotdash_pipelines.operations.agent_seed import seed
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.warehouse.postgres import connect
 

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.cli import app
 from hotdash_pipelines.contracts import load_contracts
-from hotdash_pipelines.contracts.window import window_of
 from hotdash_pipelines.lake import partition
-from hotdash_pipelines.lake.store import FolderStore
-from hotdash_pipelines.operations import erase, housekeeping
+from hotdash_pipelines.operations import housekeeping
+from hotdash_pipelines.operations.erasure import run as erase
 from hotdash_pipelines.settings import Settings, get_settings
 from hotdash_pipelines.sla import Observation
+from hotdash_pipelines.storage.store import FolderStore
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.sla.kept import Kept
 from tests.synthetic import synthetic

@@ -18,7 +18,7 @@ from dagster._core.storage.event_log import schema
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
-from hotdash_pipelines.run_history import Pruned, prune_runs
+from hotdash_pipelines.orchestration.run_history import Pruned, prune_runs
 from hotdash_pipelines.warehouse.postgres import WarehouseError, sqlalchemy_url
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-05")
@@ -179,7 +179,7 @@ def test_a_killed_pruning_is_ended_by_the_next(
     was, before = seen(instance), datetime.now(UTC) + timedelta(days=1)
     script = (
         "import sys; import dagster as dg; from datetime import datetime; "
-        "from hotdash_pipelines.run_history import prune_runs; "
+        "from hotdash_pipelines.orchestration.run_history import prune_runs; "
         "storage = {'storage': {'postgres': {'postgres_url': sys.argv[2]}}}; "
         "prune_runs(dg.DagsterInstance.local_temp(sys.argv[1], overrides=storage), datetime.fromisoformat(sys.argv[3]))"
     )

@@ -3,7 +3,7 @@
 import sys
 from datetime import UTC, datetime
 
-from hotdash_pipelines.operations.agent_activity import read_from, write_days
+from hotdash_pipelines.agent.activity import read_from, write_days
 
 url, base_url, *days = sys.argv[1:]
 done = write_days(url, read_from(base_url), days, "toy", datetime(2026, 11, 20, 15, tzinfo=UTC))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.databases import fresh_database, template
 from tests.integration.quality.shop_tables import build_shop
 

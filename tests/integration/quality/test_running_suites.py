@@ -24,7 +24,7 @@ from hotdash_pipelines.quality import (
     run_suite,
     store_findings,
 )
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.databases import fresh_database
 from tests.integration.quality.shop_tables import NOW, PROJECT, insert, order
 

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.quality import EXPECTATIONS_DIR, Finding, load_suite, load_suites, run_suite
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
 from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.databases import fresh_database
 from tests.integration.quality.shop_tables import AGENT_FACTS, NOW, PROJECT, ROWS
 

@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 
 from hotdash_pipelines.sla import Definition, Observation
-from hotdash_pipelines.sla.incidents import Impact
-from hotdash_pipelines.sla.notice import Notice
-from hotdash_pipelines.sla.store import Applied, apply_tick
+from hotdash_pipelines.sla.records.incidents import Impact
+from hotdash_pipelines.sla.records.notice import Notice
+from hotdash_pipelines.sla.records.store import Applied, apply_tick
 from tests.unit.sla.story import STEP
 
 Conn = psycopg.Connection[Any]

@@ -7,17 +7,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from hotdash_pipelines import promised
 from hotdash_pipelines.definitions import defs
 from hotdash_pipelines.defs.sla import sensors
 from hotdash_pipelines.defs.sla.checks import news
 from hotdash_pipelines.defs.sla.facts import facts_of
-from hotdash_pipelines.resources import ClockResource, WarehouseResource
+from hotdash_pipelines.orchestration.resources import ClockResource, WarehouseResource
+from hotdash_pipelines.services import slas as promised
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sla import Definition, Verdict
-from hotdash_pipelines.sla.facts import Wanted
-from hotdash_pipelines.sla.history import violations
-from hotdash_pipelines.sla.store import load_states
+from hotdash_pipelines.sla.observers.facts import Wanted
+from hotdash_pipelines.sla.records.history import violations
+from hotdash_pipelines.sla.records.store import load_states
 from tests.integration.sla.kept import Conn, column, rows
 
 # 07:00 in New York.

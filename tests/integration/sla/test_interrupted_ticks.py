@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.sla import Observation, SlaError, transaction
-from hotdash_pipelines.sla.heartbeat import DELIVERY, EVALUATION, age, beat, heartbeats
-from hotdash_pipelines.sla.history import violations
-from hotdash_pipelines.sla.store import load_states
-from hotdash_pipelines.sla.transaction import one_writer
+from hotdash_pipelines.sla import Observation, SlaError
+from hotdash_pipelines.sla.records import transaction
+from hotdash_pipelines.sla.records.heartbeat import DELIVERY, EVALUATION, age, beat, heartbeats
+from hotdash_pipelines.sla.records.history import violations
+from hotdash_pipelines.sla.records.store import load_states
+from hotdash_pipelines.sla.records.transaction import one_writer
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
 from tests.cut_proxy import cut_proxy
 from tests.integration.sla.kept import Conn, Kept, column, rows

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from hotdash_pipelines.sla import Definition, Observation, SlaError, State
-from hotdash_pipelines.sla.history import incident, incidents, standings, versions, violations
-from hotdash_pipelines.sla.incidents import Impact, severity_of
-from hotdash_pipelines.sla.store import acknowledge, load_states
+from hotdash_pipelines.sla.records.history import incident, incidents, standings, versions, violations
+from hotdash_pipelines.sla.records.incidents import Impact, severity_of
+from hotdash_pipelines.sla.records.store import acknowledge, load_states
 from tests.integration.sla.kept import Conn, Kept, column, rows
 from tests.unit.sla.story import MIDNIGHT, STEP, Story, at, sla
 

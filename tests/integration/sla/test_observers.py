@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.sla import Definition, Observation, SlaError, watched
-from hotdash_pipelines.sla.facts import Facts, FinishedRun
-from hotdash_pipelines.sla.looking import Looking
-from hotdash_pipelines.sla.observe import KINDS, check_params, observe
-from hotdash_pipelines.sla.observe_ages import watermark
+from hotdash_pipelines.sla.observers.ages import watermark
+from hotdash_pipelines.sla.observers.facts import Facts, FinishedRun
+from hotdash_pipelines.sla.observers.looking import Looking
+from hotdash_pipelines.sla.observers.observe import KINDS, check_params, observe
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.sla.kept import Conn
 from tests.unit.sla.story import sla

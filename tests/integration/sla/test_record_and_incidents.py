@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from hotdash_pipelines.sla import Definition, Observation, SlaError, simulate
-from hotdash_pipelines.sla.history import as_json, incident, incidents, standings, violations
-from hotdash_pipelines.sla.incidents import Impact
-from hotdash_pipelines.sla.postmortem import render, write
-from hotdash_pipelines.sla.record import KEYFRAME, STALE_AFTER, replay
-from hotdash_pipelines.sla.store import acknowledge
+from hotdash_pipelines.sla.records.history import as_json, incident, incidents, standings, violations
+from hotdash_pipelines.sla.records.incidents import Impact
+from hotdash_pipelines.sla.records.postmortem import render, write
+from hotdash_pipelines.sla.records.record import KEYFRAME, STALE_AFTER, replay
+from hotdash_pipelines.sla.records.store import acknowledge
 from tests.integration.sla.kept import Conn, Kept, column, rows
 from tests.unit.sla.story import MIDNIGHT, STEP, ZONE, at, sla
 

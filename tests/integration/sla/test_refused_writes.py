@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from hotdash_pipelines.cli import app
-from hotdash_pipelines.cli import sla as sla_command
+from hotdash_pipelines.cli.sla import verbs as sla_command
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sla import SlaError
-from hotdash_pipelines.sla.history import Incident, incident, incidents
-from hotdash_pipelines.sla.postmortem import write
+from hotdash_pipelines.sla.records.history import Incident, incident, incidents
+from hotdash_pipelines.sla.records.postmortem import write
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.sla.kept import Conn, Kept
 from tests.integration.sla.test_kept_ticks import waiting

@@ -9,7 +9,7 @@ import psycopg
 from hotdash_pipelines.contracts import load_contracts
 from hotdash_pipelines.settings import PROJECT_ROOT
 from hotdash_pipelines.sla import load_definitions
-from hotdash_pipelines.warehouse.ddl import ensure_raw_tables
+from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables
 from hotdash_pipelines.warehouse.postgres import connect
 
 RUNBOOKS = PROJECT_ROOT / "docs" / "runbooks"

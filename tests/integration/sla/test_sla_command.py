@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from hotdash_pipelines.cli import app, sla_given, sla_simulate
-from hotdash_pipelines.notify_slas import notice_writer
+from hotdash_pipelines.cli import app
+from hotdash_pipelines.cli.sla import given as sla_given
+from hotdash_pipelines.cli.sla import simulate as sla_simulate
+from hotdash_pipelines.services.sla_notices import notice_writer
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sla import Observation, load_definitions
-from hotdash_pipelines.sla.heartbeat import DELIVERY, EVALUATION, EVALUATION_SECONDS, beat
-from hotdash_pipelines.sla.store import apply_tick
+from hotdash_pipelines.sla.records.heartbeat import DELIVERY, EVALUATION, EVALUATION_SECONDS, beat
+from hotdash_pipelines.sla.records.store import apply_tick
 from hotdash_pipelines.warehouse.postgres import connect
 
 START = datetime(2026, 2, 10, 10, 0, tzinfo=UTC)

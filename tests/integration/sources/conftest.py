@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
+from hotdash_pipelines.base.windows import Window, window_of
 from hotdash_pipelines.contracts import Contract, load_contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR
-from hotdash_pipelines.contracts.window import Window, window_of
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from hotdash_pipelines.sources import Fetched, fetcher
-from hotdash_pipelines.sources.chatwoot import ChatwootClient
-from hotdash_pipelines.sources.ga4 import Ga4Client
-from hotdash_pipelines.sources.shopify import ShopifyClient
+from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
+from hotdash_pipelines.sources.ga4.client import Ga4Client
+from hotdash_pipelines.sources.shopify.client import ShopifyClient
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 

@@ -214,7 +214,7 @@ def test_an_agents_token_is_refused(bench):
 
 
 def test_a_host_that_does_not_answer_is_transient(bench):
-    from hotdash_pipelines.sources.chatwoot import ChatwootClient
+    from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 
     client = ChatwootClient("http://127.0.0.1:9", 1, "t", sleep=bench.naps.append)
     with pytest.raises(TransientSourceError, match="cannot be reached"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="module")

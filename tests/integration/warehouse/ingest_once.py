@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hotdash_pipelines.lake.partition import read_table
-from hotdash_pipelines.lake.store import FolderStore
-from hotdash_pipelines.warehouse.load import load_partition
+from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.warehouse.loading.load import load_partition
 from tests.synthetic import PROJECT, contract_of, synthetic, write
 
 NOW = datetime(2025, 3, 2, 4, 30, tzinfo=UTC)

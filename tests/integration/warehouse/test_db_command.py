@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 PROGRAM = [sys.executable, "-c", "from hotdash_pipelines.cli.db import app; app()"]
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.contracts import Contract, load_contracts
-from hotdash_pipelines.warehouse.ddl import SchemaMismatch, ensure_raw_tables, table_columns
+from hotdash_pipelines.warehouse.loading.ddl import SchemaMismatch, ensure_raw_tables, table_columns
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.synthetic import contract_of
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from hotdash_pipelines.warehouse import processes
-from hotdash_pipelines.warehouse.binaries import EmbeddedPostgresError, ServerUser, reaches, run_as, server_user
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.server import processes
+from hotdash_pipelines.warehouse.server.binaries import EmbeddedPostgresError, ServerUser, reaches, run_as, server_user
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 AS_ROOT = os.geteuid() == 0
 on_the_shared_server = pytest.mark.xdist_group("embedded-server")
@@ -203,7 +203,8 @@ def test_a_stale_pid_file_that_names_a_living_stranger_is_no_obstacle(shared_ser
 def test_two_processes_that_start_it_at_once_get_the_same_server(reachable_tmp: Path) -> None:
     home = reachable_tmp / "home"
     script = (
-        "import sys; from pathlib import Path; from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres as E;"
+        "import sys; from pathlib import Path; "
+        "from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres as E;"
         "s = E(Path(sys.argv[1]), profile='fast'); s.up(); print(s.status().pid)"
     )
 
@@ -320,7 +321,7 @@ def test_data_of_a_deleted_home_is_not_adopted_by_the_next_home_of_that_name(tmp
 def test_programs_that_the_server_user_cannot_reach_are_copied_with_their_libraries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hotdash_pipelines.warehouse import binaries
+    from hotdash_pipelines.warehouse.server import binaries
 
     package = binaries.wheel_install().parent
     private = tmp_path / "site-packages"
@@ -351,7 +352,7 @@ def test_an_ordinary_user_runs_the_server_as_itself(reachable_tmp: Path) -> None
     os.chown(home, user.uid, user.gid)
     script = (
         "import os, sys; from pathlib import Path;"
-        "from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres as E;"
+        "from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres as E;"
         "s = E(Path(sys.argv[1]), profile='fast'); s.up(); f = s.status(); s.up();"
         "print(os.stat(f'/proc/{f.pid}').st_uid, f.data); s.down()"
     )
@@ -377,7 +378,7 @@ def test_the_home_of_another_user_is_refused_in_one_line(shared_server: Embedded
     assert user is not None
     script = (
         "import sys; from pathlib import Path;"
-        "from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres as E; E(Path(sys.argv[1])).url()"
+        "from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres as E; E(Path(sys.argv[1])).url()"
     )
     done = subprocess.run(
         [_interpreter_for(user), "-c", script, str(shared_server.home)],

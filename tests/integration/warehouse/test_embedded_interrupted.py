@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.warehouse import embedded, processes
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
+from hotdash_pipelines.warehouse.server import embedded, processes
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
 
 @pytest.fixture

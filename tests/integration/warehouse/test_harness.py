@@ -4,8 +4,8 @@ from typing import Any
 
 import psycopg
 
-from hotdash_pipelines.warehouse.migrate import current
 from hotdash_pipelines.warehouse.migrations.files import migrations
+from hotdash_pipelines.warehouse.schema.migrate import current
 
 
 def test_every_test_gets_a_migrated_database_of_its_own(

@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from hotdash_pipelines.warehouse.lint import Finding, lint, lints
-from hotdash_pipelines.warehouse.lint_policies import bare_calls
+from hotdash_pipelines.warehouse.access.lint import Finding, lint, lints
+from hotdash_pipelines.warehouse.access.lint_policies import bare_calls
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
 from tests.databases import fresh_database, template
 

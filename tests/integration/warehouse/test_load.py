@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 import pytest
 
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.lake.manifest import Manifest
+from hotdash_pipelines.contracts.manifest import Manifest
 from hotdash_pipelines.lake.partition import read_table
-from hotdash_pipelines.lake.store import FolderStore
-from hotdash_pipelines.warehouse.load import Loader, LoadError, LoadResult, load_partition
+from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.warehouse.loading.load import Loader, LoadError, LoadResult, load_partition
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, write
 

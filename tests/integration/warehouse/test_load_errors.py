@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from hotdash_pipelines.lake.manifest import Manifest
+from hotdash_pipelines.contracts.manifest import Manifest
 from hotdash_pipelines.lake.partition import LakeCorruption, read_table
-from hotdash_pipelines.lake.store import FolderStore
-from hotdash_pipelines.warehouse import load as module
-from hotdash_pipelines.warehouse.embedded import EmbeddedPostgres
-from hotdash_pipelines.warehouse.load import Loader, LoadError, TransientLoadError, load_partition
-from hotdash_pipelines.warehouse.migrate import migrate
+from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.warehouse.loading import load as module
+from hotdash_pipelines.warehouse.loading.load import Loader, LoadError, TransientLoadError, load_partition
 from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.schema.migrate import migrate
+from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.integration.warehouse.ingest_once import NOW
 from tests.synthetic import KEY, PROJECT, contract_of, synthetic, write
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.warehouse import migrate as module
-from hotdash_pipelines.warehouse.migrate import MigrationError, current, migrate, rollback
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, migrations
 from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.schema import migrate as module
+from hotdash_pipelines.warehouse.schema.migrate import MigrationError, current, migrate, rollback
 
 REVISION = '''"""A migration of a test."""
 
@@ -171,7 +171,7 @@ def test_a_table_that_somebody_holds_ends_the_migration_in_one_line(
 
 def test_nothing_to_do_is_quick_and_imports_no_alembic(warehouse_url: str) -> None:
     script = (
-        "import sys, time; from hotdash_pipelines.warehouse.migrate import migrate; import psycopg\n"
+        "import sys, time; from hotdash_pipelines.warehouse.schema.migrate import migrate; import psycopg\n"
         "taken = []\n"
         "for _ in range(5):\n"
         "    start = time.perf_counter(); assert migrate(sys.argv[1]) == []\n"

@@ -11,12 +11,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from hotdash_pipelines.warehouse.binaries import client_tool
-from hotdash_pipelines.warehouse.lint import lint
-from hotdash_pipelines.warehouse.migrate import MigrationError, current, migrate, pending, rollback, to_undo
-from hotdash_pipelines.warehouse.migration_script import downgrade_script, upgrade_script
+from hotdash_pipelines.warehouse.access.lint import lint
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, migrations
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env
+from hotdash_pipelines.warehouse.schema.migrate import MigrationError, current, migrate, pending, rollback, to_undo
+from hotdash_pipelines.warehouse.schema.script import downgrade_script, upgrade_script
+from hotdash_pipelines.warehouse.server.binaries import client_tool
 from tests.catalog import differences, snapshot
 
 EVERY = [migration.revision for migration in migrations()]

@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from hotdash_pipelines.warehouse import dump
-from hotdash_pipelines.warehouse.binaries import tool_for_server
-from hotdash_pipelines.warehouse.migrate import MigrationError, current, migrate
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, migrations
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env
-from hotdash_pipelines.warehouse.rollback import Loss, RollbackRefused, guarded_rollback, rehearse
+from hotdash_pipelines.warehouse.schema import dump
+from hotdash_pipelines.warehouse.schema.migrate import MigrationError, current, migrate
+from hotdash_pipelines.warehouse.schema.rollback import Loss, RollbackRefused, guarded_rollback, rehearse
+from hotdash_pipelines.warehouse.server.binaries import tool_for_server
 from tests.catalog import differences, snapshot
 
 NOW = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)

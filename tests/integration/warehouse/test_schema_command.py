@@ -10,10 +10,10 @@ from typer.testing import CliRunner, Result
 
 from hotdash_pipelines.cli import app
 from hotdash_pipelines.settings import get_settings
-from hotdash_pipelines.warehouse.migrate import current
-from hotdash_pipelines.warehouse.migration_checks import check_database, check_files
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, migrations
 from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.schema.checks import check_database, check_files
+from hotdash_pipelines.warehouse.schema.migrate import current
 from tests.catalog import differences, snapshot
 
 EVERY = [migration.revision for migration in migrations()]

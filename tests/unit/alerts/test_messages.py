@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from hotdash_pipelines.alerts import FailedCheck, FailedRun, Links, failed_checks_alert, failed_run_alert
-from hotdash_pipelines.alerts.messages import safe_line
+from hotdash_pipelines.alerts.wording.run_failures import safe_line
 
 LINKS = Links("http://127.0.0.1:3000/", "https://docs.example.org/docs")
 RUN = FailedRun(

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hotdash_pipelines.alerts.bot import Sent, SlackBot
-from hotdash_pipelines.alerts.slack import (
+from hotdash_pipelines.alerts.channels.slack.bot import Sent, SlackBot
+from hotdash_pipelines.alerts.channels.slack.webhook import (
     MissingMessageError,
     PermanentSlackError,
     RefusedSlackError,

@@ -6,7 +6,7 @@ import traceback
 import httpx
 import pytest
 
-from hotdash_pipelines.alerts.slack import (
+from hotdash_pipelines.alerts.channels.slack.webhook import (
     PermanentSlackError,
     RefusedSlackError,
     SlackError,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hotdash_pipelines.alerts import Alert
-from hotdash_pipelines.alerts.violations import ViolationNews, escape_mention, lasted, violation_alerts
+from hotdash_pipelines.alerts.wording.violations import ViolationNews, escape_mention, lasted, violation_alerts
 from hotdash_pipelines.demo.slack.routes import _objection
 from tests.integration.alerts.violations import LINKS, NOW, news
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hotdash_pipelines.contracts.model import load_contracts
-from hotdash_pipelines.dbt_manifest import DBT_PROJECT_DIR
+from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR
 from tests.dbt_parse import parsed_project
 
 OWNERS = {"team:data", "team:support", "team:marketing"}

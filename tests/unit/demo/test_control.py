@@ -14,7 +14,7 @@ from hotdash_pipelines.demo.__main__ import main
 from hotdash_pipelines.demo.credentials import write_endpoint_file
 from hotdash_pipelines.demo.serve import ServeError, address_of, bind
 from hotdash_pipelines.demo.testing import start_stand_in
-from tests.unit.demo.shopify_client import NOW, ORDERS, Store, day_window
+from tests.unit.demo.shopify.shopify_client import NOW, ORDERS, Store, day_window
 
 
 @pytest.fixture

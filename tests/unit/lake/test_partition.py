@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts.manifest import Manifest
 from hotdash_pipelines.lake import partition
-from hotdash_pipelines.lake.manifest import Manifest
 from hotdash_pipelines.lake.partition import (
     LakeCorruption,
     LakeError,
@@ -23,7 +23,7 @@ from hotdash_pipelines.lake.partition import (
     read_pages,
     read_table,
 )
-from hotdash_pipelines.lake.store import FolderStore, StoreError
+from hotdash_pipelines.storage.store import FolderStore, StoreError
 from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, window, write
 
 ORDERS = contract_of("shopify", "orders")

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 import typer
 
-from hotdash_pipelines.cli.sla_given import instant, span
+from hotdash_pipelines.cli.sla.given import instant, span
 from hotdash_pipelines.sla import Observation, SlaError, evaluate, load_definitions
-from hotdash_pipelines.sla.facts import wanted
-from hotdash_pipelines.sla.observe import check_params
+from hotdash_pipelines.sla.observers.facts import wanted
+from hotdash_pipelines.sla.observers.observe import check_params
 from tests.unit.sla.story import sla
 
 NOW = datetime(2026, 3, 10, 11, tzinfo=UTC)

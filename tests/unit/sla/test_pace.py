@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hotdash_pipelines.cli.sla_simulate import paced
+from hotdash_pipelines.cli.sla.simulate import paced
 from hotdash_pipelines.sla import Tick
 
 START = datetime(2026, 2, 10, tzinfo=UTC)

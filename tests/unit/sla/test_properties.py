@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hotdash_pipelines.sla import Definition, Event, Observation, acknowledge, tick, watched
-from hotdash_pipelines.sla.calendar import window_end
-from hotdash_pipelines.sla.state import State
+from hotdash_pipelines.sla.definitions.calendar import window_end
+from hotdash_pipelines.sla.engine.state import State
 from tests.unit.sla.story import MIDNIGHT, sla
 
 STEP = timedelta(minutes=15)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hotdash_pipelines.cli import app
-from hotdash_pipelines.cli.sla_view import HEADINGS, missing_headings
+from hotdash_pipelines.cli.sla.view import HEADINGS, missing_headings
 from hotdash_pipelines.settings import PROJECT_ROOT
 from hotdash_pipelines.sla import Definition, load_definitions
 

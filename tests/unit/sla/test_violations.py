@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from hotdash_pipelines.sla import Observation, SlaError, acknowledge, advance, evaluate
-from hotdash_pipelines.sla.state import State
+from hotdash_pipelines.sla.engine.state import State
 from tests.unit.sla.story import MIDNIGHT, STEP, Story, at, level, sla
 
 STEPS = [

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hotdash_pipelines.sla import Observation, Window
-from hotdash_pipelines.sla.calendar import Once, window_end
+from hotdash_pipelines.sla.definitions.calendar import Once, window_end
 from tests.unit.sla.story import MIDNIGHT, STEP, ZONE, Story, at, level, sla
 
 NEW_YORK = ZoneInfo(ZONE)

@@ -7,9 +7,9 @@ import httpx
 import orjson
 import pytest
 
-from hotdash_pipelines.contracts.window import window_of
+from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.sources import PermanentSourceError, TransientSourceError, fetcher
-from hotdash_pipelines.sources.chatwoot import ChatwootClient
+from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 
 TOKEN = "Zq8ZkTnV3xWcY7RfPdLm2aBs"
 WINDOW = window_of("2026-11-18", ZoneInfo("America/New_York"))

@@ -10,13 +10,14 @@ import httpx
 import orjson
 import pytest
 
+from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.contracts import load_contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR
 from hotdash_pipelines.contracts.parse import parse_pages
-from hotdash_pipelines.contracts.window import window_of
-from hotdash_pipelines.sources import PermanentSourceError, QuotaExhausted, TransientSourceError, fetcher, ga4
-from hotdash_pipelines.sources.ga4 import Ga4Client
-from hotdash_pipelines.sources.ga4_streams import LANDING_DAILY, TRAFFIC_DAILY
+from hotdash_pipelines.sources import PermanentSourceError, QuotaExhausted, TransientSourceError, fetcher
+from hotdash_pipelines.sources.ga4 import client as ga4
+from hotdash_pipelines.sources.ga4.client import Ga4Client
+from hotdash_pipelines.sources.ga4.streams import LANDING_DAILY, TRAFFIC_DAILY
 
 WINDOW = window_of("2026-11-18", ZoneInfo("America/New_York"))
 TOKEN = "ya29.a0AfH6SMBx1234567890"

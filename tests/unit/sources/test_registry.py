@@ -16,7 +16,7 @@ def test_every_contract_has_a_fetch_function():
 
 @pytest.mark.parametrize(("source", "stream"), [("shopify", "toys"), ("nowhere", "orders")])
 def test_a_stream_without_a_fetch_function_says_how_to_add_one(source, stream):
-    with pytest.raises(LookupError, match=rf'@fetches\("{source}", "{stream}"\) in sources/{source}_streams.py'):
+    with pytest.raises(LookupError, match=rf'@fetches\("{source}", "{stream}"\) in sources/{source}/streams.py'):
         fetcher(source, stream)
 
 

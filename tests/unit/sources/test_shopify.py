@@ -8,13 +8,13 @@ import httpx
 import orjson
 import pytest
 
-from hotdash_pipelines.contracts.window import window_of
+from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.sources import PermanentSourceError, QuotaExhausted, TransientSourceError, fetcher
 from hotdash_pipelines.sources.errors import QueryTooCostly
 from hotdash_pipelines.sources.http import Patience
-from hotdash_pipelines.sources.shopify import ShopifyClient, version_end
-from hotdash_pipelines.sources.shopify_paging import PageSize, read_connection
-from hotdash_pipelines.sources.shopify_streams import (
+from hotdash_pipelines.sources.shopify.client import ShopifyClient, version_end
+from hotdash_pipelines.sources.shopify.paging import PageSize, read_connection
+from hotdash_pipelines.sources.shopify.streams import (
     CUSTOMERS_CONNECTION,
     ORDERS_CONNECTION,
     PRODUCTS_CONNECTION,

@@ -20,7 +20,7 @@ from graphql import (
 
 from hotdash_pipelines.contracts import Table, load_contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR
-from hotdash_pipelines.sources import shopify_streams as streams
+from hotdash_pipelines.sources.shopify import streams
 
 CONNECTIONS = {
     "orders": streams.ORDERS_CONNECTION,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hotdash_pipelines.warehouse.advice_indexes import _is_compared
-from hotdash_pipelines.warehouse.advice_queries import without_values
+from hotdash_pipelines.warehouse.advice.indexes import _is_compared
+from hotdash_pipelines.warehouse.advice.queries import without_values
 
 
 @pytest.mark.parametrize(

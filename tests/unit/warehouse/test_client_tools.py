@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.warehouse.binaries import EmbeddedPostgresError, client_tool, tool_for_server
+from hotdash_pipelines.warehouse.server.binaries import EmbeddedPostgresError, client_tool, tool_for_server
 
 
 def _program(folder: Path, version: str) -> Path:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hotdash_pipelines.warehouse.load import LoadError, TransientLoadError, _translated
+from hotdash_pipelines.warehouse.loading.load import LoadError, TransientLoadError, _translated
 
 
 @pytest.mark.parametrize(

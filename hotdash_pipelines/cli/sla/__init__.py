@@ -1,0 +1,1 @@
+"""`hotdash sla` and `hotdash incident`: the verbs, their tables, what they were given, the simulation."""

@@ -1,0 +1,126 @@
+"""The fields of order lines, their discounts and taxes.
+
+Belongs here: reading one value off a line. Does not belong here: orders and refunds (`fields_order`, `fields_refund`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hotdash_pipelines.demo.shopify.fields.catalog import ProductView, VariantView
+from hotdash_pipelines.demo.shopify.values import Bag, gid
+from hotdash_pipelines.demo.shopify.views import AllocationView, DiscountView, LineView, OrderView, first_of, taxes_of
+from hotdash_pipelines.demo.world.shop_orders import AUTOMATIC_DISCOUNT, CODES, Money
+
+
+def applications_of(view: OrderView) -> list[DiscountView]:
+    """The discounts applied to an order: its code first, then the automatic one."""
+    found = []
+    if view.basket.discount_code:
+        found.append(DiscountView(view, True, 0))
+    if any(line.automatic_discount.shop for line in view.basket.lines):
+        found.append(DiscountView(view, False, len(found)))
+    return found
+
+
+def _allocations(line: LineView) -> list[AllocationView]:
+    found = []
+    index = 0
+    if line.view.basket.discount_code:
+        if line.line.code_discount.shop:
+            found.append(AllocationView(DiscountView(line.view, True, 0), line.line.code_discount))
+        index = 1
+    if line.line.automatic_discount.shop:
+        found.append(AllocationView(DiscountView(line.view, False, index), line.line.automatic_discount))
+    return found
+
+
+def _discounted(line: LineView, arguments: dict[str, Any], _request: Any) -> Bag:
+    # An order-wide code counts neither as line-level nor, by default, at all: only the allocations show it.
+    money = line.line.original.minus(line.line.automatic_discount)
+    return line.view.bag(money.minus(line.line.code_discount) if arguments.get("withCodeDiscounts") else money)
+
+
+def _after_all_discounts(line: LineView) -> Bag:
+    left = line.line.quantity - line.left()
+    return line.view.bag(line.line.net.minus(line.line.net.share(left, line.line.quantity)))
+
+
+def _unit(line: LineView, money: Money) -> Bag:
+    return line.view.bag(money.share(1, line.line.quantity))
+
+
+def _product(line: LineView) -> ProductView | None:
+    product, now = line.line.product, line.view.now
+    return ProductView(line.view.shop, product, now) if product is not None and product.exists(now) else None
+
+
+def _variant(line: LineView) -> VariantView | None:
+    product = _product(line)
+    return None if product is None or line.line.variant is None else VariantView(product, line.line.variant)
+
+
+def _percent(discount: DiscountView) -> float:
+    return float(dict(CODES)[discount.view.basket.discount_code or ""] if discount.is_code else AUTOMATIC_DISCOUNT[1])
+
+
+_SHARED_DISCOUNT = {
+    "allocationMethod": lambda d: "ACROSS" if d.is_code else "EACH",
+    "index": lambda d: d.position,
+    "targetSelection": lambda d: "ALL" if d.is_code else "EXPLICIT",
+    "targetType": lambda _d: "LINE_ITEM",
+    "value": lambda d: _percent(d),
+}
+
+RESOLVERS: dict[str, dict[str, Any]] = {
+    "LineItem": {
+        "currentQuantity": lambda x: x.left(),
+        "customAttributes": lambda _x: [],
+        "discountAllocations": _allocations,
+        "discountedTotalSet": _discounted,
+        "discountedUnitPriceAfterAllDiscountsSet": lambda x: _unit(x, x.line.net),
+        "discountedUnitPriceSet": lambda x: _unit(x, x.line.original.minus(x.line.automatic_discount)),
+        "id": lambda x: gid("LineItem", x.line.id),
+        "isGiftCard": lambda x: x.line.is_gift_card,
+        "name": lambda x: x.line.title if x.line.variant is None else f"{x.line.title} - {x.line.variant.title}",
+        "originalTotalSet": lambda x: x.view.bag(x.line.original),
+        "originalUnitPriceSet": lambda x: x.view.bag(x.line.unit),
+        "priceAfterAllDiscountsBeforeTaxesSet": _after_all_discounts,
+        "product": _product,
+        "quantity": lambda x: x.line.quantity,
+        "refundableQuantity": lambda x: x.left(),
+        "requiresShipping": lambda x: x.line.requires_shipping,
+        "sku": lambda x: x.line.sku,
+        "taxLines": lambda x, a, _r: first_of(taxes_of(x.view, x.line.tax), a),
+        "taxable": lambda x: x.line.taxable,
+        "title": lambda x: x.line.title,
+        "totalDiscountSet": lambda x: x.view.bag(x.line.automatic_discount),
+        "unfulfilledQuantity": lambda x: 0 if x.view.state.fulfillment_status == "FULFILLED" else x.left(),
+        "variant": _variant,
+        "variantTitle": lambda x: x.line.variant.title if x.line.variant else None,
+        "vendor": lambda x: x.line.product.vendor if x.line.product else None,
+    },
+    "Attribute": {"key": lambda x: x[0], "value": lambda x: x[1]},
+    "TaxLine": {
+        "channelLiable": lambda _t: False,
+        "priceSet": lambda t: t.view.bag(t.money),
+        "rate": lambda t: t.view.basket.tax_bps / 10_000,
+        "ratePercentage": lambda t: t.view.basket.tax_bps / 100,
+        "source": lambda _t: "Shopify",
+        "title": lambda _t: "Sales tax",
+    },
+    "DiscountAllocation": {
+        "allocatedAmountSet": lambda x: x.application.view.bag(x.money),
+        "discountApplication": lambda x: x.application,
+    },
+    "DiscountCodeApplication": {**_SHARED_DISCOUNT, "code": lambda d: d.view.basket.discount_code},
+    "AutomaticDiscountApplication": {**_SHARED_DISCOUNT, "title": lambda _d: AUTOMATIC_DISCOUNT[0]},
+    "PricingPercentageValue": {"percentage": lambda value: value},
+}
+
+
+def type_of(source: Any) -> str:
+    """The concrete type behind an interface or union of this schema."""
+    if isinstance(source, DiscountView):
+        return "DiscountCodeApplication" if source.is_code else "AutomaticDiscountApplication"
+    return "PricingPercentageValue"

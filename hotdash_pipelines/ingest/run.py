@@ -1,0 +1,150 @@
+"""One window of one stream, from the source into the lake and from the lake into the raw tables.
+
+Belongs here: the order of the steps (fetch, parse, quarantine, write; read, load) in plain Python, so that Dagster, the
+benchmarks and the tests run the very same path.
+Does not belong here: how a source is read (sources), files (lake), SQL (warehouse), Dagster (defs).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from hotdash_pipelines.base.windows import Window
+from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts.parse import parse_pages
+from hotdash_pipelines.lake import partition as lake
+from hotdash_pipelines.sources import FetchFunction, PermanentSourceError, SourceError
+from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
+
+# Rows may leave a window between the count and the reading when they are edited just then.
+COUNT_TOLERANCE = 0.001
+
+
+class BadData(PermanentSourceError):
+    """The source broke its contract; the pages are in quarantine and the window was not written."""
+
+
+class NotYetOver(PermanentSourceError):
+    """The window has not ended, so its rows would not be complete."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What the lake holds for a window after an ingest; `manifest` is None where a listing has none for a past day."""
+
+    key: str
+    manifest: lake.Manifest | None
+    was_fetched: bool
+
+    @property
+    def rows(self) -> int:
+        """Rows of the stream's main table."""
+        return self.manifest.rows[self.manifest.stream] if self.manifest else 0
+
+
+def ingest_window(
+    contract: Contract, client: object, fetch: FetchFunction, store: Store, project: str, window: Window, now: datetime
+) -> Ingested:
+    """Fetch a window, hold it against its contract and commit it to the lake.
+
+    Raises SourceError (transient or permanent) in one line that names stream and partition. Pages that break the
+    contract are copied to the quarantine first; the window is refused when their share exceeds the contract's
+    `quarantine_tolerance`, and then the lake keeps what it had.
+    """
+    name = f"{contract.source}/{contract.stream} {window.key}"
+    if window.end > now:
+        raise NotYetOver(
+            f"{name}: the day is not over in the store's zone; materialise it after {window.end:%Y-%m-%d %H:%M} UTC"
+        )
+    fetched = fetch(client, contract, window)
+    parsed = parse_pages(contract, fetched.pages)
+    if parsed.bad_pages:
+        bad = [(fetched.pages[page.index], page.reason) for page in parsed.bad_pages]
+        kept = lake.quarantine(store, contract, project, window, bad, now)
+        if len(bad) > contract.quarantine_tolerance * len(fetched.pages):
+            raise BadData(
+                f"{name}: {len(bad)} of {len(fetched.pages)} pages break the contract ({bad[0][1]}); "
+                f"kept at {kept[0]}; mend contracts/{contract.source}/{contract.stream}.yaml or the source, "
+                "then materialise the partition again"
+            )
+    manifest = lake.write_partition(
+        store,
+        contract,
+        project,
+        window,
+        parsed.tables,
+        fetched.pages,
+        fetched_at=now,
+        api_version=fetched.api_version,
+        requests=fetched.requests,
+        cost=fetched.cost,
+        expected_rows=fetched.expected_rows,
+        unknown_fields=parsed.unknown_fields,
+        unknown_enum_values=parsed.unknown_enum_values,
+        quarantined=len(parsed.bad_pages),
+        notes=fetched.notes,
+    )
+    return Ingested(window.key, manifest, was_fetched=True)
+
+
+def is_off(manifest: lake.Manifest) -> bool:
+    """Whether the source counted clearly more or fewer rows in the window than the partition holds."""
+    expected, landed = manifest.expected_rows, manifest.rows[manifest.stream]
+    return expected is not None and abs(expected - landed) > COUNT_TOLERANCE * max(expected, landed)
+
+
+def is_due(
+    contract: Contract,
+    window: Window,
+    newest: Window,
+    held: lake.Manifest | None,
+    just_read_since: datetime | None = None,
+) -> bool:
+    """Whether a routine run fetches this window: it is missing, short, by another contract, or may still change.
+
+    `newest` is the last complete day. A window may change for `refetch_days` days, and a date that was last read before
+    those were over still has to be read once more; a listing (`snapshot`) shows only the present, so only the newest
+    window can be fetched. A sound window fetched after `just_read_since` can wait.
+    """
+    if contract.semantics == "snapshot" and window.key != newest.key:
+        return False
+    if held is None or held.contract_digest != contract.digest or is_off(held):
+        return True
+    if just_read_since is not None and held.fetched_at > just_read_since:
+        return False
+    if contract.semantics == "snapshot" or (newest.day - window.day).days < contract.refetch_days:
+        return True
+    return contract.semantics == "event_date" and held.fetched_at < settled_from(contract, window)
+
+
+def settled_from(contract: Contract, window: Window) -> datetime:
+    """From when on a window is read as it will stay."""
+    return window.end + timedelta(days=contract.refetch_days - 1)
+
+
+def load_windows(
+    contract: Contract, store: Store, database_url: str, project: str, keys: Sequence[str], now: datetime
+) -> Iterator[tuple[str, LoadResult | None]]:
+    """Load windows of the lake into the raw tables, each in its own transaction on one connection.
+
+    Yields each key with what its load did; None where a listing has no file for that day. Raises SourceError when the
+    lake lacks a partition that should be there, LakeError or LoadError when one cannot be read or loaded.
+    """
+    with Loader(database_url, contract) as loader:
+        for key in keys:
+            manifest = lake.read_manifest(store, contract, project, key)
+            if manifest is not None:
+                read = partial(lake.read_table, store, contract, manifest)
+                yield key, loader.load(project, manifest, read, now)
+            elif contract.semantics == "snapshot":
+                yield key, None
+            else:
+                raise PermanentSourceError(
+                    f"{contract.source}/{contract.stream} {key}: the lake has no partition; "
+                    f"materialise lake_{contract.source}/{contract.stream} first"
+                )
+
+
+__all__ = ["BadData", "Ingested", "NotYetOver", "SourceError", "ingest_window", "is_due", "is_off", "load_windows"]

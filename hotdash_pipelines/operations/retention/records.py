@@ -1,0 +1,127 @@
+"""What is written down about a run of retention: ops.retention_runs and the agent's log.
+
+Belongs here: these rows, and the server's refusals in one line. Does not belong here: the protocol (retention_run).
+"""
+
+import contextlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from hotdash_pipelines.agent.rows import become
+from hotdash_pipelines.operations.retention.archive import Archive
+from hotdash_pipelines.operations.retention.rules import CutOffs, RetentionError, Rule, refused_by_server
+from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
+
+if TYPE_CHECKING:
+    import psycopg
+    from adbc_driver_postgresql.dbapi import Cursor
+
+# A part that failed gives its number to the try that succeeds; one that succeeded is never written over.
+_NOTE = """
+insert into ops.retention_runs (
+    table_name, cutoff, part, long_cutoff, state, candidate_rows, archived_rows, deleted_rows, archive_uri,
+    archive_sha256, backup_id, started_at, finished_at, error
+)
+select
+    table_name, cutoff, part, long_cutoff, state, candidate_rows, archived_rows, deleted_rows, archive_uri,
+    archive_sha256, backup_id, started_at, coalesce(finished_at, clock_timestamp()), error
+from jsonb_populate_record(null::ops.retention_runs, {placeholder}::jsonb)
+on conflict (table_name, cutoff, part) do update set
+    long_cutoff = excluded.long_cutoff, state = excluded.state, candidate_rows = excluded.candidate_rows,
+    archived_rows = excluded.archived_rows, deleted_rows = excluded.deleted_rows, archive_uri = excluded.archive_uri,
+    archive_sha256 = excluded.archive_sha256, backup_id = excluded.backup_id, started_at = excluded.started_at,
+    finished_at = excluded.finished_at, error = excluded.error
+where retention_runs.state <> 'deleted'
+returning run_id::text
+"""
+_LOG = "insert into agent.observability_logs (level, message, metadata) values (%s, %s, %s::jsonb)"
+
+
+def next_parts(cursor: "Cursor", table: str, at: CutOffs) -> Iterator[int]:
+    """Numbers for parts of this cut-off: those that failed, then those after all. Read as the connection's own user."""
+    cursor.execute(
+        "select part, state = 'deleted' from ops.retention_runs"
+        " where table_name = $1 and cutoff = $2::timestamptz order by part",
+        (table, at.normal.isoformat()),
+    )
+    found = cursor.fetchall()
+    failed = [number for number, is_done in found if not is_done]
+    return itertools.chain(failed, itertools.count(found[-1][0] + 1 if found else 1))
+
+
+def note_part(
+    cursor: "Cursor", kept: Archive, part: int, store: Store, at: CutOffs, started_at: datetime, backup_id: str | None
+) -> None:
+    """Record a part in the transaction that deletes its rows. Raises RetentionError when it stands recorded already."""
+    row = {
+        **_common(kept.table, at, part, backup_id, started_at),
+        "state": "deleted",
+        "candidate_rows": kept.rows,
+        "archived_rows": kept.rows,
+        "deleted_rows": kept.rows,
+        "archive_uri": store.uri(kept.path),
+        "archive_sha256": kept.sha256,
+    }
+    cursor.execute(_NOTE.format(placeholder="$1"), (json.dumps(row),))
+    if not cursor.fetchall():
+        raise RetentionError(f"part {part} of {kept.table} is recorded already: run it again")
+
+
+def note_failure(
+    url: str, rule: Rule, at: CutOffs, part: int, backup_id: str | None, now: datetime, reason: str
+) -> None:
+    """Record that a part failed, and log it. The failure itself counts more: what cannot be written is left."""
+    import psycopg
+
+    row = {**_common(rule.table, at, part, backup_id, now), "state": "failed", "candidate_rows": 0, "error": reason}
+    with contextlib.suppress(WarehouseError, psycopg.Error), connect(url, autocommit=True) as conn:
+        with contextlib.suppress(psycopg.Error):
+            conn.execute(_NOTE.format(placeholder="%s").encode(), (json.dumps(row),))
+        _log(conn, "ERROR", f"retention of {rule.table} failed: {reason}", _figures(rule, at))
+
+
+def note_success(url: str, rule: Rule, at: CutOffs, rows: Mapping[str, int]) -> None:
+    """Log what a run archived and deleted. Raises RetentionError."""
+    import psycopg
+
+    with connect(url, autocommit=True) as conn:
+        try:
+            told = ", ".join(f"{count:,} of {table}" for table, count in rows.items())
+            _log(conn, "INFO", f"retention archived and deleted {told}", {**_figures(rule, at), "rows": dict(rows)})
+        except psycopg.Error as error:
+            raise refused_by_server(conn.info.user, error.sqlstate, str(error.diag.message_primary)) from error
+
+
+def told(url: str, sqlstate: str | None, message: str) -> RetentionError:
+    """The error for what the server or the driver said; the rows of the message's detail stay out of it."""
+    reason = message.split("ERROR:", 1)[-1].strip().splitlines()[0].strip() if message.strip() else "no reason given"
+    state = sqlstate or ""
+    if state[:2] in ("08", "57") or not state.strip("0"):
+        return RetentionError("the database server went away: the part in hand is not deleted; run it again")
+    return refused_by_server(unquote(urlsplit(url).username or "the user"), state, reason)
+
+
+def _common(table: str, at: CutOffs, part: int, backup_id: str | None, started_at: datetime) -> dict[str, Any]:
+    return {
+        "table_name": table,
+        "cutoff": at.normal.isoformat(),
+        "long_cutoff": at.long.isoformat() if at.long else None,
+        "part": part,
+        "backup_id": backup_id,
+        "started_at": started_at.isoformat(),
+    }
+
+
+def _figures(rule: Rule, at: CutOffs) -> dict[str, Any]:
+    return {"table": rule.table, "cutoff": at.normal.isoformat()}
+
+
+def _log(conn: "psycopg.Connection[Any]", level: str, message: str, figures: Mapping[str, Any]) -> None:
+    with conn.transaction():
+        become(conn, "service_role")
+        conn.execute(_LOG, (level, message, json.dumps(figures)))

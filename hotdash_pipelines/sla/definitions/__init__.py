@@ -1,0 +1,1 @@
+"""What may be promised: fields, rules, calendars and the files they are read from."""

@@ -1,0 +1,1 @@
+"""Judging a promise: pure functions of definitions, observations, states and the clock."""

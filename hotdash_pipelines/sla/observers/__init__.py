@@ -1,0 +1,1 @@
+"""Looking at what was promised: in Postgres, and in what the orchestrator answers."""

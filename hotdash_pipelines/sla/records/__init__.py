@@ -1,0 +1,1 @@
+"""What is kept of promises: states, violations, incidents, notices, the sign of life."""

@@ -1,0 +1,1 @@
+"""Chatwoot: client, paging and streams."""

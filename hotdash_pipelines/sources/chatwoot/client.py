@@ -1,0 +1,109 @@
+"""The Chatwoot application API client: signing in, the administrator check, single requests.
+
+Belongs here: addresses, headers and the role. Does not belong here: paging and windows (paging.py), the
+streams (streams.py).
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from hotdash_pipelines.sources.errors import PermanentSourceError
+from hotdash_pipelines.sources.http import Answer, HttpReader, Patience, utc_now
+
+_HINTS = {
+    401: "the token is refused; check HOTDASH_CHATWOOT_API_TOKEN",
+    403: "the token's user may not read this; use an administrator's token in HOTDASH_CHATWOOT_API_TOKEN",
+    404: "nothing is there; check HOTDASH_CHATWOOT_BASE_URL and HOTDASH_CHATWOOT_ACCOUNT_ID",
+}
+API_VERSION = "v1"
+
+
+class ChatwootClient:
+    """One account of a Chatwoot server, read as an administrator.
+
+    An agent's token is refused: it sees the agent's own inboxes only, and the rest would be missing without a word.
+    `requests` counts the HTTP requests sent.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        account_id: int,
+        api_token: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], datetime] = utc_now,
+        timeout: float = 30.0,
+        patience: Patience | None = None,
+        transport: httpx.BaseTransport | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not api_token:
+            raise PermanentSourceError("chatwoot: no token; set HOTDASH_CHATWOOT_API_TOKEN")
+        self._http = HttpReader(
+            "chatwoot",
+            base_url,
+            hints=_HINTS,
+            patience=patience,
+            sleep=sleep,
+            clock=clock,
+            timeout=timeout,
+            transport=transport,
+            seed=seed,
+        )
+        self.account_id = account_id
+        self._headers = {"api_access_token": api_token}
+        self._is_administrator = False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests sent so far."""
+        return self._http.requests
+
+    def ping(self) -> str:
+        """The cheapest call that proves address, account, token and role."""
+        self._is_administrator = False
+        self.require_administrator()
+        return f"{self._http.host}, account {self.account_id}, administrator"
+
+    def require_administrator(self) -> None:
+        """Ask once for the token's role in the account. Raises PermanentSourceError unless it is administrator."""
+        if self._is_administrator:
+            return
+        answer = self._http.read("GET", "/api/v1/profile", headers=self._headers)
+        profile = answer.document if isinstance(answer.document, dict) else {}
+        accounts = [one for one in profile.get("accounts") or [] if isinstance(one, dict)]
+        roles = [one.get("role") for one in accounts if one.get("id") == self.account_id]
+        if not roles:
+            raise PermanentSourceError(
+                f"{self._http.host}: the token's user does not belong to account {self.account_id}; "
+                "check HOTDASH_CHATWOOT_ACCOUNT_ID"
+            )
+        if roles[0] != "administrator":
+            raise PermanentSourceError(
+                f"{self._http.host}: the token is not an administrator's and would see a part of the data only; "
+                "set an administrator's token in HOTDASH_CHATWOOT_API_TOKEN"
+            )
+        self._is_administrator = True
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+        """`GET` below the account, such as `inboxes`. Raises SourceError."""
+        self.require_administrator()
+        return self._http.read("GET", self._account(path), headers=self._headers, params=params)
+
+    def filter_conversations(self, conditions: list[dict[str, Any]], page: int) -> Answer:
+        """One page of the conversations that meet all conditions; a read although it is a POST. Raises SourceError."""
+        self.require_administrator()
+        path = self._account("conversations/filter")
+        return self._http.read("POST", path, headers=self._headers, params={"page": page}, json={"payload": conditions})
+
+    def _account(self, path: str) -> str:
+        return f"/api/v1/accounts/{self.account_id}/{path}"

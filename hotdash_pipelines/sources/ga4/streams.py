@@ -1,0 +1,46 @@
+"""The streams of GA4: one report each, one day a request.
+
+Belongs here: dimensions and metrics, in the order of the positions that contracts/ga4/ names. Does not belong here:
+paging, quotas (client.py).
+"""
+
+from hotdash_pipelines.base.windows import Window
+from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.sources.ga4.client import API_VERSION, Ga4Client, Report
+from hotdash_pipelines.sources.registry import Fetched, fetches
+
+TRAFFIC_DAILY = Report(
+    dimensions=("date", "sessionDefaultChannelGroup", "sessionSource", "sessionMedium", "sessionCampaignName"),
+    metrics=("sessions", "engagedSessions", "totalUsers", "newUsers", "ecommercePurchases", "totalRevenue"),
+)
+LANDING_DAILY = Report(
+    dimensions=("date", "landingPage", "sessionDefaultChannelGroup", "deviceCategory"),
+    metrics=(
+        "sessions",
+        "engagedSessions",
+        "totalUsers",
+        "screenPageViews",
+        "keyEvents",
+        "ecommercePurchases",
+        "totalRevenue",
+    ),
+)
+
+
+@fetches("ga4", "traffic_daily")
+def fetch_traffic_daily(client: Ga4Client, _contract: Contract, window: Window) -> Fetched:
+    """Sessions of the day by channel group, source, medium and campaign."""
+    return _fetched(client, TRAFFIC_DAILY, window)
+
+
+@fetches("ga4", "landing_daily")
+def fetch_landing_daily(client: Ga4Client, _contract: Contract, window: Window) -> Fetched:
+    """Sessions of the day by landing page, channel group and device."""
+    return _fetched(client, LANDING_DAILY, window)
+
+
+def _fetched(client: Ga4Client, report: Report, window: Window) -> Fetched:
+    """The window's date, in the property's calendar: a property in another zone than the store has other days."""
+    before = client.requests
+    found = client.report(report, window.key)
+    return Fetched(found.pages, client.requests - before, found.tokens, API_VERSION, found.rows)

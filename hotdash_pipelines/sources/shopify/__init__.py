@@ -1,0 +1,1 @@
+"""Shopify: client, paging and streams."""

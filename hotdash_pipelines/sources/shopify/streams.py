@@ -1,0 +1,221 @@
+"""The streams of Shopify: what is asked for, field by field as contracts/shopify/ names it.
+
+Belongs here: GraphQL queries and which nested lists they hold. Does not belong here: paging (paging.py).
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from hotdash_pipelines.base.windows import Window
+from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.sources.registry import Fetched, fetches
+from hotdash_pipelines.sources.shopify.client import ShopifyClient
+from hotdash_pipelines.sources.shopify.paging import Connection, Nested, read_connection
+
+_PAGE_INFO = "pageInfo { hasNextPage endCursor }"
+
+_LINE = """
+fragment Line on LineItem {
+  id sku title variantTitle vendor isGiftCard requiresShipping taxable quantity currentQuantity
+  product { legacyResourceId }
+  variant { legacyResourceId }
+  originalUnitPriceSet { shopMoney { amount } }
+  originalTotalSet { shopMoney { amount currencyCode } }
+  discountAllocations { allocatedAmountSet { shopMoney { amount } } }
+  taxLines { priceSet { shopMoney { amount } } }
+}
+"""
+
+_REFUND_PARTS = """
+fragment RefundLine on RefundLineItem {
+  quantity restockType
+  lineItem { id }
+  subtotalSet { shopMoney { amount } }
+  totalTaxSet { shopMoney { amount } }
+}
+fragment Adjustment on OrderAdjustment {
+  id reason
+  amountSet { shopMoney { amount } }
+  taxAmountSet { shopMoney { amount } }
+}
+"""
+
+
+def _refunds(lines: str, adjustments: str) -> str:
+    return f"""refunds {{
+      legacyResourceId createdAt updatedAt
+      totalRefundedSet {{ shopMoney {{ amount currencyCode }} }}
+      refundLineItems(first: {lines}) {{ nodes {{ ...RefundLine }} {_PAGE_INFO} }}
+      orderAdjustments(first: {adjustments}) {{ nodes {{ ...Adjustment }} {_PAGE_INFO} }}
+    }}"""
+
+
+# Small nested pages: almost every order fits, and their size multiplies the cost of every record of the page.
+ORDERS = f"""
+query Orders($first: Int!, $after: String, $query: String) {{
+  orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {{
+    nodes {{
+      legacyResourceId name createdAt processedAt updatedAt cancelledAt cancelReason closedAt test
+      displayFinancialStatus displayFulfillmentStatus currencyCode presentmentCurrencyCode taxesIncluded
+      subtotalLineItemsQuantity email sourceName tags discountCodes
+      subtotalPriceSet {{ shopMoney {{ amount }} }}
+      totalDiscountsSet {{ shopMoney {{ amount }} }}
+      totalTaxSet {{ shopMoney {{ amount }} }}
+      totalShippingPriceSet {{ shopMoney {{ amount }} }}
+      totalPriceSet {{ shopMoney {{ amount }} presentmentMoney {{ amount }} }}
+      totalRefundedSet {{ shopMoney {{ amount }} }}
+      currentTotalPriceSet {{ shopMoney {{ amount }} }}
+      customer {{ legacyResourceId }}
+      shippingAddress {{ city provinceCode countryCodeV2 }}
+      customerJourneySummary {{ lastVisit {{ landingPage utmParameters {{ source medium campaign }} }} }}
+      lineItems(first: 10) {{ nodes {{ ...Line }} {_PAGE_INFO} }}
+      {_refunds("10", "5")}
+    }}
+    {_PAGE_INFO}
+  }}
+}}
+{_LINE}{_REFUND_PARTS}
+"""
+
+ORDER_LINES = f"""
+query OrderLines($id: ID!, $first: Int!, $after: String) {{
+  order(id: $id) {{ lineItems(first: $first, after: $after) {{ nodes {{ ...Line }} {_PAGE_INFO} }} }}
+}}
+{_LINE}
+"""
+
+ORDER_REFUNDS = f"""
+query OrderRefunds($id: ID!, $first: Int!) {{
+  order(id: $id) {{
+    {_refunds("$first", "$first")}
+  }}
+}}
+{_REFUND_PARTS}
+"""
+
+CUSTOMERS = f"""
+query Customers($first: Int!, $after: String, $query: String) {{
+  customers(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {{
+    nodes {{
+      legacyResourceId createdAt updatedAt firstName lastName state tags numberOfOrders
+      defaultEmailAddress {{ emailAddress marketingState }}
+      defaultPhoneNumber {{ phoneNumber }}
+      amountSpent {{ amount currencyCode }}
+      defaultAddress {{ city provinceCode countryCodeV2 }}
+    }}
+    {_PAGE_INFO}
+  }}
+}}
+"""
+
+_VARIANT = """
+fragment Variant on ProductVariant {
+  legacyResourceId title sku barcode price compareAtPrice inventoryQuantity createdAt updatedAt
+  inventoryItem { unitCost { amount } }
+}
+"""
+
+PRODUCTS = f"""
+query Products($first: Int!, $after: String, $query: String) {{
+  products(first: $first, after: $after, query: $query, sortKey: ID) {{
+    nodes {{
+      legacyResourceId title handle productType vendor status tags createdAt updatedAt
+      variants(first: 25) {{ nodes {{ ...Variant }} {_PAGE_INFO} }}
+    }}
+    {_PAGE_INFO}
+  }}
+}}
+{_VARIANT}
+"""
+
+PRODUCT_VARIANTS = f"""
+query ProductVariants($id: ID!, $first: Int!, $after: String) {{
+  product(id: $id) {{ variants(first: $first, after: $after) {{ nodes {{ ...Variant }} {_PAGE_INFO} }} }}
+}}
+{_VARIANT}
+"""
+
+
+def _count_query(operation: str, root: str) -> str:
+    """`limit: null` counts on: a limited count answers AT_LEAST and is worth nothing here."""
+    return f"query {operation}($query: String) {{ {root}(query: $query, limit: null) {{ count precision }} }}"
+
+
+def sum_line_parts(order: dict[str, Any]) -> bool:
+    """Add `lineTotals {discountAmount, taxAmount}` to every line: the API gives both only as lists of parts.
+
+    `LineItem.totalDiscountSet` leaves order-wide discounts out and there is no total of `taxLines`. True: it changed.
+    """
+    for line in order["lineItems"]["nodes"]:
+        line["lineTotals"] = {
+            "discountAmount": _sum(line["discountAllocations"], "allocatedAmountSet"),
+            "taxAmount": _sum(line["taxLines"], "priceSet"),
+        }
+    return True
+
+
+def _sum(parts: list[dict[str, Any]], money: str) -> str:
+    if not parts:
+        return "0"
+    return str(sum((Decimal(part[money]["shopMoney"]["amount"]) for part in parts), Decimal(0)))
+
+
+ORDERS_CONNECTION = Connection(
+    root="orders",
+    query=ORDERS,
+    operation="Orders",
+    count_root="ordersCount",
+    count_query=_count_query("OrdersCount", "ordersCount"),
+    count_operation="OrdersCount",
+    nested=(
+        Nested(("lineItems",), "Order", "order", ORDER_LINES, "OrderLines"),
+        Nested(("refunds", "refundLineItems"), "Order", "order", ORDER_REFUNDS, "OrderRefunds", rereads=True),
+        Nested(("refunds", "orderAdjustments"), "Order", "order", ORDER_REFUNDS, "OrderRefunds", rereads=True),
+    ),
+    finish=sum_line_parts,
+)
+CUSTOMERS_CONNECTION = Connection(
+    root="customers",
+    query=CUSTOMERS,
+    operation="Customers",
+    count_root="customersCount",
+    count_query=_count_query("CustomersCount", "customersCount"),
+    count_operation="CustomersCount",
+)
+PRODUCTS_CONNECTION = Connection(
+    root="products",
+    query=PRODUCTS,
+    operation="Products",
+    count_root="productsCount",
+    count_query=_count_query("ProductsCount", "productsCount"),
+    count_operation="ProductsCount",
+    nested=(Nested(("variants",), "Product", "product", PRODUCT_VARIANTS, "ProductVariants"),),
+)
+
+
+def updated_within(window: Window) -> str:
+    """The search for records last changed in `[start, end)`."""
+    return f"updated_at:>='{_instant(window.start)}' updated_at:<'{_instant(window.end)}'"
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@fetches("shopify", "orders")
+def fetch_orders(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
+    """Orders last changed in the window, with all their lines and refunds."""
+    return read_connection(client, ORDERS_CONNECTION, updated_within(window))
+
+
+@fetches("shopify", "customers")
+def fetch_customers(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
+    """Customers last changed in the window."""
+    return read_connection(client, CUSTOMERS_CONNECTION, updated_within(window))
+
+
+@fetches("shopify", "products")
+def fetch_products(client: ShopifyClient, _contract: Contract, _window: Window) -> Fetched:
+    """All products with all their variants, as they stand now; the window only names the day."""
+    return read_connection(client, PRODUCTS_CONNECTION, None)

@@ -1,0 +1,1 @@
+"""What would make slow statements faster: indexes, policies, tables, and applying it."""

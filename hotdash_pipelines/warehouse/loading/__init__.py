@@ -1,0 +1,1 @@
+"""From a lake partition to a raw table: DDL, load, merge."""

@@ -1,0 +1,159 @@
+"""The statements that bring one staged window into the raw tables.
+
+Belongs here: SQL text, built from a contract. Does not belong here: connections, transactions, staging (load.py).
+
+In every statement $1 is the project; where it says so, $2 is the window and $3 the time of the load. Names come from
+contracts, whose model admits nothing but small letters, digits and underscores (hence the S608 below).
+"""
+
+from collections.abc import Sequence
+
+from hotdash_pipelines.contracts import Contract, Table
+from hotdash_pipelines.warehouse.loading.ddl import data_columns, raw_schema
+
+LOSERS = "losing_parents"
+
+
+def stage(table: Table) -> str:
+    """Name of the temporary table that holds a table's rows of the window."""
+    return f"staged_{table.name}"
+
+
+def target(contract: Contract, table: Table) -> str:
+    """The raw table, quoted."""
+    return f'"{raw_schema(contract.source)}"."{table.name}"'
+
+
+def create_stage(contract: Contract, table: Table) -> str:
+    """A temporary table with the contract's columns; it goes with the transaction."""
+    columns = ", ".join(f'"{column.name}" {column.sql_type}' for column in data_columns(contract, table))
+    return f'create temporary table "{stage(table)}" ({columns}) on commit drop'
+
+
+def is_empty(contract: Contract) -> str:
+    """Whether the project has no row of the stream. Takes $1."""
+    tables = (f"select from {target(contract, table)} where project_key = $1::text" for table in contract.tables)
+    return f"select {' and '.join(f'not exists ({query})' for query in tables)}"
+
+
+def create_losers(contract: Contract) -> str:
+    """A temporary table for the keys of staged main rows that are older than the row already there."""
+    main = contract.table
+    columns = ", ".join(f'"{c.name}" {c.sql_type}' for c in data_columns(contract, main) if c.is_key)
+    return f'create temporary table "{LOSERS}" ({columns}) on commit drop'
+
+
+def find_losers(contract: Contract) -> str:
+    """Fill the table of losers, after the main table was merged."""
+    main = contract.table
+    keys = ", ".join(f's."{name}"' for name in main.key)
+    is_older = f's."{contract.cursor}" < t."{contract.cursor}"'
+    return (
+        f'insert into "{LOSERS}" select {keys} from "{stage(main)}" s join {target(contract, main)} t '  # noqa: S608
+        f"on t.project_key = $1::text and {_equal(main.key, 't', 's')} where {is_older}"
+    )
+
+
+def upsert(contract: Contract, table: Table, *, without_losers: bool = False) -> str:
+    """Insert new rows, update rows that differ, leave equal ones untouched. Returns one row: inserted, updated.
+
+    An older version of a row of an `updated` stream never replaces a newer one. Takes $1, $2, $3.
+    """
+    columns = [column.name for column in data_columns(contract, table)]
+    values = [name for name in columns if name not in table.key]
+    listed = ", ".join(f'"{name}"' for name in columns)
+    sets = [f'"{name}" = excluded."{name}"' for name in (*values, "_window", "_loaded_at")]
+    differs = _differs(values)
+    match contract.semantics:
+        case "updated" if table is contract.table:
+            cursor = f'"{contract.cursor}"'
+            sets.append(f"_deleted_at = case when excluded.{cursor} > t.{cursor} then null else t._deleted_at end")
+            differs = f"(t.{cursor} is null or excluded.{cursor} >= t.{cursor}) and {differs}"
+        case _:
+            sets.append("_deleted_at = null")
+            differs = f"({differs} or t._deleted_at is not null)"
+    losers = ""
+    if without_losers:
+        losers = f' where not exists (select from "{LOSERS}" l where {_equal(contract.table.key, "l", "s")})'
+    key = ", ".join(f'"{name}"' for name in ("project_key", *table.key))
+    # A row version that this statement inserted has no deleting transaction; one that it updated has its own.
+    return (
+        f"with merged as (insert into {target(contract, table)} as t (project_key, {listed}, _window, _loaded_at) "  # noqa: S608
+        f'select $1::text, {listed}, $2::text, $3::timestamptz from "{stage(table)}" s{losers} '
+        f"on conflict ({key}) do update set {', '.join(sets)} where {differs} returning xmax = 0 as is_new) "
+        "select count(*) filter (where is_new), count(*) filter (where not is_new) from merged"
+    )
+
+
+def delete_left_children(contract: Contract, table: Table) -> str:
+    """Delete a child's rows of the staged parents that won and no longer have them. Returns how many. Takes $1."""
+    main = contract.table
+    return _counted(
+        f'delete from {target(contract, table)} t using "{stage(main)}" p '  # noqa: S608
+        f"where t.project_key = $1::text and {_equal(main.key, 't', 'p')} "
+        f'and not exists (select from "{LOSERS}" l where {_equal(main.key, "l", "p")}) and {_not_staged(table)}'
+    )
+
+
+def delete_left_of_date(contract: Contract, table: Table) -> str:
+    """Delete rows of the restated date that are no longer in it. Returns how many. Takes $1, and the date as $2."""
+    return _counted(
+        f"delete from {target(contract, table)} t where t.project_key = $1::text "  # noqa: S608
+        f'and t."{contract.cursor}" = $2::text::date and {_not_staged(table)}'
+    )
+
+
+def mark_missing(contract: Contract, table: Table) -> str:
+    """Mark the rows that a full listing no longer has as deleted. Returns how many. Takes $1, $2, $3."""
+    return _counted(
+        f"update {target(contract, table)} t set _deleted_at = $3::timestamptz, _loaded_at = $3::timestamptz, "  # noqa: S608
+        f"_window = $2::text where t.project_key = $1::text and t._deleted_at is null and {_not_staged(table)}"
+    )
+
+
+def count_rows(contract: Contract) -> str:
+    """Rows of the project in each table of the stream, one column a table. Takes $1."""
+    counts = (
+        f"(select count(*) from {target(contract, table)} where project_key = $1::text)"  # noqa: S608
+        for table in contract.tables
+    )
+    return f"select {', '.join(counts)}"
+
+
+NEWER_LISTING = """
+select window_key from ops.lake_loads
+where project_key = $1::text and source = $2::text and stream = $3::text
+    and (fetched_at, window_key) > ($4::timestamptz, $5::text)
+order by fetched_at desc limit 1
+"""
+
+NOTE_LOAD = """
+insert into ops.lake_loads as l
+    (project_key, source, stream, window_key, manifest_sha, fetched_at, loaded_at, rows)
+values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::text::jsonb)
+on conflict (project_key, source, stream, window_key) do update set
+    manifest_sha = excluded.manifest_sha, fetched_at = excluded.fetched_at,
+    loaded_at = excluded.loaded_at, rows = excluded.rows
+where (l.manifest_sha, l.fetched_at) is distinct from (excluded.manifest_sha, excluded.fetched_at)
+"""
+
+
+def _counted(statement: str) -> str:
+    """ADBC does not tell how many rows a statement with parameters changed, so the statement counts them."""
+    return f"with changed as ({statement} returning 1) select count(*) from changed"  # noqa: S608
+
+
+def _equal(names: Sequence[str], left: str, right: str) -> str:
+    return " and ".join(f'{left}."{name}" = {right}."{name}"' for name in names)
+
+
+def _not_staged(table: Table) -> str:
+    return f'not exists (select from "{stage(table)}" s where {_equal(table.key, "s", "t")})'
+
+
+def _differs(names: Sequence[str]) -> str:
+    """Whether a data column changed; a table of keys alone never differs."""
+    if not names:
+        return "false"
+    there, new = (", ".join(f'{side}."{name}"' for name in names) for side in ("t", "excluded"))
+    return f"row({there}) is distinct from row({new})"

@@ -1,0 +1,1 @@
+"""Migrations: applying, checking, scripting, dumping and rolling back. The files are in warehouse/migrations."""

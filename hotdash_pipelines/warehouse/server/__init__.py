@@ -1,0 +1,1 @@
+"""A Postgres of our own on this machine: binaries, cluster, processes."""

@@ -1,0 +1,94 @@
+"""Who may import whom is enforced: the shipped tree passes, and a planted violation fails, each with its own tool."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hotdash_pipelines.settings import PROJECT_ROOT
+
+TOOLS = Path(sys.executable).parent
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the package with its rules."""
+    shutil.copytree(
+        PROJECT_ROOT / "hotdash_pipelines", tmp_path / "hotdash_pipelines", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(PROJECT_ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def run(tool: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(
+        [TOOLS / tool, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def plant(tree: Path, module: str, line: str) -> None:
+    """Put a line behind the module's docstring."""
+    path = tree / "hotdash_pipelines" / module
+    head, docstring, body = path.read_text().split('"""', 2)
+    path.write_text(f'{head}"""{docstring}"""\n\n{line}\n{body}')
+
+
+def test_the_shipped_tree_keeps_its_import_rules(tree: Path) -> None:
+    ran = run("lint-imports", tree, "--no-cache")
+    assert ran.returncode == 0, ran.stdout
+    assert "0 broken" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "module, line, rule",
+    [
+        ("sources/http.py", "import dagster", "The domain does not know Dagster"),
+        ("storage/store.py", "from hotdash_pipelines.sources import registry", "The lake knows contracts only"),
+        ("demo/app.py", "from hotdash_pipelines.warehouse import load", "The stand-in store is reached over HTTP only"),
+        ("defs/raw/tables.py", "from hotdash_pipelines.defs.ingest import lake", "Rooms of the Dagster skin refer"),
+        (
+            "agent/rows.py",
+            "from hotdash_pipelines.quality import run",
+            "Operations know the warehouse and the lake",
+        ),
+        ("alerts/outbox.py", "from hotdash_pipelines.quality import run", "Alerts know the warehouse"),
+        ("alerts/outbox.py", "from hotdash_pipelines.sla import tick", "Alerts know the warehouse"),
+        ("sla/engine/tick.py", "import dagster", "The domain does not know Dagster"),
+        ("sla/engine/tick.py", "from hotdash_pipelines import settings", "SLAs know the warehouse"),
+        ("sla/definitions/load.py", "from hotdash_pipelines.quality import run", "SLAs know the warehouse"),
+        ("sla/engine/machine.py", "from hotdash_pipelines.alerts import outbox", "SLAs know the warehouse"),
+        (
+            "warehouse/loading/load.py",
+            "from hotdash_pipelines.sla import tick",
+            "The warehouse knows the lake and contracts",
+        ),
+    ],
+)
+def test_a_planted_forbidden_import_is_found(tree: Path, module: str, line: str, rule: str) -> None:
+    plant(tree, module, line)
+    ran = run("lint-imports", tree, "--no-cache")
+    assert ran.returncode == 1
+    broken = [entry for entry in ran.stdout.splitlines() if entry.endswith("BROKEN")]
+    assert any(entry.startswith(rule) for entry in broken), ran.stdout
+
+
+def test_the_shipped_tree_imports_nothing_heavy_at_module_level(tree: Path) -> None:
+    assert run("ruff", tree, "check", "--no-cache", "--select", "TID", ".").returncode == 0
+
+
+@pytest.mark.parametrize("package", ["pandas", "great_expectations", "boto3", "adbc_driver_postgresql", "alembic"])
+def test_a_planted_heavy_import_at_module_level_is_found(tree: Path, package: str) -> None:
+    plant(tree, "ingest.py", f"import {package}")
+    ran = run("ruff", tree, "check", "--no-cache", ".")
+    assert ran.returncode == 1
+    assert "TID253" in ran.stdout
+
+
+def test_the_check_target_runs_both_tools() -> None:
+    target = (PROJECT_ROOT / "Makefile").read_text()
+    assert "$(BIN)/lint-imports" in target
+    assert "$(BIN)/ruff check ." in target
