@@ -32,7 +32,7 @@ from hotdash_pipelines.operations.export.run import export_training
 from hotdash_pipelines.operations.restore.run import restore
 from hotdash_pipelines.operations.retention.rules import cut_offs, rules, too_old
 from hotdash_pipelines.operations.retention.run import run_table
-from hotdash_pipelines.storage.store import open_store
+from hotdash_pipelines.storage import open_store
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env, with_database
 from hotdash_pipelines.warehouse.schema.migrate import migrate
 from hotdash_pipelines.warehouse.server.binaries import tool_for_server

@@ -27,7 +27,7 @@ from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR, load_contract
 from hotdash_pipelines.contracts.parse import parse_pages
 from hotdash_pipelines.lake import partition as lake
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.loading.load import load_partition
 
 URL_VARIABLE = "HOTDASH_BENCHMARK_DATABASE_URL"

@@ -13,14 +13,14 @@ from pathlib import Path
 from hotdash_pipelines.operations.backup.files import (
     DATA,
     MANIFEST,
-    Figures,
+    BackupFigures,
+    BackupManifest,
     FileFacts,
-    Manifest,
     Scope,
     manifest_bytes,
     path_of,
 )
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 
 FIRST = datetime(2026, 11, 1, 2, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ def add_copy(store: Store, day: int, *, scope: Scope = "operational", key: str |
     """Put the backup of the `day`th day into the store; returns its id."""
     at = FIRST + timedelta(days=day)
     data = random.Random(day).randbytes(size)
-    manifest = Manifest(
+    manifest = BackupManifest(
         id=f"{at:%Y%m%dT%H%M%SZ}-{day:08x}",
         scope=scope,
         started_at=at,
@@ -38,7 +38,7 @@ def add_copy(store: Store, day: int, *, scope: Scope = "operational", key: str |
         client_version="pg_dump (PostgreSQL) 18.4",
         schema_version="0008",
         migrations={"0008_operations": {"up": "a" * 64, "down": "b" * 64}},
-        tables={"agent.facts": Figures(day, str(day * 7), 1, day)},
+        tables={"agent.facts": BackupFigures(day, str(day * 7), 1, day)},
         files={DATA: FileFacts(size, hashlib.sha256(data).hexdigest())},
         roles={"anon": {"attributes": {"login": False}, "member_of": []}},
         database={"encoding": "UTF8"},

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from hotdash_pipelines.base.windows import Window, window_of
 from hotdash_pipelines.contracts import Contract, Table
 from hotdash_pipelines.contracts.arrow import column_type, table_schema
-from hotdash_pipelines.contracts.manifest import Manifest
+from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR, Field, load_contract
 from hotdash_pipelines.lake.partition import write_partition
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 
 PROJECT = "hotdash-demo"
 KEY = "2025-03-01"
@@ -102,7 +102,7 @@ def write(
     *,
     key: str = KEY,
     fetched_at: datetime = FETCHED_AT,
-) -> Manifest:
+) -> PartitionManifest:
     """Write tables as a partition, with one small raw page."""
     return write_partition(
         store,

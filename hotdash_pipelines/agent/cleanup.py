@@ -9,7 +9,8 @@ queries goes too, else it would still show them; only the role of retention may 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.agent.rows import AUDIT, CHANGEABLE, become, count_marked, is_marked, one_writer
+from hotdash_pipelines.agent.rows import AUDIT, CHANGEABLE, count_marked, is_marked, one_writer
+from hotdash_pipelines.warehouse.access.roles import become
 
 if TYPE_CHECKING:
     import psycopg

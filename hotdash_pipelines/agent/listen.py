@@ -39,7 +39,7 @@ class ListenError(WarehouseError):
 
 
 @dataclass(frozen=True)
-class Event:
+class AgentEvent:
     """One row that was written. `at` is created_at of an INSERT, updated_at of an UPDATE, ISO 8601 in UTC.
 
     `seq` counts the notifications of a channel; None when the event was found by catching up, which tells a row that
@@ -57,7 +57,7 @@ class Event:
 
 
 @dataclass
-class State:
+class ListenState:
     """How the connection does. `reason` says why it is down, `unreadable` which channels the role may not read."""
 
     connected: bool = False
@@ -82,7 +82,7 @@ class Listener:
         self._url = _with_keepalive(url)
         self._role = role
         self._heartbeat_seconds = heartbeat_seconds
-        self.state = State()
+        self.state = ListenState()
         self._hearing: psycopg.Connection[Any] | None = None
         self._reading: psycopg.Connection[Any] | None = None
         self._told = _Told()
@@ -90,7 +90,7 @@ class Listener:
         # when the next one is: the mark lags one heartbeat behind.
         self._mark: _Snapshot | None = None
         self._next_mark: _Snapshot | None = None
-        self._ready: list[Event] = []
+        self._ready: list[AgentEvent] = []
         self._last_seq: dict[str, int] = {}
         self._missing: set[tuple[str, int]] = set()
         self._behind = False
@@ -118,7 +118,7 @@ class Listener:
         self._hearing = self._reading = None
         self.state.connected = False
 
-    def step(self, timeout: float) -> list[Event]:
+    def step(self, timeout: float) -> list[AgentEvent]:
         """What was written since the last step, oldest first; waits at most `timeout` seconds for it.
 
         While the server is away it returns nothing, and what it missed once it is back. Raises ListenError when it is
@@ -230,7 +230,7 @@ class Listener:
             for row in self._missed(mark):
                 op = row.newest_op
                 if self._told.add_caught_up(row):
-                    self._ready.append(Event(row.channel, op, row.id, row.at[op], None, None, row.shown))
+                    self._ready.append(AgentEvent(row.channel, op, row.id, row.at[op], None, None, row.shown))
                     self.state.delivered += 1
                     self.state.caught_up += 1
         self._behind, self._caught_up_at = False, time.monotonic()
@@ -246,7 +246,7 @@ class Listener:
             payload = _payload(notification.payload)
             if payload is not None:
                 heard.setdefault(notification.channel, []).append(payload)
-        events: list[Event] = []
+        events: list[AgentEvent] = []
         for channel, payloads in heard.items():
             if channel not in self.state.unreadable:
                 rows = read_rows(_present(self._reading), channel, sorted({payload["id"] for payload in payloads}))
@@ -257,7 +257,9 @@ class Listener:
         self.state.delivered += len(events)
         self._ready += events
 
-    def _events(self, channel: str, payloads: Iterable[Mapping[str, Any]], rows: Mapping[int, Row]) -> Iterable[Event]:
+    def _events(
+        self, channel: str, payloads: Iterable[Mapping[str, Any]], rows: Mapping[int, Row]
+    ) -> Iterable[AgentEvent]:
         for payload in payloads:
             row, op, at = rows.get(payload["id"]), payload["op"], payload["at"]
             if row is None:
@@ -266,7 +268,7 @@ class Listener:
                 # A row that has changed again since is read late through no fault of the notification.
                 lag = row.lag_ms[op] if op == row.newest_op and row.at[op] == at else None
                 self.state.lag_ms = lag if lag is not None else self.state.lag_ms
-                yield Event(channel, op, row.id, at, payload["seq"], lag, row.shown)
+                yield AgentEvent(channel, op, row.id, at, payload["seq"], lag, row.shown)
 
     def _count(self, channel: str, seq: int) -> None:
         last = self._last_seq.get(channel, seq - 1)

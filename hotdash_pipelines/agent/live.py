@@ -47,7 +47,7 @@ _QUERIES = {
 
 
 @dataclass(frozen=True)
-class Figures:
+class LiveFigures:
     """Rows of each part by its name; `missing` says why a part is not there."""
 
     parts: Mapping[str, Sequence[Mapping[str, Any]]]
@@ -61,7 +61,7 @@ class FigureReader:
         self._url, self._role = url, role
         self._conn: psycopg.Connection[Any] | None = None
 
-    def read(self) -> Figures | None:
+    def read(self) -> LiveFigures | None:
         """All figures as they stand; None while the server is away."""
         import psycopg
 
@@ -86,7 +86,7 @@ class FigureReader:
             self._conn.execute(sql.SQL("set role {}").format(sql.Identifier(self._role)))
         return self._conn
 
-    def _read(self, conn: "psycopg.Connection[Any]") -> Figures:
+    def _read(self, conn: "psycopg.Connection[Any]") -> LiveFigures:
         import psycopg
         from psycopg.rows import dict_row
 
@@ -101,7 +101,7 @@ class FigureReader:
                     missing[name] = "not in this database yet: run `hotdash schema migrate`"
                 except psycopg.errors.QueryCanceled:
                     missing[name] = "takes too long"
-        return Figures(parts, missing)
+        return LiveFigures(parts, missing)
 
 
 class Refresher:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from hotdash_pipelines.warehouse.access.roles import become
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 if TYPE_CHECKING:
@@ -100,13 +101,6 @@ def one_writer(conn: "psycopg.Connection[Any]", role: str = "service_role") -> I
             f"the server refuses ({reason}): let an administrator run "
             f"`grant service_role, hotdash_retention to {conn.info.user}`"
         ) from error
-
-
-def become(conn: "psycopg.Connection[Any]", role: str) -> None:
-    """Act as another role until the transaction ends."""
-    from psycopg import sql
-
-    conn.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
 
 
 def marked(table: str, row: Row, origin: Origin) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.cli import (
     agent,
     alerts,
@@ -64,21 +65,16 @@ def main() -> None:
     """Run the command; an expected failure is one line on standard error, never a traceback."""
     from pydantic import ValidationError
 
-    from hotdash_pipelines.cli.errors import expected_errors
-
     try:
         app()
-    except SystemExit:
-        # The list of errors below imports much, and a signal may just have broken an import off.
-        raise
     except ValidationError as error:
         first = error.errors()[0]
         variable = "HOTDASH_" + ".".join(str(part) for part in first["loc"]).upper().removeprefix("HOTDASH_")
         print(f"hotdash: {variable}: {first['msg']}", file=sys.stderr)
         sys.exit(2)
-    except expected_errors() as error:
+    except HotdashError as error:
         print(f"hotdash: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
         print(f"hotdash: {what}; mend that, then run the command again", file=sys.stderr)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.operations.backup.files import Listed, Scope
+    from hotdash_pipelines.operations.backup.files import ListedBackup, Scope
     from hotdash_pipelines.settings import Settings
-    from hotdash_pipelines.storage.store import Store
+    from hotdash_pipelines.storage import Store
 
 app = typer.Typer(
     help="Backups of the warehouse. Exit codes: 0 done, 1 failed or damaged, 2 wrong usage, 3 refused for safety.",
@@ -183,7 +183,7 @@ def _restore_test(settings: "Settings", store: "Store", backup_id: str) -> None:
 
 
 def _store(settings: "Settings") -> "Store":
-    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.storage import open_store
 
     return open_store(settings.backups, settings.s3_endpoint_url, "HOTDASH_BACKUP_URL")
 
@@ -196,14 +196,14 @@ def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _line(one: "Listed") -> str:
+def _line(one: "ListedBackup") -> str:
     if one.manifest is None:
         return f"{one.id}  {one.state:10}  {one.reason or 'being made, or cut short'}"
     held = f"{one.manifest.rows:>12,} rows  {_size(one.manifest.bytes):>12}"
     return f"{one.id}  {one.state:10}  {one.manifest.scope:11}  {held}"
 
 
-def _as_json(one: "Listed") -> dict[str, Any]:
+def _as_json(one: "ListedBackup") -> dict[str, Any]:
     found: dict[str, Any] = {"id": one.id, "state": one.state, "location": one.location, "reason": one.reason}
     manifest = one.manifest
     if manifest:

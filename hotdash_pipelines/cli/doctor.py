@@ -147,7 +147,7 @@ def _warehouse(settings: Settings) -> Diagnosis:
 
 
 def _lake(settings: Settings) -> Diagnosis:
-    from hotdash_pipelines.storage.store import StoreError, open_store
+    from hotdash_pipelines.storage import StoreError, open_store
 
     try:
         store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)

@@ -74,7 +74,7 @@ def _erase(subject: str, approved_by: list[str], reason: str | None, dry_run: bo
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.operations.erasure import run as operation
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.storage import open_store
     from hotdash_pipelines.warehouse.postgres import connect, describe
 
     try:
@@ -123,7 +123,7 @@ def _erase(subject: str, approved_by: list[str], reason: str | None, dry_run: bo
 def _holders(settings: "Settings", conn: Any, subject: str, read: "list[str]") -> "list[Holder]":
     """Files that hold the subject, archives in `read` left out; those that are read now are added to it."""
     from hotdash_pipelines.operations.erasure.holders import find, kept_databases
-    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.storage import open_store
 
     def reading(path: str) -> None:
         print(f"looking into {path}", file=sys.stderr)

@@ -17,7 +17,7 @@ import typer
 if TYPE_CHECKING:
     from hotdash_pipelines.operations.export.run import Export
     from hotdash_pipelines.settings import Settings
-    from hotdash_pipelines.storage.store import Store
+    from hotdash_pipelines.storage import Store
 
 app = typer.Typer(help="Training data for the support agent, without the people in it.", no_args_is_help=True)
 
@@ -178,7 +178,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _store(settings: "Settings") -> "Store":
-    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.storage import open_store
 
     return open_store(settings.exports, settings.s3_endpoint_url, "HOTDASH_EXPORT_URL")
 

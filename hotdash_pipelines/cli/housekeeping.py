@@ -44,11 +44,11 @@ def _sweep(*, dry_run: bool, as_json: bool) -> None:
     from functools import partial
 
     from hotdash_pipelines.contracts import load_contracts
+    from hotdash_pipelines.local.history import prune_instance
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.operations.housekeeping import sweep
-    from hotdash_pipelines.orchestration.run_history import prune_instance
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.storage import open_store
     from hotdash_pipelines.warehouse.postgres import connect
 
     settings = get_settings()

@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from hotdash_pipelines.warehouse.advice.apply import Built
-    from hotdash_pipelines.warehouse.advice.model import MissingIndex, Report
+    from hotdash_pipelines.warehouse.advice.model import AdviceReport, MissingIndex
 
 app = typer.Typer(help="Find what slows the warehouse down, and build missing indexes.", no_args_is_help=True)
 
@@ -98,7 +98,7 @@ def _build(url: str, missing: "list[MissingIndex]", lock_timeout: int) -> "list[
     return results
 
 
-def _show(report: "Report") -> None:
+def _show(report: "AdviceReport") -> None:
     from rich.console import Console
 
     console = Console()

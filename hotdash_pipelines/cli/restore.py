@@ -76,7 +76,7 @@ def restore(
 
 def _restorer(settings: "Settings", url: str, backup_id: str, without_the_rest: bool) -> Any:
     from hotdash_pipelines.operations.restore import run as operation
-    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.storage import open_store
 
     endpoint, key = settings.s3_endpoint_url, settings.manifest_key
     store = open_store(settings.backups, endpoint, "HOTDASH_BACKUP_URL")

@@ -12,10 +12,10 @@ import typer
 
 if TYPE_CHECKING:
     from hotdash_pipelines.operations.retention.archive_audit import Found
-    from hotdash_pipelines.operations.retention.rules import Plan, Planned, Rule
-    from hotdash_pipelines.operations.retention.run import Outcome, Part
+    from hotdash_pipelines.operations.retention.rules import Planned, RetentionPlan, RetentionRule
+    from hotdash_pipelines.operations.retention.run import RetentionOutcome, RetentionPart
     from hotdash_pipelines.settings import Settings
-    from hotdash_pipelines.storage.store import Store
+    from hotdash_pipelines.storage import Store
 
 app = typer.Typer(
     help="Rows of the support agent that are too old: archive, then delete. "
@@ -107,7 +107,7 @@ def clean(dry_run: _DryRun = False, as_json: _Json = False) -> None:
         print(f"{'would remove' if dry_run else 'removed'} {len(gone)} archives that no run committed")
 
 
-def _planned(settings: "Settings", url: str, tables: Sequence[str] | None) -> "Plan":
+def _planned(settings: "Settings", url: str, tables: Sequence[str] | None) -> "RetentionPlan":
     from hotdash_pipelines.operations.retention import rules as retention
     from hotdash_pipelines.warehouse.postgres import connect
 
@@ -115,7 +115,7 @@ def _planned(settings: "Settings", url: str, tables: Sequence[str] | None) -> "P
         return retention.plan(conn, _rules(settings, tables), settings.now())
 
 
-def _rules(settings: "Settings", tables: Sequence[str] | None) -> "list[Rule]":
+def _rules(settings: "Settings", tables: Sequence[str] | None) -> "list[RetentionRule]":
     from hotdash_pipelines.operations.retention.calendar import retained
 
     known = retained(settings)
@@ -127,10 +127,10 @@ def _rules(settings: "Settings", tables: Sequence[str] | None) -> "list[Rule]":
     return [rule for rule in known if not tables or rule.table in tables]
 
 
-def _run(settings: "Settings", url: str, found: "Plan") -> "list[Outcome]":
+def _run(settings: "Settings", url: str, found: "RetentionPlan") -> "list[RetentionOutcome]":
     from hotdash_pipelines.operations.retention.gate import standing_backup
     from hotdash_pipelines.operations.retention.run import run_table
-    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.storage import open_store
 
     now, scratch, key = settings.now(), settings.home / "scratch", _key(settings)
     backup_id = None
@@ -181,7 +181,7 @@ def _look(*, decode: bool, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _show(found: "Plan", as_json: bool, dry_run: bool | None = None) -> None:
+def _show(found: "RetentionPlan", as_json: bool, dry_run: bool | None = None) -> None:
     if as_json:
         more = {} if dry_run is None else {"dry_run": dry_run}
         print(json.dumps({**more, "rows": found.rows, "tables": [_planned_as_json(one) for one in found.tables]}))
@@ -206,7 +206,7 @@ def _planned_as_json(one: "Planned") -> dict[str, Any]:
     }
 
 
-def _outcome_as_json(outcome: "Outcome") -> dict[str, Any]:
+def _outcome_as_json(outcome: "RetentionOutcome") -> dict[str, Any]:
     return {
         "table": outcome.table,
         "cutoff": outcome.cutoff.isoformat(),
@@ -229,7 +229,7 @@ def _found_as_json(one: "Found") -> dict[str, Any]:
     }
 
 
-def _tell(part: "Part") -> None:
+def _tell(part: "RetentionPart") -> None:
     _progress(f"{part.table} part {part.part}: {part.rows:,} rows in {part.uri}")
 
 
@@ -238,7 +238,7 @@ def _progress(line: str) -> None:
 
 
 def _store(settings: "Settings") -> "Store":
-    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.storage import open_store
 
     return open_store(settings.archive, settings.s3_endpoint_url, "HOTDASH_ARCHIVE_URL")
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    import dagster as dg
     from rich.console import Console
 
     from hotdash_pipelines.local.children import Children
-    from hotdash_pipelines.local.first_load import Outcome
+    from hotdash_pipelines.local.first_load import LoadOutcome
     from hotdash_pipelines.settings import Settings
 
 
@@ -57,7 +58,9 @@ def up(
     raise typer.Exit(0 if outcome.success and not outcome.failed else 1)
 
 
-def _run(settings: "Settings", console: "Console", days: int, serve: bool, read_only: bool, as_json: bool) -> "Outcome":
+def _run(
+    settings: "Settings", console: "Console", days: int, serve: bool, read_only: bool, as_json: bool
+) -> "LoadOutcome":
     from hotdash_pipelines.local.children import ChildError, Children, port_is_free
     from hotdash_pipelines.local.lock import home_lock
 
@@ -85,19 +88,19 @@ def _run(settings: "Settings", console: "Console", days: int, serve: bool, read_
     return outcome
 
 
-def _as_json(outcome: "Outcome", seconds: float) -> dict[str, Any]:
+def _as_json(outcome: "LoadOutcome", seconds: float) -> dict[str, Any]:
     checks = {"passed": outcome.passed, "failed": outcome.failed, "warned": outcome.warned}
     return {"assets": outcome.assets, "checks": checks, "seconds": round(seconds, 1)}
 
 
-def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "Outcome":
+def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "LoadOutcome":
     from hotdash_pipelines.contracts import load_contracts
     from hotdash_pipelines.local import warehouse as local_warehouse
     from hotdash_pipelines.local.children import raise_for, signals_received, unwind_on_signals
     from hotdash_pipelines.local.first_load import due_range, run_nightly
     from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance, prepare_instance
     from hotdash_pipelines.services.connections import dbt_environment
-    from hotdash_pipelines.storage.store import open_store
+    from hotdash_pipelines.storage import open_store
     from hotdash_pipelines.transform.manifest import prepare_manifest
     from hotdash_pipelines.warehouse.postgres import describe
 
@@ -135,11 +138,22 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     raise_for(received())
     # dbt writes to standard output, which belongs to the progress display or to the JSON object.
     with (settings.home / "logs" / "run.log").open("a") as log, redirect_stdout(log), _progress(console) as show:
-        outcome = run_nightly(instance, first, last, show)
+        outcome = run_nightly(_definitions, instance, first, last, show)
     unwind_on_signals()
     if not outcome.success:
-        local_warehouse.alert_failure(settings, url, outcome)
+        owners = {
+            spec.key.to_user_string(): spec.owners[0]
+            for spec in _definitions().resolve_all_asset_specs()
+            if spec.owners
+        }
+        local_warehouse.alert_failure(settings, url, outcome, owners)
     return outcome
+
+
+def _definitions() -> "dg.Definitions":
+    from hotdash_pipelines.definitions import defs
+
+    return defs()
 
 
 def _simulate_agent(settings: "Settings", console: "Console", url: str, address: str, days: int) -> None:
@@ -159,7 +173,7 @@ def _progress(console: "Console") -> Any:
     return live_steps(console)
 
 
-def _summary(console: "Console", outcome: "Outcome", seconds: float) -> None:
+def _summary(console: "Console", outcome: "LoadOutcome", seconds: float) -> None:
     from rich.table import Table
 
     table = Table("asset", "rows", box=None, header_style="bold", pad_edge=False)

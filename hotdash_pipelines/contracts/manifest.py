@@ -25,7 +25,7 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class PartitionManifest:
     """One window of one stream as it was fetched. Its presence is what makes the partition's files count.
 
     `cursor_min` and `cursor_max` are ISO 8601; `cost` is in the API's own points; `expected_rows` is the source's own
@@ -76,7 +76,7 @@ class Manifest:
         return plain
 
     @classmethod
-    def from_json(cls, data: bytes) -> "Manifest":
+    def from_json(cls, data: bytes) -> "PartitionManifest":
         """Read `to_json` back. Raises ValueError, KeyError or TypeError when it is not a manifest."""
         plain = json.loads(data)
         for name in ("window_start", "window_end", "fetched_at"):

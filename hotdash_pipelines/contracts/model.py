@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.base.strict_yaml import StrictLoader
 
 CONTRACTS_DIR = Path(__file__).parent
@@ -30,7 +31,7 @@ _SCALAR_TYPES = ("string", "int64", "int32", "bool", "float64", "timestamp", "da
 _DECIMAL = re.compile(r"^decimal\((\d{1,2}),(\d{1,2})\)$")
 
 
-class ContractError(ValueError):
+class ContractError(HotdashError, ValueError):
     """A contract file is wrong. The message names the file and the entry."""
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.contracts.arrow import column_type, compute, json_type, page_schema, steps, table_schema
 from hotdash_pipelines.contracts.model import Contract, Field, Table
 
@@ -26,7 +27,7 @@ _GROUPS_AT_ONCE = 2
 _SMALLEST_BLOCK = 4 * 2**20
 
 
-class ContractBreach(ValueError):
+class ContractBreach(HotdashError, ValueError):
     """A page breaks its contract. The message names table and column, never a value."""
 
 

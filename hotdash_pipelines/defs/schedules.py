@@ -26,7 +26,7 @@ from hotdash_pipelines.contracts import load_contracts
 from hotdash_pipelines.operations.retention.calendar import monthly, weekly
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.partitions import daily_partitions
-from hotdash_pipelines.services.slas import shown
+from hotdash_pipelines.orchestration.sla_checks import shown
 from hotdash_pipelines.settings import get_settings
 
 _settings = get_settings()

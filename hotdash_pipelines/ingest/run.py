@@ -12,10 +12,11 @@ from functools import partial
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.parse import parse_pages
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.sources import FetchFunction, PermanentSourceError, SourceError
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
 
 # Rows may leave a window between the count and the reading when they are edited just then.
@@ -35,7 +36,7 @@ class Ingested:
     """What the lake holds for a window after an ingest; `manifest` is None where a listing has none for a past day."""
 
     key: str
-    manifest: lake.Manifest | None
+    manifest: PartitionManifest | None
     was_fetched: bool
 
     @property
@@ -89,7 +90,7 @@ def ingest_window(
     return Ingested(window.key, manifest, was_fetched=True)
 
 
-def is_off(manifest: lake.Manifest) -> bool:
+def is_off(manifest: PartitionManifest) -> bool:
     """Whether the source counted clearly more or fewer rows in the window than the partition holds."""
     expected, landed = manifest.expected_rows, manifest.rows[manifest.stream]
     return expected is not None and abs(expected - landed) > COUNT_TOLERANCE * max(expected, landed)
@@ -99,7 +100,7 @@ def is_due(
     contract: Contract,
     window: Window,
     newest: Window,
-    held: lake.Manifest | None,
+    held: PartitionManifest | None,
     just_read_since: datetime | None = None,
 ) -> bool:
     """Whether a routine run fetches this window: it is missing, short, by another contract, or may still change.

@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.arrow import compute, table_schema
-from hotdash_pipelines.contracts.manifest import FileEntry, Manifest
-from hotdash_pipelines.storage.store import Store, StoreError
+from hotdash_pipelines.contracts.manifest import FileEntry, PartitionManifest
+from hotdash_pipelines.storage import Store, StoreError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +35,7 @@ _REASON = ".reason"
 _PROJECT = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
 
-class LakeError(RuntimeError):
+class LakeError(HotdashError):
     """A partition cannot be read or written. One line: the stream, the partition, what to do."""
 
 
@@ -43,7 +44,7 @@ class LakeCorruption(LakeError):
 
 
 @dataclass(frozen=True)
-class Pruned:
+class PrunedPartitions:
     """What was deleted, or would be: partitions or paths, and their bytes."""
 
     keys: tuple[str, ...]
@@ -87,7 +88,7 @@ def write_partition(
     unknown_enum_values: Mapping[str, int],
     quarantined: int,
     notes: Mapping[str, str | int | float | bool],
-) -> Manifest:
+) -> PartitionManifest:
     """Write or replace a partition; until the manifest is in place, readers see what was there before.
 
     `tables` holds every table of the contract in the contract's schema. The same input gives byte-identical files.
@@ -110,7 +111,7 @@ def write_partition(
         pages_name = f"pages-{hashlib.sha256(packed).hexdigest()[:12]}.jsonl.zst"
         contents[pages_name] = packed
     lowest, highest = _cursor_range(contract, tables[contract.table.name])
-    manifest = Manifest(
+    manifest = PartitionManifest(
         source=contract.source,
         stream=contract.stream,
         project=project,
@@ -185,19 +186,19 @@ def _cursor_range(contract: Contract, table: "pa.Table") -> tuple[str | None, st
     return (lowest.isoformat(), highest.isoformat()) if lowest is not None else (None, None)
 
 
-def read_manifest(store: Store, contract: Contract, project: str, key: str) -> Manifest | None:
+def read_manifest(store: Store, contract: Contract, project: str, key: str) -> PartitionManifest | None:
     """The manifest of a partition, None when the partition was never written."""
     path = f"{folder_of(contract, project, key)}/{_MANIFEST}"
     try:
         with _named(contract, key, "mend that, then run again"):
-            return Manifest.from_json(store.read(path))
+            return PartitionManifest.from_json(store.read(path))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise _corrupt(contract, key, f"{store.uri(path)} is not a manifest ({type(error).__name__})") from error
 
 
-def read_table(store: Store, contract: Contract, manifest: Manifest, table: str) -> "pa.Table":
+def read_table(store: Store, contract: Contract, manifest: PartitionManifest, table: str) -> "pa.Table":
     """One table of a partition in the contract's schema, after its size, sha256 and row count were verified.
 
     A nullable column that the contract gained since is null. Raises LakeCorruption for a damaged or missing file,
@@ -228,7 +229,7 @@ def read_table(store: Store, contract: Contract, manifest: Manifest, table: str)
     return _conformed(contract, manifest, table, found)
 
 
-def read_pages(store: Store, contract: Contract, manifest: Manifest) -> list[bytes]:
+def read_pages(store: Store, contract: Contract, manifest: PartitionManifest) -> list[bytes]:
     """The raw responses of a partition, one JSON document each, to parse them again by a newer contract.
 
     Raises LakeError when they were pruned, LakeCorruption when they are damaged.
@@ -278,7 +279,7 @@ def quarantine(
 
 def prune_pages(
     store: Store, contract: Contract, project: str, older_than: datetime, *, dry_run: bool = False
-) -> Pruned:
+) -> PrunedPartitions:
     """Delete the raw responses of partitions fetched before `older_than`. Parquet files stay.
 
     What a pruning that was killed left behind goes with them.
@@ -310,12 +311,12 @@ def prune_pages(
                     store.delete(f"{where}/{name}")
             if going:
                 pruned.append(key)
-    return Pruned(tuple(pruned), size)
+    return PrunedPartitions(tuple(pruned), size)
 
 
 def prune_quarantine(
     store: Store, contract: Contract, project: str, older_than: datetime, *, dry_run: bool = False
-) -> Pruned:
+) -> PrunedPartitions:
     """Delete pages that were quarantined before `older_than`, each with its reason; `keys` are their paths.
 
     A page whose reason is missing or damaged is as old as the end of its window's day.
@@ -337,7 +338,7 @@ def prune_quarantine(
                         store.delete(path)
                         reach("lake.quarantine_deleted")
             pruned.append(page)
-    return Pruned(tuple(pruned), size)
+    return PrunedPartitions(tuple(pruned), size)
 
 
 def _kept_at(store: Store, reason: str, window_key: str) -> datetime | None:
@@ -350,7 +351,7 @@ def _kept_at(store: Store, reason: str, window_key: str) -> datetime | None:
     return None
 
 
-def _conformed(contract: Contract, manifest: Manifest, table: str, found: "pa.Table") -> "pa.Table":
+def _conformed(contract: Contract, manifest: PartitionManifest, table: str, found: "pa.Table") -> "pa.Table":
     """`found` in today's schema of the contract."""
     import pyarrow as pa
 

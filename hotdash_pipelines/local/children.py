@@ -17,10 +17,12 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from hotdash_pipelines.base.errors import HotdashError
+
 _terminated = threading.Event()
 
 
-class ChildError(RuntimeError):
+class ChildError(HotdashError):
     """A child did not start or died. The message names it and its log."""
 
 

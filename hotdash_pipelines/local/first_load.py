@@ -7,6 +7,7 @@ Does not belong here: printing (cli.up), what the job does (defs).
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +21,7 @@ from hotdash_pipelines.settings import Settings
 if TYPE_CHECKING:
     import dagster as dg
 
-    from hotdash_pipelines.storage.store import Store
+    from hotdash_pipelines.storage import Store
 
 _POLL_S = 0.4
 
@@ -35,7 +36,7 @@ class StepProgress:
 
 
 @dataclass
-class Outcome:
+class LoadOutcome:
     """What a run did: rows per asset, checks by verdict, and the first error in one line."""
 
     run_id: str
@@ -77,17 +78,21 @@ def due_range(
 
 
 def run_nightly(
-    instance: "dg.DagsterInstance", first: str, last: str, report: Callable[[list[StepProgress]], None]
-) -> Outcome:
-    """Run the nightly job over `first`..`last` in this process; `report` is called with the steps as they move."""
-    with signals_received() as received:
-        from dagster._core.utils import make_new_run_id
+    load: Callable[[], "dg.Definitions"],
+    instance: "dg.DagsterInstance",
+    first: str,
+    last: str,
+    report: Callable[[list[StepProgress]], None],
+) -> LoadOutcome:
+    """Run the nightly job over `first`..`last` in this process; `report` is called with the steps as they move.
 
-        from hotdash_pipelines.definitions import defs
+    `load` gives the code location's definitions.
+    """
+    with signals_received() as received:
         from hotdash_pipelines.orchestration import keys
 
-        job = defs().resolve_job_def(keys.NIGHTLY_JOB)
-        run_id = make_new_run_id()
+        job = load().resolve_job_def(keys.NIGHTLY_JOB)
+        run_id = str(uuid.uuid4())
         stop = threading.Event()
         watcher = threading.Thread(
             target=_watch,
@@ -169,13 +174,13 @@ def _watch(
         stop.wait(_POLL_S)
 
 
-def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") -> Outcome:
+def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") -> LoadOutcome:
     """What a finished run did, read from its events."""
     import dagster as dg
 
     from hotdash_pipelines.orchestration.failures import failure_line
 
-    outcome = Outcome(run_id, success)
+    outcome = LoadOutcome(run_id, success)
     for event in events:
         if event.is_step_materialization and event.asset_key:
             rows = event.step_materialization_data.materialization.metadata.get("dagster/row_count")

@@ -6,7 +6,7 @@ Belongs here: starting and preparing them. Does not belong here: how they work (
 import json
 import sys
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from hotdash_pipelines.local.children import Child, Children, port_is_free
 from hotdash_pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.local.first_load import Outcome
+    from hotdash_pipelines.local.first_load import LoadOutcome
 
 _STAND_IN_START_S = 60.0
 
@@ -89,10 +89,9 @@ def wait_for_stand_in(settings: Settings, children: Children, child: Child) -> s
     return str(json.loads(settings.demo_endpoint_file.read_text())["url"])
 
 
-def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
-    """Tell Slack of a failed first load; the failure sensor would not see it before the daemon runs."""
+def alert_failure(settings: Settings, url: str, outcome: "LoadOutcome", owners: Mapping[str, str]) -> None:
+    """Tell of a failed first load; the failure sensor would not see it before the daemon runs. `owners`: by asset."""
     from hotdash_pipelines.alerts import FailedRun
-    from hotdash_pipelines.definitions import defs
     from hotdash_pipelines.orchestration.keys import NIGHTLY_JOB, TEAM_DATA
     from hotdash_pipelines.services.connections import slack_destination
     from hotdash_pipelines.services.notifications import deliver, raise_alert
@@ -108,6 +107,5 @@ def alert_failure(settings: Settings, url: str, outcome: "Outcome") -> None:
         failed_steps=tuple(line.partition(":")[0] for line in outcome.errors),
         reason=outcome.errors[0].partition(": ")[2] if outcome.errors else "",
     )
-    owners = {spec.key.to_user_string(): spec.owners[0] for spec in defs().resolve_all_asset_specs() if spec.owners}
     raise_alert(settings, url, failed, owners, TEAM_DATA, now)
     deliver(url, slack_destination(settings), now)

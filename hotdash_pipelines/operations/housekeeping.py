@@ -19,7 +19,7 @@ from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.lake.partition import LakeError, prune_pages, prune_quarantine
 from hotdash_pipelines.operations.erasure.run import keep_beside, listed
-from hotdash_pipelines.storage.store import Store, StoreError
+from hotdash_pipelines.storage import Store, StoreError
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class LimitSettings(Protocol):
     def observations_days(self) -> int: ...
 
 
-class Pruned(Protocol):
+class PrunedHistory(Protocol):
     """What the history of runs gave up: `runs` whole, `trimmed` in part, `events` of both and their `bytes`."""
 
     @property
@@ -72,13 +72,13 @@ class Pruned(Protocol):
 class History(Protocol):
     """Removes old runs of the orchestrator; None when it has no storage that can be swept."""
 
-    def __call__(self, before: datetime, *, dry_run: bool) -> Pruned | None:
+    def __call__(self, before: datetime, *, dry_run: bool) -> PrunedHistory | None:
         """Remove what finished runs that ended before `before` left; count only when `dry_run`."""
         ...
 
 
 @dataclass(frozen=True)
-class Part:
+class HousekeepingPart:
     """One part of a sweep: things older than `before` went (or would): `items` of them, `bytes` in all.
 
     `error` is one line: then the part was not ended, and what it counts is unknown.
@@ -101,11 +101,11 @@ class Part:
 class Swept:
     """A sweep, or a dry run of one."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[HousekeepingPart, ...]
     dry_run: bool
 
     @property
-    def failed(self) -> tuple[Part, ...]:
+    def failed(self) -> tuple[HousekeepingPart, ...]:
         """The parts that could not be ended."""
         return tuple(part for part in self.parts if part.error)
 
@@ -148,7 +148,7 @@ def sweep(
     def before(days: int) -> datetime:
         return now - timedelta(days=days)
 
-    steps: list[tuple[str, datetime | None, Callable[[datetime], Part]]] = [
+    steps: list[tuple[str, datetime | None, Callable[[datetime], HousekeepingPart]]] = [
         ("raw pages", before(limits.raw_pages_days), lambda at: _pages(lake, contracts, project, at, dry_run)),
         ("quarantine", before(limits.quarantine_days), lambda at: _quarantine(lake, contracts, project, at, dry_run)),
         ("rollback dumps", before(limits.rollback_dumps_days), lambda at: _dumps(rollback_dumps, at, dry_run)),
@@ -176,32 +176,36 @@ def sweep(
     return Swept(tuple(_guarded(name, at, step) for name, at, step in steps), dry_run)
 
 
-def _guarded(name: str, before: datetime | None, step: Callable[[Any], Part]) -> Part:
+def _guarded(name: str, before: datetime | None, step: Callable[[Any], HousekeepingPart]) -> HousekeepingPart:
     import psycopg
 
     try:
         return step(before)
     except (LakeError, StoreError, WarehouseError) as error:
-        return Part(name, before, error=str(error))
+        return HousekeepingPart(name, before, error=str(error))
     except psycopg.Error as error:
         reason = error.diag.message_primary or type(error).__name__
-        return Part(name, before, error=f"the server refuses ({reason}): mend that, then run again")
+        return HousekeepingPart(name, before, error=f"the server refuses ({reason}): mend that, then run again")
     except OSError as error:
         what = error.strerror or type(error).__name__
-        return Part(name, before, error=f"the disk refused ({what}): mend that, then run again")
+        return HousekeepingPart(name, before, error=f"the disk refused ({what}): mend that, then run again")
 
 
-def _pages(lake: Store, contracts: Sequence[Contract], project: str, before: datetime, dry_run: bool) -> Part:
+def _pages(
+    lake: Store, contracts: Sequence[Contract], project: str, before: datetime, dry_run: bool
+) -> HousekeepingPart:
     gone = [prune_pages(lake, contract, project, before, dry_run=dry_run) for contract in contracts]
-    return Part("raw pages", before, sum(len(one.keys) for one in gone), sum(one.bytes for one in gone))
+    return HousekeepingPart("raw pages", before, sum(len(one.keys) for one in gone), sum(one.bytes for one in gone))
 
 
-def _quarantine(lake: Store, contracts: Sequence[Contract], project: str, before: datetime, dry_run: bool) -> Part:
+def _quarantine(
+    lake: Store, contracts: Sequence[Contract], project: str, before: datetime, dry_run: bool
+) -> HousekeepingPart:
     gone = [prune_quarantine(lake, contract, project, before, dry_run=dry_run) for contract in contracts]
-    return Part("quarantine", before, sum(len(one.keys) for one in gone), sum(one.bytes for one in gone))
+    return HousekeepingPart("quarantine", before, sum(len(one.keys) for one in gone), sum(one.bytes for one in gone))
 
 
-def _dumps(folder: Path, before: datetime, dry_run: bool) -> Part:
+def _dumps(folder: Path, before: datetime, dry_run: bool) -> HousekeepingPart:
     items = size = 0
     for dump in _old_dumps(folder, before):
         items += 1
@@ -211,7 +215,7 @@ def _dumps(folder: Path, before: datetime, dry_run: bool) -> Part:
             (dump / "manifest.json").unlink(missing_ok=True)
             reach("housekeeping.dump_opened")
             shutil.rmtree(dump)
-    return Part("rollback dumps", before, items, size)
+    return HousekeepingPart("rollback dumps", before, items, size)
 
 
 def _old_dumps(folder: Path, before: datetime) -> Iterator[Path]:
@@ -231,7 +235,7 @@ def _old_dumps(folder: Path, before: datetime) -> Iterator[Path]:
 
 def _rows(
     conn: "psycopg.Connection[Any]", name: str, keyed: tuple[str, str], condition: str, before: datetime, dry_run: bool
-) -> Part:
+) -> HousekeepingPart:
     """Remove the old rows of a table of ops, given with its key, some at a time."""
     from psycopg import sql
 
@@ -240,7 +244,7 @@ def _rows(
     if dry_run:
         statement = sql.SQL("select count(*), coalesce(sum(octet_length(row::text)), 0) from {} row where {}")
         items, size = conn.execute(statement.format(of, old), (before,)).fetchone() or (0, 0)
-        return Part(name, before, items, int(size))
+        return HousekeepingPart(name, before, items, int(size))
     items = size = 0
     statement = sql.SQL(
         "with gone as (delete from {0} row where {3} in (select {3} from {0} where {1} order by {3} limit {2}) "
@@ -251,16 +255,16 @@ def _rows(
         items, size = items + rows, size + int(bytes_)
         reach("housekeeping.rows_deleted")
         if rows < _ROWS_AT_ONCE:
-            return Part(name, before, items, size)
+            return HousekeepingPart(name, before, items, size)
 
 
-def _erasures(conn: "psycopg.Connection[Any]", backups: Store, dry_run: bool) -> Part:
-    return Part("erasure records", None, keep_beside(backups, listed(conn), dry_run=dry_run))
+def _erasures(conn: "psycopg.Connection[Any]", backups: Store, dry_run: bool) -> HousekeepingPart:
+    return HousekeepingPart("erasure records", None, keep_beside(backups, listed(conn), dry_run=dry_run))
 
 
-def _runs(history: History, before: datetime, dry_run: bool) -> Part:
+def _runs(history: History, before: datetime, dry_run: bool) -> HousekeepingPart:
     gone = history(before, dry_run=dry_run)
     if gone is None:
-        return Part("runs", before)
+        return HousekeepingPart("runs", before)
     details = {"runs_removed": gone.runs, "runs_trimmed": gone.trimmed, "events": gone.events}
-    return Part("runs", before, gone.events, gone.bytes, details)
+    return HousekeepingPart("runs", before, gone.events, gone.bytes, details)

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from hotdash_pipelines.quality.results import Finding, store_findings
+from hotdash_pipelines.quality.results import CheckFinding, store_findings
 from hotdash_pipelines.quality.suites import Suite
 from hotdash_pipelines.settings import get_settings
 
@@ -40,7 +40,7 @@ def suite_specs(suite: Suite) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def result_of(finding: Finding, facts: Mapping[str, Any] | None = None) -> dg.AssetCheckResult:
+def result_of(finding: CheckFinding, facts: Mapping[str, Any] | None = None) -> dg.AssetCheckResult:
     """A finding as Dagster shows it: counts, a sentence and further facts, never a value of the data."""
     metadata: dict[str, Any] = {"dimension": finding.dimension, **(facts or {})}
     if finding.element_count is not None:
@@ -59,7 +59,7 @@ def result_of(finding: Finding, facts: Mapping[str, Any] | None = None) -> dg.As
 
 def finding_of(
     result: dg.AssetCheckResult | dg.AssetCheckEvaluation, spec: dg.AssetCheckSpec | None, kind: str
-) -> Finding:
+) -> CheckFinding:
     """A check that Dagster or dbt evaluated, as a finding. `kind` names what evaluated it.
 
     The dimension comes from the check's metadata: `dimension` in the spec, else what the kind of dbt test implies.
@@ -69,7 +69,7 @@ def finding_of(
     declared: Mapping[str, Any] = spec.metadata if spec else {}
     is_error = result.severity == dg.AssetCheckSeverity.ERROR
     broken = result.metadata.get("dagster_dbt/failed_row_count")
-    return Finding(
+    return CheckFinding(
         asset="/".join(result.asset_key.path),
         check=result.check_name,
         dimension=declared.get("dimension") or _dimension_of(result.check_name),
@@ -94,7 +94,7 @@ def _dimension_of(check: str) -> Any:
     return "consistency"
 
 
-def keep(url: str, findings: Sequence[Finding], project_key: str, run_id: str, now: datetime) -> None:
+def keep(url: str, findings: Sequence[CheckFinding], project_key: str, run_id: str, now: datetime) -> None:
     """Store the findings of one step."""
     if findings:
         store_findings(url, findings, project_key, run_id, now)

@@ -11,15 +11,8 @@ from typing import Any
 import dagster as dg
 
 from hotdash_pipelines.alerts.wording.run_failures import safe_line
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.lake.partition import LakeError
-from hotdash_pipelines.quality.results import QualityError
-from hotdash_pipelines.settings import SettingsError
-from hotdash_pipelines.sources import PermanentSourceError, TransientSourceError
-from hotdash_pipelines.storage.store import StoreError
-from hotdash_pipelines.warehouse.loading.load import TransientLoadError
-from hotdash_pipelines.warehouse.postgres import WarehouseError
-from hotdash_pipelines.warehouse.server.binaries import EmbeddedPostgresError
 
 STEP_RETRIES = 3
 FIRST_WAIT_S = 5.0
@@ -36,24 +29,13 @@ def one_line_errors(step: dg.OpExecutionContext, where: str) -> Iterator[None]:
     """
     try:
         yield
-    except (TransientSourceError, TransientLoadError) as error:
-        asked = error.retry_after if isinstance(error, TransientSourceError) else None
-        wait = asked if asked is not None else FIRST_WAIT_S * 2**step.retry_number
+    except HotdashError as error:
         told = _told(where, error)
-        if step.retry_number >= STEP_RETRIES or wait > LONGEST_WAIT_S:
+        wait = FIRST_WAIT_S * 2**step.retry_number if error.retry_after is None else error.retry_after
+        if not error.is_transient or step.retry_number >= STEP_RETRIES or wait > LONGEST_WAIT_S:
             raise dg.Failure(told, allow_retries=False) from error
         step.log.warning(f"{told} (retry {step.retry_number + 1} of {STEP_RETRIES} in {wait:.0f} s)")
         raise dg.RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=wait) from error
-    except (
-        PermanentSourceError,
-        LakeError,
-        StoreError,
-        WarehouseError,
-        EmbeddedPostgresError,
-        QualityError,
-        SettingsError,
-    ) as error:
-        raise dg.Failure(_told(where, error), allow_retries=False) from error
     except OSError as error:
         raise dg.Failure(
             f"{where}: the disk refused: {error.strerror or error}; mend that, then materialise again",

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from hotdash_pipelines.contracts import Contract, Table
-from hotdash_pipelines.lake.partition import Manifest
+from hotdash_pipelines.lake.partition import PartitionManifest
 from hotdash_pipelines.settings import get_settings
 
 _LATE = {
@@ -78,7 +78,7 @@ LOADER_COLUMNS: list[tuple[str, str, str, bool, dict[str, str]]] = [
 ]
 
 
-def partition_metadata(manifest: Manifest, uri: str) -> dict[str, Any]:
+def partition_metadata(manifest: PartitionManifest, uri: str) -> dict[str, Any]:
     """What is worth seeing of one partition in the lake."""
     entries: dict[str, Any] = {
         "dagster/partition_row_count": manifest.rows[manifest.stream],

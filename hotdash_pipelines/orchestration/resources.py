@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from hotdash_pipelines.alerts.channels.routing import Destination
-    from hotdash_pipelines.storage.store import Store
+    from hotdash_pipelines.storage import Store
     from hotdash_pipelines.warehouse.projects import Project
 
 _DBT_RUNS_KEPT = 9
@@ -59,7 +59,7 @@ class LakeResource(dg.ConfigurableResource):
 
     def store(self) -> "Store":
         """The store behind the lake."""
-        from hotdash_pipelines.storage.store import open_store
+        from hotdash_pipelines.storage import open_store
 
         settings = get_settings()
         return open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
@@ -97,7 +97,7 @@ class StoresResource(dg.ConfigurableResource):
         return get_settings().home / "scratch"
 
     def _open(self, url: str, setting: str) -> "Store":
-        from hotdash_pipelines.storage.store import open_store
+        from hotdash_pipelines.storage import open_store
 
         return open_store(url, get_settings().s3_endpoint_url, setting)
 

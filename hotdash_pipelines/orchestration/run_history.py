@@ -9,7 +9,6 @@ of each old run all events go but the newest of each kind of an asset and partit
 goes whole.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ class HistoryError(WarehouseError):
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
+def one_line_errors() -> Iterator[None]:
     from dagster_postgres.utils import DagsterPostgresException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -45,7 +43,7 @@ def _one_line_errors() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Pruned:
+class PrunedRuns:
     """`runs` went whole, `trimmed` ones kept a few events; `events` and `bytes` (of events and captured logs) went."""
 
     runs: int
@@ -63,8 +61,8 @@ class _Kept:
     of_runs: frozenset[str]
 
 
-@_one_line_errors()
-def prune_runs(instance: "dg.DagsterInstance", before: datetime, *, dry_run: bool = False) -> Pruned | None:
+@one_line_errors()
+def prune_runs(instance: "dg.DagsterInstance", before: datetime, *, dry_run: bool = False) -> PrunedRuns | None:
     """Remove what finished runs that ended before `before` (aware) left, and as old events outside of runs.
 
     Stays: the newest event of each kind of each asset and partition, the newest evaluation of each check, unfinished
@@ -91,22 +89,7 @@ def prune_runs(instance: "dg.DagsterInstance", before: datetime, *, dry_run: boo
         else:
             trimmed += went > 0
     went, went_bytes = _prune_runless(storage, before, kept, dry_run=dry_run)
-    return Pruned(runs, trimmed, events + went, size + went_bytes)
-
-
-@_one_line_errors()
-def prune_instance(settings: Settings, before: datetime, *, dry_run: bool = False) -> Pruned | None:
-    """As `prune_runs`, on the instance of this installation; None too when it has none yet."""
-    from dagster import DagsterInstance
-
-    from hotdash_pipelines.local.instance import prepare_instance
-    from hotdash_pipelines.services.connections import warehouse_url
-
-    if not (Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster") / "dagster.yaml").exists():
-        return None
-    prepare_instance(settings, warehouse_url(settings))
-    with DagsterInstance.get() as instance:
-        return prune_runs(instance, before, dry_run=dry_run)
+    return PrunedRuns(runs, trimmed, events + went, size + went_bytes)
 
 
 def _kept(storage: Any) -> _Kept:

@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.quality.suites import Dimension, Severity
 
 PROJECT_KEY = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
 
-class QualityError(RuntimeError):
+class QualityError(HotdashError):
     """Checks could not be run at all, which is not a finding. The message is one line and says what to do."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """What one check of one asset found. `message` and counts only: a finding never carries a value of the data.
 
     `element_count` is how many rows were looked at, `unexpected_count` how many of them broke the rule; None where the
@@ -51,7 +52,7 @@ values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 
-def store_findings(url: str, findings: Sequence[Finding], project_key: str, run_id: str, now: datetime) -> int:
+def store_findings(url: str, findings: Sequence[CheckFinding], project_key: str, run_id: str, now: datetime) -> int:
     """Keep the findings of one run in `ops.check_results`; returns how many rows were written.
 
     A check that is stored again for the same run (a retried step) replaces what was there, so a run has one row a
@@ -104,7 +105,7 @@ def store_findings(url: str, findings: Sequence[Finding], project_key: str, run_
     return len(findings)
 
 
-def _details(finding: Finding) -> dict[str, str]:
+def _details(finding: CheckFinding) -> dict[str, str]:
     return {
         "type": finding.type,
         "severity": finding.severity,

@@ -17,7 +17,7 @@ from decimal import Decimal
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.quality.results import PROJECT_KEY, Finding, QualityError
+from hotdash_pipelines.quality.results import PROJECT_KEY, CheckFinding, QualityError
 from hotdash_pipelines.quality.suites import ROWS_QUERY, Expectation, Suite
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Visible:
 
 def run_suite(
     suite: Suite, url: str, selected: set[str] | None, project_key: str, *, now: datetime | None = None
-) -> list[Finding]:
+) -> list[CheckFinding]:
     """Run the selected checks of a suite on the project's rows; one finding for each, in the suite's order.
 
     `selected` holds check names, None means all. `now` is needed by suites with timeliness checks.
@@ -163,7 +163,7 @@ def _silent_gx_log() -> Iterator[None]:
 
 def _finding(
     suite: Suite, expectation: Expectation, visible: _Visible, result: "ExpectationValidationResult | None"
-) -> Finding:
+) -> CheckFinding:
     missing = sorted(set(expectation.columns) - visible.columns)
     broken: int | None = None
     looked_at = visible.rows
@@ -178,7 +178,7 @@ def _finding(
         looked_at, broken = _counts(expectation, result.result or {}, visible.rows)
         message = _message(expectation, passed, looked_at, broken, (result.result or {}).get("observed_value"))
         broken = 0 if passed and broken is None else broken
-    return Finding(
+    return CheckFinding(
         asset=suite.asset,
         check=expectation.check,
         dimension=expectation.dimension,

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from hotdash_pipelines.base.errors import HotdashError
+
 Severity = Literal["critical", "warning", "info"]
 Dimension = Literal["completeness", "accuracy", "consistency", "timeliness", "uniqueness", "validity"]
 
@@ -41,7 +43,7 @@ _WALL_CLOCK = re.compile(
 )
 
 
-class SuiteError(ValueError):
+class SuiteError(HotdashError, ValueError):
     """A suite file is wrong. The message names the file and the entry."""
 
 

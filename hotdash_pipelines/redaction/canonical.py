@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 
-class Kind(StrEnum):
+class TokenKind(StrEnum):
     """What was found; the value is the key in counts."""
 
     EMAIL = "email"
@@ -38,12 +38,12 @@ class Span(NamedTuple):
 
     start: int
     end: int
-    kind: Kind
+    kind: TokenKind
 
 
 # A private-use character: no letter, no digit, no space, so no detector reads across what was found already.
 MASK = "\ue000"
-TOKEN = re.compile(r"\[(?:" + "|".join(kind.name for kind in Kind) + r")_REDACTED\]")
+TOKEN = re.compile(r"\[(?:" + "|".join(kind.name for kind in TokenKind) + r")_REDACTED\]")
 
 # Letters that have no decomposition but are written plainly by people in a hurry. One letter stays one where it can.
 _LETTERS = {

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from hotdash_pipelines.redaction.canonical import TOKEN, Kind
+from hotdash_pipelines.redaction.canonical import TOKEN, TokenKind
 
 # (context, text) -> (redacted text, counts).
 TextRedactor = Callable[[str, str], tuple[str, Counter[str]]]
@@ -37,18 +37,18 @@ _PEOPLE = frozenset(
     ]
 )
 _WHOLE = {
-    Kind.NAME: (
+    TokenKind.NAME: (
         "firstname lastname fullname surname givenname familyname middlename customername contactname recipientname "
         "sendername displayname cardholder cardholdername accountholder"),
-    Kind.EMAIL: "email emailaddress contactemail customeremail",
-    Kind.PHONE: "phone phonenumber mobile mobilephone telephone tel fax whatsapp",
-    Kind.ADDRESS: (
+    TokenKind.EMAIL: "email emailaddress contactemail customeremail",
+    TokenKind.PHONE: "phone phonenumber mobile mobilephone telephone tel fax whatsapp",
+    TokenKind.ADDRESS: (
         "address address1 address2 addressline1 addressline2 street streetaddress shippingaddress billingaddress zip "
         "zipcode postalcode postcode plz"),
-    Kind.IP: "ip ipaddress clientip browserip remoteaddr",
-    Kind.ID: "ssn passport passportnumber nationalid taxid driverslicense dateofbirth dob birthdate birthday",
-    Kind.CARD: "cardnumber creditcard cvv cvc",
-    Kind.IBAN: "iban",
+    TokenKind.IP: "ip ipaddress clientip browserip remoteaddr",
+    TokenKind.ID: "ssn passport passportnumber nationalid taxid driverslicense dateofbirth dob birthdate birthday",
+    TokenKind.CARD: "cardnumber creditcard cvv cvc",
+    TokenKind.IBAN: "iban",
 }  # fmt: skip
 _WHOLE_KINDS = {key: kind for kind, keys in _WHOLE.items() for key in keys.split()}
 
@@ -57,8 +57,8 @@ def walk(value: Any, redact: TextRedactor, counts: Counter[str], path: tuple[str
     """The value redacted, counts added to; `path` are the keys above it. Raises TypeError for what is not JSON."""
     if depth > _MAX_DEPTH:
         # Deeper than any record of ours: dropping it is safe, and a recursion error would not be.
-        counts[Kind.ID.value] += 1
-        return Kind.ID.token
+        counts[TokenKind.ID.value] += 1
+        return TokenKind.ID.token
     if isinstance(value, str):
         return _string(value, redact, counts, path, depth)
     if value is None or isinstance(value, bool):
@@ -110,8 +110,8 @@ def _string(value: str, redact: TextRedactor, counts: Counter[str], path: tuple[
 def _number(value: float, redact: TextRedactor, counts: Counter[str], path: tuple[str, ...]) -> Any:
     kind = _declared(path)
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-        counts[Kind.ID.value] += 1
-        return Kind.ID.token
+        counts[TokenKind.ID.value] += 1
+        return TokenKind.ID.token
     whole = isinstance(value, int) or (abs(value) < _MOST_FLOAT and value.is_integer())
     digits = str(int(value)) if whole else ""
     if kind is not None and len(digits) >= 3:
@@ -126,13 +126,13 @@ def _number(value: float, redact: TextRedactor, counts: Counter[str], path: tupl
     return redacted
 
 
-def _declared(path: tuple[str, ...]) -> Kind | None:
+def _declared(path: tuple[str, ...]) -> TokenKind | None:
     """The kind that a key says its value is, whatever the value looks like."""
     if not path:
         return None
     key = _plain(path[-1])
     if key == "name" and len(path) > 1 and _plain(path[-2]) in _PEOPLE:
-        return Kind.NAME
+        return TokenKind.NAME
     return _WHOLE_KINDS.get(key)
 
 

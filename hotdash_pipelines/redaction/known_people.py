@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hotdash_pipelines.redaction.canonical import MASK, Kind, Span, apart, canonical, fold
+from hotdash_pipelines.redaction.canonical import MASK, Span, TokenKind, apart, canonical, fold
 from hotdash_pipelines.redaction.reading import WORD, Reading, lower
 from hotdash_pipelines.redaction.similar import is_typo_of
 from hotdash_pipelines.redaction.words import (
@@ -23,8 +23,8 @@ from hotdash_pipelines.redaction.words import (
 )
 
 _KINDS = {
-    "name": Kind.NAME, "email": Kind.EMAIL, "phone": Kind.PHONE, "address": Kind.ADDRESS,
-    "postcode": Kind.ADDRESS, "city": Kind.ADDRESS, "id": Kind.ID, "ip": Kind.IP,
+    "name": TokenKind.NAME, "email": TokenKind.EMAIL, "phone": TokenKind.PHONE, "address": TokenKind.ADDRESS,
+    "postcode": TokenKind.ADDRESS, "city": TokenKind.ADDRESS, "id": TokenKind.ID, "ip": TokenKind.IP,
 }  # fmt: skip
 _NO_WORD = re.compile(rf"[^\w{MASK}]|_")
 
@@ -92,16 +92,16 @@ class KnownFinder:
 
     def __init__(self, known: Sequence[KnownEntity], region: str) -> None:
         # Squashed (letters and digits alone, lower case) -> kind; and whether it may stand inside a longer word.
-        self._whole: dict[str, tuple[Kind, bool]] = {}
-        self._parts: dict[str, Kind] = {}
-        self._shy: dict[str, Kind] = {}
+        self._whole: dict[str, tuple[TokenKind, bool]] = {}
+        self._parts: dict[str, TokenKind] = {}
+        self._shy: dict[str, TokenKind] = {}
         self._digits: dict[str, int] = {}
         self._streets: list[tuple[str, ...]] = []
         for entity in sorted(known, key=lambda one: one.kind != "name"):
             getattr(self, f"_learn_{entity.kind}")(entity.value) if entity.kind != "phone" else self._learn_phone(
                 entity.value, region
             )
-        self._long_parts = [part for part in self._parts if len(part) >= 6 and self._parts[part] is Kind.NAME]
+        self._long_parts = [part for part in self._parts if len(part) >= 6 and self._parts[part] is TokenKind.NAME]
         self._initials = {part[0] for part in self._long_parts}
         self._house_numbers = {street[0] for street in self._streets} | {street[-1] for street in self._streets}
 
@@ -113,7 +113,7 @@ class KnownFinder:
         hits = {word: self._parts[word] for word in words & self._parts.keys()}
         for word in words:
             if word[0] in self._initials and len(word) > 4 and word not in hits and self._is_misspelt(word):
-                hits[word] = Kind.NAME
+                hits[word] = TokenKind.NAME
         shy = words & self._shy.keys()
         if hits or shy:
             for match in WORD.finditer(lowered):
@@ -144,11 +144,11 @@ class KnownFinder:
             return
         self._learn_orders(names)
         if len(titled) >= 5:
-            self._whole.setdefault(titled, (Kind.NAME, len(titled) >= 7))
+            self._whole.setdefault(titled, (TokenKind.NAME, len(titled) >= 7))
         words = [word for word in WORD.findall(lower(canonical(value))) if word not in TITLES]
         for word in {*names, *words}:
             if len(word) > 1 or not word.isascii():
-                self._learn_word(word, Kind.NAME, COMMON_WORDS)
+                self._learn_word(word, TokenKind.NAME, COMMON_WORDS)
 
     def _learn_orders(self, words: list[str]) -> None:
         orders = {"".join(words), "".join(reversed(words)), "".join([*words[-1:], *words[:-1]])}
@@ -156,13 +156,13 @@ class KnownFinder:
             orders |= {words[0] + words[-1], words[-1] + words[0]}
         for order in orders:
             if len(order) >= 5 or not order.isascii():
-                self._whole[order] = (Kind.NAME, len(order) >= 7 or not order.isascii())
+                self._whole[order] = (TokenKind.NAME, len(order) >= 7 or not order.isascii())
         if len(words) > 1:
             initialled = words[0][0] + words[-1]
             if len(initialled) >= 6:
-                self._whole[initialled] = (Kind.NAME, False)
+                self._whole[initialled] = (TokenKind.NAME, False)
 
-    def _learn_word(self, word: str, kind: Kind, common: frozenset[str]) -> None:
+    def _learn_word(self, word: str, kind: TokenKind, common: frozenset[str]) -> None:
         if word in PLACEHOLDERS:
             return
         if (len(word) < 3 and word.isascii()) or word in common:
@@ -181,14 +181,14 @@ class KnownFinder:
         local, _, domain = lower(canonical(value)).partition("@")
         squashed = _NO_WORD.sub("", local)
         if domain:
-            self._whole[squashed + _NO_WORD.sub("", domain)] = (Kind.EMAIL, True)
+            self._whole[squashed + _NO_WORD.sub("", domain)] = (TokenKind.EMAIL, True)
         if (
             len(squashed) >= 6
             and squashed not in self._parts
             and squashed not in SHARED_MAILBOXES
             and squashed not in COMMON_WORDS
         ):
-            self._whole.setdefault(squashed, (Kind.EMAIL, len(squashed) >= 8))
+            self._whole.setdefault(squashed, (TokenKind.EMAIL, len(squashed) >= 8))
 
     def _learn_phone(self, value: str, region: str) -> None:
         import phonenumbers
@@ -212,39 +212,39 @@ class KnownFinder:
             if len(squashed) < 4 or (len(words) == 1 and squashed.isdigit() and len(squashed) < 5):
                 continue
             for spelling in street_spellings(words):
-                self._whole["".join(spelling)] = (Kind.ADDRESS, False)
+                self._whole["".join(spelling)] = (TokenKind.ADDRESS, False)
                 if any(map(str.isdigit, spelling[0])) and len(spelling) > 2:
-                    self._whole["".join(spelling[1:])] = (Kind.ADDRESS, False)
-                    self._whole["".join([*spelling[1:], spelling[0]])] = (Kind.ADDRESS, False)
+                    self._whole["".join(spelling[1:])] = (TokenKind.ADDRESS, False)
+                    self._whole["".join([*spelling[1:], spelling[0]])] = (TokenKind.ADDRESS, False)
                 elif any(map(str.isdigit, spelling[-1])) and len("".join(spelling[:-1])) >= 8:
-                    self._whole["".join(spelling[:-1])] = (Kind.ADDRESS, False)
+                    self._whole["".join(spelling[:-1])] = (TokenKind.ADDRESS, False)
                 if len(spelling) > 1:
                     self._streets.append(tuple(spelling))
 
     def _learn_postcode(self, value: str) -> None:
         squashed = _NO_WORD.sub("", lower(canonical(value)))
         if len(squashed) >= 4:
-            self._whole[squashed] = (Kind.ADDRESS, False)
+            self._whole[squashed] = (TokenKind.ADDRESS, False)
             if len(squashed) == 9 and squashed.isdigit():
-                self._whole[squashed[:5]] = (Kind.ADDRESS, False)
+                self._whole[squashed[:5]] = (TokenKind.ADDRESS, False)
 
     def _learn_city(self, value: str) -> None:
         words = WORD.findall(lower(canonical(value)))
         if len(words) == 1:
             if len(words[0]) >= 3 or not words[0].isascii():
-                self._learn_word(words[0], Kind.ADDRESS, COMMON_TOWNS)
+                self._learn_word(words[0], TokenKind.ADDRESS, COMMON_TOWNS)
         elif words:
-            self._whole["".join(words)] = (Kind.ADDRESS, False)
+            self._whole["".join(words)] = (TokenKind.ADDRESS, False)
 
     def _learn_id(self, value: str) -> None:
         squashed = _NO_WORD.sub("", lower(canonical(value)))
         if "@" in value:
             self._learn_email(value)
         elif len(squashed) >= 4:
-            self._whole[squashed] = (Kind.ID, len(squashed) >= 8)
+            self._whole[squashed] = (TokenKind.ID, len(squashed) >= 8)
 
     def _learn_ip(self, value: str) -> None:
-        self._whole[_NO_WORD.sub("", lower(value))] = (Kind.IP, False)
+        self._whole[_NO_WORD.sub("", lower(value))] = (TokenKind.IP, False)
 
     def _is_misspelt(self, word: str) -> bool:
         last = word[-2:]
@@ -278,9 +278,9 @@ class KnownFinder:
                 _digit_near(text[max(0, start - 2) : start]) or after.isdigit() or before.isalpha()
             ):
                 return None
-            return Span(_phone_start(text, start), end, Kind.PHONE) if end - start <= 4 * len(value) else None
+            return Span(_phone_start(text, start), end, TokenKind.PHONE) if end - start <= 4 * len(value) else None
         kind, inside = self._whole[value]
-        if kind is Kind.ADDRESS and value.isdigit() and not (text[start:end].isdigit() or len(value) >= 7):
+        if kind is TokenKind.ADDRESS and value.isdigit() and not (text[start:end].isdigit() or len(value) >= 7):
             return None
         starts = not before.isalnum() or (text[start].isupper() and before.islower())
         ends = not after.isalnum() or (after in "sS" and not text[end + 1 : end + 2].isalnum())
@@ -305,7 +305,7 @@ class KnownFinder:
                 for first in (index, index - len(street) + 1):
                     window = matches[max(first, 0) : max(first, 0) + len(street)]
                     if len(window) == len(street) and all(map(_alike, (m.group() for m in window), street)):
-                        yield Span(window[0].start(), window[-1].end(), Kind.ADDRESS)
+                        yield Span(window[0].start(), window[-1].end(), TokenKind.ADDRESS)
 
 
 def _alike(written: str, known: str) -> bool:
@@ -339,8 +339,8 @@ def _phone_start(text: str, start: int) -> int:
 
 # What may stand between the parts of one name or one address; two phones or e-mails stay two.
 _BETWEEN = {
-    Kind.NAME: re.compile(r"(?: |, |-|\.|_| [A-Za-z]\.? )"),
-    Kind.ADDRESS: re.compile(r",? {1,2}|, ?[A-Z]{2} | [A-Z]{2} "),
+    TokenKind.NAME: re.compile(r"(?: |, |-|\.|_| [A-Za-z]\.? )"),
+    TokenKind.ADDRESS: re.compile(r",? {1,2}|, ?[A-Z]{2} | [A-Z]{2} "),
 }
 
 
@@ -358,7 +358,7 @@ def _joined(text: str, spans: list[Span]) -> list[Span]:
             joined[-1] = last._replace(end=span.end)
         else:
             joined.append(span)
-    return [_with_initials(text, span) if span.kind is Kind.NAME else span for span in joined]
+    return [_with_initials(text, span) if span.kind is TokenKind.NAME else span for span in joined]
 
 
 def _with_initials(text: str, span: Span) -> Span:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from hotdash_pipelines.redaction import json_values as redact_json
-from hotdash_pipelines.redaction.canonical import Kind, Span, apart, canonical, replace
+from hotdash_pipelines.redaction.canonical import Span, TokenKind, apart, canonical, replace
 from hotdash_pipelines.redaction.detectors.emails import find_emails
 from hotdash_pipelines.redaction.detectors.ids import find_ids
 from hotdash_pipelines.redaction.detectors.names import find_names
@@ -24,7 +24,7 @@ from hotdash_pipelines.redaction.known_people import KnownEntity, KnownFinder, k
 from hotdash_pipelines.redaction.reading import Reading
 from hotdash_pipelines.redaction.rescan import Rescan
 
-__all__ = ["REDACTOR_VERSION", "Kind", "KnownEntity", "Redactor", "known_entities"]
+__all__ = ["REDACTOR_VERSION", "KnownEntity", "Redactor", "TokenKind", "known_entities"]
 
 # Written into the manifest of an export; changes whenever the same text could come out differently.
 REDACTOR_VERSION = "1.0.1"
@@ -103,4 +103,4 @@ class Redactor:
 
 def counted(values: Mapping[str, int]) -> dict[str, int]:
     """Counts of every kind, zeros included, in the order of the kinds: what a manifest states."""
-    return {kind.value: values.get(kind.value, 0) for kind in Kind}
+    return {kind.value: values.get(kind.value, 0) for kind in TokenKind}

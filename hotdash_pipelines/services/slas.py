@@ -8,8 +8,6 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 
-import dagster as dg
-
 from hotdash_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from hotdash_pipelines.sla import Definition, load_definitions, watched
 from hotdash_pipelines.sla.observers.facts import Facts, Wanted, wanted
@@ -27,19 +25,6 @@ def promised() -> tuple[Definition, ...]:
     definitions = load_definitions(FOLDER, store_zone=get_settings().store_timezone)
     check_params(definitions)
     return definitions
-
-
-def check_key(definition: Definition) -> dg.AssetCheckKey | None:
-    """The asset check that shows the SLA; None for one that is about no single asset."""
-    if "/" not in definition.dataset:
-        return None
-    return dg.AssetCheckKey(dg.AssetKey(definition.dataset.split("/")), definition.check_name)
-
-
-def shown() -> dg.AssetSelection:
-    """All these checks. A verdict is not made anew by building its asset, so jobs leave them out."""
-    keys = (check_key(definition) for definition in promised())
-    return dg.AssetSelection.checks(*(key for key in keys if key))
 
 
 def take_turn(

@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AliasChoices, AwareDatetime, BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hotdash_pipelines.base.errors import HotdashError
+
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("shopify", "chatwoot", "ga4")
 SLACK_API_URL = "https://slack.com/api/"
@@ -26,7 +28,7 @@ DEMO_CHANNEL = "#alerts"
 _CHANNEL = re.compile(r"#[^\s#,=]{1,80}|[CDG][A-Z0-9]{8,}")
 
 
-class SettingsError(ValueError):
+class SettingsError(HotdashError, ValueError):
     """A setting is missing or wrong. The message names the variable and what to do."""
 
 

@@ -5,23 +5,25 @@ states are passed in), the tables that keep them, incidents.
 Does not belong here: messages and their delivery (alerts), checks themselves (their stored results are read), Dagster.
 """
 
-from hotdash_pipelines.sla.definitions.calendar import Calendar, Due, Once, Window
+from hotdash_pipelines.sla.definitions.calendar import Calendar, CalendarWindow, Due, Once
 from hotdash_pipelines.sla.definitions.fields import SlaError
 from hotdash_pipelines.sla.definitions.load import load_definitions
 from hotdash_pipelines.sla.definitions.model import SEVERITIES, Definition, Escalation, Severity, SlaType, Unit, worst
 from hotdash_pipelines.sla.definitions.rule import Key
-from hotdash_pipelines.sla.engine.evaluate import Verdict, evaluate
+from hotdash_pipelines.sla.engine.evaluate import evaluate
 from hotdash_pipelines.sla.engine.machine import acknowledge, advance
 from hotdash_pipelines.sla.engine.observation import Observation, by_key
 from hotdash_pipelines.sla.engine.simulate import simulate
 from hotdash_pipelines.sla.engine.state import Event, EventKind, Reason, State, Suppressor, Violation, ViolationKind
 from hotdash_pipelines.sla.engine.suppress import Trouble, roots
 from hotdash_pipelines.sla.engine.tick import Tick, tick, watched
+from hotdash_pipelines.sla.engine.verdict import Verdict
 from hotdash_pipelines.sla.engine.wording import lasted, measured
 
 __all__ = [
     "SEVERITIES",
     "Calendar",
+    "CalendarWindow",
     "Definition",
     "Due",
     "Escalation",
@@ -42,7 +44,6 @@ __all__ = [
     "Verdict",
     "Violation",
     "ViolationKind",
-    "Window",
     "acknowledge",
     "advance",
     "by_key",

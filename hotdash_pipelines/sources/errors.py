@@ -5,8 +5,10 @@ Belongs here: the error types and how they read. Does not belong here: deciding 
 
 from datetime import datetime
 
+from hotdash_pipelines.base.errors import HotdashError
 
-class SourceError(Exception):
+
+class SourceError(HotdashError):
     """A source could not be read. One line: where, what failed, what to do; never a secret or a response body.
 
     `where` is `source/stream key`, filled in by the fetch function's frame.
@@ -31,6 +33,8 @@ class QueryTooCostly(PermanentSourceError):
 
 class TransientSourceError(SourceError):
     """A later try may succeed. `retry_after` is in seconds where the source said how long to wait."""
+
+    is_transient = True
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

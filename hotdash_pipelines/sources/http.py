@@ -35,7 +35,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """A response: `document` is the parsed JSON body, None when the body is not JSON."""
 
     status: int
@@ -118,10 +118,10 @@ class HttpReader:
         params: Mapping[str, str | int] | None = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
-        leave: Callable[[Answer], bool] | None = None,
+        leave: Callable[[HttpAnswer], bool] | None = None,
         idempotent: bool = True,
         server_attempts: int | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send a request until it is answered with JSON and 2xx; `path` is below the base URL, or a whole URL.
 
         An answer for which `leave` is true is handed back whatever its status. `server_attempts` caps the attempts
@@ -163,7 +163,9 @@ class HttpReader:
             return self.backoff(attempt)
         return retry_after + self._random.uniform(0, self.patience.first_wait)
 
-    def _send(self, request: httpx.Request, what: str, leave: Callable[[Answer], bool] | None, ends: float) -> Answer:
+    def _send(
+        self, request: httpx.Request, what: str, leave: Callable[[HttpAnswer], bool] | None, ends: float
+    ) -> HttpAnswer:
         self.requests += 1
         try:
             response = self._client.send(request, stream=True)
@@ -182,7 +184,7 @@ class HttpReader:
             raise _Fault("failed: the answer was cut off") from None
         except httpx.TransportError as error:
             raise _Fault(f"failed: {type(error).__name__}") from None
-        answer = Answer(response.status_code, response.headers, body, _parsed(body))
+        answer = HttpAnswer(response.status_code, response.headers, body, _parsed(body))
         if leave is not None and leave(answer):
             return answer
         if 200 <= answer.status < 300:

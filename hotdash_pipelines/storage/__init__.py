@@ -2,3 +2,18 @@
 
 Belongs here: stores, scratch folders. Does not belong here: what the files mean (lake, operations).
 """
+
+from hotdash_pipelines.storage.folder import FolderStore, disk_errors, make_private, private_file
+from hotdash_pipelines.storage.open import open_store
+from hotdash_pipelines.storage.store import COPIED_AT_ONCE, Store, StoreError
+
+__all__ = [
+    "COPIED_AT_ONCE",
+    "FolderStore",
+    "Store",
+    "StoreError",
+    "disk_errors",
+    "make_private",
+    "open_store",
+    "private_file",
+]

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hotdash_pipelines.storage.store import COPIED_AT_ONCE, StoreError, disk_errors, private_file
+from hotdash_pipelines.storage.folder import disk_errors, private_file
+from hotdash_pipelines.storage.store import COPIED_AT_ONCE, StoreError
 
 # S3 takes at most 10,000 parts of an object: 640 GB with these.
 _PART_BYTES = 64 << 20

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from hotdash_pipelines.storage.store import make_private
+from hotdash_pipelines.storage.folder import make_private
 
 _PREFIX = "work-"
 _LOCK = ".lock"

@@ -1,26 +1,20 @@
-"""Where files are kept: what every store can do, and the store in a local folder. The lake, backups, archives, exports.
+"""What every store of files can do.
 
-Belongs here: reading, atomic writing, adding what is never overwritten, listing and deleting whole files by their path
-below the root.
-Does not belong here: the store in a bucket (bucket.py), what the files mean (partition.py).
+Belongs here: the protocol and its error. Does not belong here: a folder (folder.py), a bucket (bucket.py), which of
+them an address names (open.py).
 """
 
-import contextlib
-import fcntl
-import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-_TEMPORARY = ".partial-"
-_LOCK = ".lock"
+from hotdash_pipelines.base.errors import HotdashError
+
 COPIED_AT_ONCE = 1 << 20
 
 
-class StoreError(RuntimeError):
+class StoreError(HotdashError):
     """The store cannot be read or written. The message is one line without credentials."""
 
 
@@ -85,179 +79,3 @@ class Store(Protocol):
     def uri(self, path: str) -> str:
         """Address to show for a file or folder."""
         ...
-
-
-def open_store(url: str, endpoint_url: str | None = None, setting: str = "HOTDASH_LAKE_URL") -> Store:
-    """The store behind `s3://bucket/prefix`, or a folder (`file://` or a plain path). Touches nothing yet.
-
-    `setting` is the variable that errors name.
-    """
-    if url.startswith("s3://"):
-        bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        if not bucket:
-            raise StoreError(f"{url!r} names no bucket: {setting} has the form s3://bucket/prefix")
-        from hotdash_pipelines.storage.bucket import S3Store
-
-        return S3Store(bucket, prefix.strip("/"), endpoint_url, setting)
-    if "://" in url and not url.startswith("file://"):
-        raise StoreError(f"{setting} is neither s3://bucket/prefix nor a folder: {url.split('://')[0]}://")
-    return FolderStore(Path(url.removeprefix("file://")).absolute())
-
-
-class FolderStore:
-    """Files below a local folder. A write is a temporary file, fsync, rename, fsync of the folder."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def read(self, path: str) -> bytes:
-        """See Store."""
-        with disk_errors(path):
-            return (self._root / path).read_bytes()
-
-    def write(self, path: str, data: bytes) -> None:
-        """See Store."""
-        target = self._root / path
-        temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
-        with disk_errors(path):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.rename(target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-            _sync_folder(target.parent)
-
-    def exists(self, path: str) -> bool:
-        """See Store."""
-        return (self._root / path).is_file()
-
-    def add(self, path: str, source: Path) -> None:
-        """See Store. What it writes only the owner may read: these files are dumps, archives and exports."""
-        target = self._root / path
-        temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
-        with disk_errors(path):
-            make_private(target.parent)
-            try:
-                with source.open("rb") as data, temporary.open("xb") as file:
-                    temporary.chmod(0o600)
-                    shutil.copyfileobj(data, file, COPIED_AT_ONCE)
-                    file.flush()
-                    os.fsync(file.fileno())
-                # A link, unlike a rename, refuses a name that is taken.
-                target.hardlink_to(temporary)
-            finally:
-                temporary.unlink(missing_ok=True)
-            # Rows go once their archive stands here: no power cut may take a folder that is new, whoever made it.
-            for folder in (target.parent, *target.parent.parents):
-                _sync_folder(folder)
-                if folder == self._root:
-                    break
-
-    def fetch(self, path: str, target: Path) -> None:
-        """See Store."""
-        with disk_errors(path), (self._root / path).open("rb") as data:
-            private_file(target)
-            with target.open("wb") as file:
-                shutil.copyfileobj(data, file, COPIED_AT_ONCE)
-
-    def chunks(self, path: str) -> Iterator[bytes]:
-        """See Store."""
-        with disk_errors(path), (self._root / path).open("rb") as data:
-            yield from iter(lambda: data.read(COPIED_AT_ONCE), b"")
-
-    def size(self, path: str) -> int:
-        """See Store."""
-        with disk_errors(path):
-            return (self._root / path).stat().st_size
-
-    def list(self, prefix: str) -> list[str]:
-        """See Store."""
-        found = []
-        with disk_errors(prefix):
-            for folder, _, names in os.walk(self._root / prefix):
-                kept = (name for name in names if name != _LOCK and not name.startswith(_TEMPORARY))
-                found += [Path(folder, name).relative_to(self._root).as_posix() for name in kept]
-        return sorted(found)
-
-    def delete(self, path: str) -> None:
-        """See Store."""
-        with disk_errors(path):
-            (self._root / path).unlink(missing_ok=True)
-
-    def sweep(self, prefix: str) -> None:
-        """See Store."""
-        with disk_errors(prefix):
-            for left in (self._root / prefix).glob(f"{_TEMPORARY}*"):
-                left.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def exclusive(self, prefix: str) -> Iterator[None]:
-        """See Store."""
-        folder = self._root / prefix
-        with disk_errors(prefix):
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
-
-    def folders(self) -> set[str]:
-        """See Store. A link is no folder: it may lead anywhere."""
-        with disk_errors(str(self._root)):
-            try:
-                with os.scandir(self._root) as found:
-                    return {entry.name for entry in found if entry.is_dir(follow_symlinks=False)}
-            except FileNotFoundError:
-                return set()
-
-    def clear(self, folder: str) -> None:
-        """See Store."""
-        with disk_errors(folder), contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self._root / folder)
-            _sync_folder(self._root)
-
-    def uri(self, path: str) -> str:
-        """See Store."""
-        return str(self._root / path)
-
-
-@contextlib.contextmanager
-def disk_errors(path: str) -> Iterator[None]:
-    """Tell of a disk's refusal in one line; a file that is missing, or there already, passes as it is."""
-    try:
-        yield
-    except (FileNotFoundError, FileExistsError):
-        raise
-    except OSError as error:
-        raise StoreError(f"the disk refused {path}: {error.strerror or type(error).__name__}") from error
-
-
-def make_private(folder: Path) -> None:
-    """Create a folder and the missing ones above it, for its owner alone. Folders that exist stay as they are."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for new in reversed(missing):
-        new.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(new.parent)
-
-
-def private_file(path: Path) -> None:
-    """Create an empty file that only its owner may read. Raises FileExistsError."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

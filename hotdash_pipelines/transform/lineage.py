@@ -7,14 +7,10 @@ an incident (sla.records.incidents).
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hotdash_pipelines.sla.records.incidents import Impact
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 
 @dataclass(frozen=True)
@@ -24,22 +20,6 @@ class Tile:
     name: str
     owner: str
     datasets: frozenset[str]
-
-
-def upstream_of(graph: "dg.AssetGraph | Any") -> dict[str, frozenset[str]]:
-    """Each dataset with those that it is made from directly, as an asset graph has them."""
-    return {
-        node.key.to_user_string(): frozenset(parent.to_user_string() for parent in node.parent_keys)
-        for node in graph.asset_nodes
-    }
-
-
-@cache
-def whole_upstream() -> Mapping[str, frozenset[str]]:
-    """`upstream_of` this code location. Loads it, which takes seconds; no Dagster has to run."""
-    from hotdash_pipelines.definitions import defs
-
-    return upstream_of(defs().resolve_asset_graph())
 
 
 def read_tiles(manifest: Path) -> tuple[Tile, ...]:

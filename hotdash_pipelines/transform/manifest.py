@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.settings import PROJECT_ROOT
 
 DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
@@ -24,7 +25,7 @@ _PARSED = ("models", "macros", "tests", "seeds", "snapshots", "analyses")
 _MANIFEST, _PARTIAL, _STAMP = "manifest.json", "partial_parse.msgpack", "manifest.digest"
 
 
-class ManifestError(RuntimeError):
+class ManifestError(HotdashError):
     """`dbt parse` failed. The message holds what dbt said."""
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from hotdash_pipelines.base.errors import HotdashError
+
 if TYPE_CHECKING:
     import psycopg
     from adbc_driver_postgresql.dbapi import Connection as AdbcConnection
@@ -37,7 +39,7 @@ _LIBPQ_VARIABLES = {
 _SESSION = "-c timezone=UTC"
 
 
-class WarehouseError(RuntimeError):
+class WarehouseError(HotdashError):
     """The warehouse cannot be used. The message is one line, without a password, and says what to do."""
 
 

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from hotdash_pipelines.local.first_load import Outcome
+from hotdash_pipelines.local.first_load import LoadOutcome
 from hotdash_pipelines.orchestration import keys
 from tests.pipeline.harness.in_process import KEY, Bench, lake_files, open_bench
 from tests.pipeline.harness.stack import NOW, SEED, Stack, open_stack
@@ -70,7 +70,7 @@ def content(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "manifests": manifests}
 
 
-def told(outcome: Outcome) -> str:
+def told(outcome: LoadOutcome) -> str:
     """The one error of a failed run: a single line, without the name of the step before it."""
     assert not outcome.success
     assert len(outcome.errors) == 1, outcome.errors
@@ -179,7 +179,7 @@ def test_each_fault_of_a_source_is_one_line_and_leaves_nothing_and_the_run_after
     assert bench.state(name) == loaded
 
 
-def starts_of(bench: Bench, outcome: Outcome) -> int:
+def starts_of(bench: Bench, outcome: LoadOutcome) -> int:
     """How often the step that failed was started."""
     events = [
         record.event_log_entry.dagster_event for record in bench.instance.get_records_for_run(outcome.run_id).records

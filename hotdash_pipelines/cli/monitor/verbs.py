@@ -16,7 +16,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hotdash_pipelines.agent.listen import Event, Listener
+    from hotdash_pipelines.agent.listen import AgentEvent, Listener
     from hotdash_pipelines.agent.live import Refresher
 
 app = typer.Typer(help="Watch the support agent at work.", no_args_is_help=True)
@@ -80,7 +80,7 @@ def start(
     print(f"{listener.state.delivered} events shown", file=sys.stderr)
 
 
-def as_line(event: "Event") -> str:
+def as_line(event: "AgentEvent") -> str:
     """An event as one line of JSON."""
     return json.dumps(
         {
@@ -134,7 +134,7 @@ def _view(
     from hotdash_pipelines.cli.monitor.view import Picture, draw
     from hotdash_pipelines.warehouse.postgres import describe
 
-    events: deque[Event] = deque(maxlen=_KEPT_EVENTS)
+    events: deque[AgentEvent] = deque(maxlen=_KEPT_EVENTS)
     reader = FigureReader(url, role)
     figures, read_at = None, 0.0
     with ExitStack() as stack:

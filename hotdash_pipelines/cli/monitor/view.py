@@ -11,8 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from hotdash_pipelines.agent.listen import Event, State
-from hotdash_pipelines.agent.live import Figures
+from hotdash_pipelines.agent.listen import AgentEvent, ListenState
+from hotdash_pipelines.agent.live import LiveFigures
 
 _HEALTH = {"healthy": "green", "warning": "yellow", "degraded": "red"}
 _KINDS = {
@@ -30,10 +30,10 @@ class Picture:
 
     server: str
     role: str | None
-    state: State
+    state: ListenState
     stored: str
-    figures: Figures | None
-    events: tuple[Event, ...]
+    figures: LiveFigures | None
+    events: tuple[AgentEvent, ...]
 
 
 def draw(picture: Picture, height: int) -> RenderableType:
@@ -51,7 +51,7 @@ def draw(picture: Picture, height: int) -> RenderableType:
     )
 
 
-def event_text(event: Event) -> Text:
+def event_text(event: AgentEvent) -> Text:
     """One event as one line: when, what, which row."""
     row = dict(event.row)
     text = Text(no_wrap=True, overflow="ellipsis")
@@ -109,11 +109,11 @@ def _header(picture: Picture) -> Text:
     return text
 
 
-def _rows(figures: Figures | None, part: str) -> list[dict[str, object]]:
+def _rows(figures: LiveFigures | None, part: str) -> list[dict[str, object]]:
     return [dict(row) for row in figures.parts.get(part, ())] if figures else []
 
 
-def _panel(title: str, figures: Figures | None, part: str, lines: list[Text | str]) -> Panel:
+def _panel(title: str, figures: LiveFigures | None, part: str, lines: list[Text | str]) -> Panel:
     if figures is None:
         lines = ["waiting for the server"]
     elif part in figures.missing:
@@ -130,7 +130,7 @@ def _side_by_side(*panels: Panel) -> Table:
     return grid
 
 
-def _queue(figures: Figures | None) -> Panel:
+def _queue(figures: LiveFigures | None) -> Panel:
     lines: list[Text | str] = []
     for row in _rows(figures, "queue"):
         oldest = row["oldest_seconds"]
@@ -144,7 +144,7 @@ def _queue(figures: Figures | None) -> Panel:
     return _panel("Approval queue", figures, "queue", lines)
 
 
-def _feedback(figures: Figures | None) -> Panel:
+def _feedback(figures: LiveFigures | None) -> Panel:
     lines: list[Text | str] = []
     for row in _rows(figures, "feedback"):
         lines = [
@@ -156,7 +156,7 @@ def _feedback(figures: Figures | None) -> Panel:
     return _panel("Feedback", figures, "feedback", lines)
 
 
-def _decisions(figures: Figures | None) -> Panel:
+def _decisions(figures: LiveFigures | None) -> Panel:
     rows = _rows(figures, "decisions")
     lines: list[Text | str] = [
         Text(
@@ -168,7 +168,7 @@ def _decisions(figures: Figures | None) -> Panel:
     return _panel("Decisions, last hour", figures, "decisions", lines or ["none"])
 
 
-def _agents(figures: Figures | None, shown: int) -> RenderableType:
+def _agents(figures: LiveFigures | None, shown: int) -> RenderableType:
     rows = _rows(figures, "agents")
     if figures and "agents" in figures.missing:
         return Text(f"Agents: {figures.missing['agents']}", style="dim")
@@ -193,7 +193,7 @@ def _agents(figures: Figures | None, shown: int) -> RenderableType:
     return Group(table, Text(f"and {left} more, healthier ones", style="dim")) if left > 0 else table
 
 
-def _events(events: tuple[Event, ...], room: int) -> RenderableType:
+def _events(events: tuple[AgentEvent, ...], room: int) -> RenderableType:
     newest = [event_text(event) for event in reversed(events[-room:])]
     title = Text("Last events (UTC)", style="bold")
     return Group(title, *(newest or [Text("nothing yet", style="dim")]))

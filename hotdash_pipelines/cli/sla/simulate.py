@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -207,7 +208,10 @@ def _printer() -> Callable[[str], None]:
     return say
 
 
+@cache
 def _upstream() -> "Mapping[str, frozenset[str]]":
-    from hotdash_pipelines.transform.lineage import whole_upstream
+    """What each dataset of this code location is made from. Loads it, which takes seconds; no Dagster has to run."""
+    from hotdash_pipelines.definitions import defs
+    from hotdash_pipelines.orchestration.graph import upstream_of
 
-    return whole_upstream()
+    return upstream_of(defs().resolve_asset_graph())

@@ -27,7 +27,7 @@ from hotdash_pipelines.orchestration.resources import (
 )
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sources import fetcher
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 
 
 def lake_asset(contract: Contract) -> dg.AssetsDefinition:

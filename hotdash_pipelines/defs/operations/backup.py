@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from hotdash_pipelines.agent.tables import load_agent_tables
-from hotdash_pipelines.defs.operations.verdicts import Verdict, stored_check
+from hotdash_pipelines.defs.operations.verdicts import OperationVerdict, stored_check
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.failures import one_line_errors
 from hotdash_pipelines.orchestration.metadata import column_schema, runbook
@@ -18,8 +18,8 @@ from hotdash_pipelines.orchestration.resources import ClockResource, StoresResou
 from hotdash_pipelines.settings import get_settings
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.operations.backup.files import Listed, Manifest
-    from hotdash_pipelines.operations.backup.prune import Pruned
+    from hotdash_pipelines.operations.backup.files import BackupManifest, ListedBackup
+    from hotdash_pipelines.operations.backup.prune import PrunedBackups
     from hotdash_pipelines.operations.backup.run import Backup
 
 _PAGE = "runbooks/backup-failed.md"
@@ -79,7 +79,7 @@ def operational(
     return dg.MaterializeResult(metadata=_facts(made, left))
 
 
-def _facts(made: "Backup", left: "Pruned") -> dict[str, Any]:
+def _facts(made: "Backup", left: "PrunedBackups") -> dict[str, Any]:
     return {
         "dagster/row_count": made.manifest.rows,
         "backup_id": made.id,
@@ -96,7 +96,7 @@ def _facts(made: "Backup", left: "Pruned") -> dict[str, Any]:
     }
 
 
-def _held(stores: StoresResource) -> "list[Listed]":
+def _held(stores: StoresResource) -> "list[ListedBackup]":
     """Backups of all operational tables that have a manifest, valid or broken, the newest first."""
     from hotdash_pipelines.operations.backup.files import list_backups
 
@@ -104,17 +104,17 @@ def _held(stores: StoresResource) -> "list[Listed]":
     return [one for one in found if one.state == "broken" or (one.manifest and one.manifest.scope != "tables")]
 
 
-def _valid(stores: StoresResource) -> "list[Manifest]":
+def _valid(stores: StoresResource) -> "list[BackupManifest]":
     return [one.manifest for one in _held(stores) if one.manifest]
 
 
-def _none(stores: StoresResource) -> Verdict:
-    return Verdict(
+def _none(stores: StoresResource) -> OperationVerdict:
+    return OperationVerdict(
         False, f"{stores.backups().uri('')} holds no backup: materialise this asset, or `hotdash backup create`"
     )
 
 
-def is_verified(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noqa: ARG001 - every judge's
+def is_verified(stores: StoresResource, url: str, now: datetime) -> OperationVerdict:  # noqa: ARG001 - every judge's
     """Whether the newest backup still decodes to its end, as it stands in the store."""
     from hotdash_pipelines.operations.backup.files import BackupError
     from hotdash_pipelines.operations.backup.verify import verify_decode
@@ -123,13 +123,13 @@ def is_verified(stores: StoresResource, url: str, now: datetime) -> Verdict:  # 
         try:
             found = verify_decode(stores.backups(), newest.id, stores.manifest_key())
         except BackupError as error:
-            return Verdict(False, str(error), facts={"backup_id": newest.id})
+            return OperationVerdict(False, str(error), facts={"backup_id": newest.id})
         told = f"{found.rows:,} rows of {len(found.tables)} tables decoded from {newest.id}"
-        return Verdict(True, told, found.rows, {"backup_id": newest.id, "tables": len(found.tables)})
+        return OperationVerdict(True, told, found.rows, {"backup_id": newest.id, "tables": len(found.tables)})
     return _none(stores)
 
 
-def is_recent(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noqa: ARG001 - every judge's
+def is_recent(stores: StoresResource, url: str, now: datetime) -> OperationVerdict:  # noqa: ARG001 - every judge's
     """Whether the newest valid backup began within the last 26 hours."""
     for newest in _valid(stores)[:1]:
         age = now - newest.started_at
@@ -140,22 +140,22 @@ def is_recent(stores: StoresResource, url: str, now: datetime) -> Verdict:  # no
         elif age < -_CLOCKS_DIFFER:
             told = f"the newest backup, {newest.id}, is of the future: set the clock right, then move it away"
         else:
-            return Verdict(True, f"the newest backup began {hours} hours ago", facts=facts)
-        return Verdict(False, told, facts=facts)
+            return OperationVerdict(True, f"the newest backup began {hours} hours ago", facts=facts)
+        return OperationVerdict(False, told, facts=facts)
     return _none(stores)
 
 
-def are_kept(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noqa: ARG001 - every judge's
+def are_kept(stores: StoresResource, url: str, now: datetime) -> OperationVerdict:  # noqa: ARG001 - every judge's
     """Whether as many valid backups stand as are to be kept."""
     wanted = get_settings().backup_keep
     held = _held(stores)
     valid = [one for one in held if one.manifest]
     broken = len(held) - len(valid)
     told = f"{len(valid)} of {wanted} valid backups stand" + (f", {broken} broken" if broken else "")
-    return Verdict(len(valid) >= wanted, told, len(held), {"oldest": valid[-1].id} if valid else {})
+    return OperationVerdict(len(valid) >= wanted, told, len(held), {"oldest": valid[-1].id} if valid else {})
 
 
-def restores(stores: StoresResource, url: str, now: datetime) -> Verdict:
+def restores(stores: StoresResource, url: str, now: datetime) -> OperationVerdict:
     """Whether the newest backup, restored into a scratch database, is what its manifest says."""
     from hotdash_pipelines.operations.restore.check import restore_test
     from hotdash_pipelines.warehouse.postgres import WarehouseError
@@ -163,19 +163,19 @@ def restores(stores: StoresResource, url: str, now: datetime) -> Verdict:
     for newest in _held(stores)[:1]:
         facts: dict[str, Any] = {"backup_id": newest.id}
         if newest.reason:
-            return Verdict(False, newest.reason, facts=facts)
+            return OperationVerdict(False, newest.reason, facts=facts)
         try:
             found = restore_test(
                 url, stores.backups(), newest.id, now=now, scratch=stores.scratch(), key=stores.manifest_key()
             )
         except WarehouseError as error:
-            return Verdict(False, str(error), facts=facts)
+            return OperationVerdict(False, str(error), facts=facts)
         if found.untried:
             facts["roles_not_tried"] = ", ".join(found.untried)
         told = (
             f"{found.rows:,} rows of {found.tables} tables came back equal from {newest.id}, with rights and policies"
         )
-        return Verdict(True, told, found.rows, facts)
+        return OperationVerdict(True, told, found.rows, facts)
     return _none(stores)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from hotdash_pipelines.defs.operations.verdicts import Verdict, stored_check
+from hotdash_pipelines.defs.operations.verdicts import OperationVerdict, stored_check
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.failures import one_line_errors
 from hotdash_pipelines.orchestration.metadata import column_schema, runbook
@@ -91,7 +91,7 @@ def _facts(done: "Export") -> dict[str, Any]:
     }
 
 
-def verifies(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noqa: ARG001 - every judge's
+def verifies(stores: StoresResource, url: str, now: datetime) -> OperationVerdict:  # noqa: ARG001 - every judge's
     """Whether the newest version is what was published, and nothing personal is found in it."""
     from hotdash_pipelines.operations.export.files import versions
     from hotdash_pipelines.operations.export.verify import verify
@@ -99,8 +99,8 @@ def verifies(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noq
     for newest in versions(stores.exports())[-1:]:
         found = verify(stores.exports(), newest, scratch=stores.scratch(), key=stores.manifest_key())
         told = "; ".join(found.problems) or f"{found.rows:,} rows of {newest} are as they were published"
-        return Verdict(found.is_sound and found.rows > 0, told, found.rows, {"version": newest})
-    return Verdict(False, f"{stores.exports().uri('')} holds no export: materialise this asset")
+        return OperationVerdict(found.is_sound and found.rows > 0, told, found.rows, {"version": newest})
+    return OperationVerdict(False, f"{stores.exports().uri('')} holds no export: materialise this asset")
 
 
 published_export_verifies = stored_check(

@@ -13,9 +13,9 @@ import dagster as dg
 from pydantic import Field
 
 from hotdash_pipelines.agent.tables import load_agent_tables
-from hotdash_pipelines.defs.operations.verdicts import Judge, Verdict, stored_check
+from hotdash_pipelines.defs.operations.verdicts import Judge, OperationVerdict, stored_check
 from hotdash_pipelines.operations.retention.calendar import monthly, retained
-from hotdash_pipelines.operations.retention.rules import Rule, cut_offs
+from hotdash_pipelines.operations.retention.rules import RetentionRule, cut_offs
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.failures import one_line_errors
 from hotdash_pipelines.orchestration.metadata import column_schema, runbook
@@ -67,7 +67,7 @@ class RetentionConfig(dg.Config):
         return found
 
 
-def archive_asset(rule: Rule) -> dg.AssetsDefinition:
+def archive_asset(rule: RetentionRule) -> dg.AssetsDefinition:
     """The archive of one table."""
     key = keys.archive_key(rule.table)
     table = next(one for one in load_agent_tables() if one.name == rule.table)
@@ -113,7 +113,7 @@ def archive_asset(rule: Rule) -> dg.AssetsDefinition:
     return archive
 
 
-def _description(rule: Rule) -> str:
+def _description(rule: RetentionRule) -> str:
     age = " and ".join(f"`{column}`" for column in rule.age)
     kept = [f"{rule.long_days} days where `{rule.long_when}`"] if rule.long_days else []
     kept += [f"without limit where `{rule.kept_when}`"] if rule.kept_when else []
@@ -129,7 +129,7 @@ def _description(rule: Rule) -> str:
     )
 
 
-def _dry_run(rule: Rule, warehouse: WarehouseResource, as_of: datetime) -> dg.AssetObservation:
+def _dry_run(rule: RetentionRule, warehouse: WarehouseResource, as_of: datetime) -> dg.AssetObservation:
     from hotdash_pipelines.operations.retention.rules import plan
     from hotdash_pipelines.warehouse.postgres import connect
 
@@ -149,7 +149,12 @@ def _windows(at: Any) -> dict[str, Any]:
 
 
 def _delete(
-    context: dg.AssetExecutionContext, rule: Rule, stores: StoresResource, url: str, as_of: datetime, now: datetime
+    context: dg.AssetExecutionContext,
+    rule: RetentionRule,
+    stores: StoresResource,
+    url: str,
+    as_of: datetime,
+    now: datetime,
 ) -> dict[str, Any]:
     """Archive and delete behind a verified backup of today, and what is worth seeing of it."""
     from hotdash_pipelines.operations.retention.gate import standing_backup
@@ -215,7 +220,7 @@ def _record(part: dict[str, Any]) -> dg.TableRecord:
 def equal(table: str) -> Judge:
     """The judge of all archives of one table."""
 
-    def judge(stores: StoresResource, url: str, now: datetime) -> Verdict:  # noqa: ARG001 - every judge's
+    def judge(stores: StoresResource, url: str, now: datetime) -> OperationVerdict:  # noqa: ARG001 - every judge's
         from hotdash_pipelines.operations.retention.archive_audit import look
         from hotdash_pipelines.warehouse.postgres import connect
 
@@ -225,7 +230,9 @@ def equal(table: str) -> Judge:
                 conn, stores.archive(), scratch=stores.scratch(), key=stores.manifest_key(), decode=True, table=table
             )
         if not parts:
-            return Verdict(False, "no row was archived yet, so there is nothing to read back", nothing_yet=True)
+            return OperationVerdict(
+                False, "no row was archived yet, so there is nothing to read back", nothing_yet=True
+            )
         kept = [one for one in found if one.state == "kept"]
         lost = [one for one in found if one.state in ("damaged", "missing")]
         archived = sum(one.rows or 0 for one in kept)
@@ -235,7 +242,7 @@ def equal(table: str) -> Judge:
         states = {
             f"archives_{state.replace(' ', '_')}": count for state, count in Counter(o.state for o in found).items()
         }
-        return Verdict(not lost and archived == deleted, told, archived, states)
+        return OperationVerdict(not lost and archived == deleted, told, archived, states)
 
     return judge
 

@@ -15,12 +15,12 @@ from hotdash_pipelines.orchestration.check_results import keep, result_of
 from hotdash_pipelines.orchestration.failures import one_line_errors
 from hotdash_pipelines.orchestration.metadata import runbook
 from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, StoresResource, WarehouseResource
-from hotdash_pipelines.quality.results import Finding
+from hotdash_pipelines.quality.results import CheckFinding
 from hotdash_pipelines.quality.suites import Dimension
 
 
 @dataclass(frozen=True)
-class Verdict:
+class OperationVerdict:
     """What a check found. `message` is a sentence without any value of the data; `rows` is how many were looked at."""
 
     passed: bool
@@ -31,7 +31,7 @@ class Verdict:
     nothing_yet: bool = False
 
 
-Judge = Callable[[StoresResource, str, datetime], Verdict]
+Judge = Callable[[StoresResource, str, datetime], OperationVerdict]
 
 
 def stored_check(
@@ -68,7 +68,7 @@ def stored_check(
         with one_line_errors(context.op_execution_context, where):
             verdict = judge(stores, warehouse.url(), clock.now())
             is_quiet = warns or verdict.nothing_yet
-            finding = Finding(
+            finding = CheckFinding(
                 asset=where,
                 check=name,
                 dimension=dimension,

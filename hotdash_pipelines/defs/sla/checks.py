@@ -15,7 +15,8 @@ from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.failures import one_line_errors
 from hotdash_pipelines.orchestration.metadata import runbook
 from hotdash_pipelines.orchestration.resources import WarehouseResource
-from hotdash_pipelines.services.slas import check_key, promised
+from hotdash_pipelines.orchestration.sla_checks import check_key
+from hotdash_pipelines.services.slas import promised
 from hotdash_pipelines.sla import Definition, Verdict
 from hotdash_pipelines.sla.definitions.rule import Key
 

@@ -11,13 +11,14 @@ import dagster as dg
 
 from hotdash_pipelines.defs.sla.checks import news
 from hotdash_pipelines.defs.sla.facts import facts_of, last_run
+from hotdash_pipelines.orchestration.graph import upstream_of
 from hotdash_pipelines.orchestration.resources import ClockResource, WarehouseResource
 from hotdash_pipelines.services.slas import promised, take_turn
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sla import SlaError
 from hotdash_pipelines.sla.records.heartbeat import EVALUATION_SECONDS
 from hotdash_pipelines.sla.records.incidents import Impact
-from hotdash_pipelines.transform.lineage import impacts, read_tiles, upstream_of
+from hotdash_pipelines.transform.lineage import impacts, read_tiles
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 

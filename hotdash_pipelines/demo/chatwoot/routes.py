@@ -33,7 +33,7 @@ _PRIORITIES = {None: 0, "low": 1, "medium": 2, "high": 3, "urgent": 4}
 AGENT_ID = 4
 
 
-class Refused(Exception):
+class ChatwootRefusal(Exception):
     """The request ends with this status and body."""
 
     def __init__(self, status: int, body: Any) -> None:
@@ -54,7 +54,7 @@ class Answer:
 class Call:
     """One authenticated request."""
 
-    face: Face
+    face: ChatwootFace
     request: Request
     user: Agent
     token: str
@@ -70,7 +70,7 @@ class Call:
         return self.user.role == "administrator" or inbox_id in self.user.inbox_ids
 
 
-class Face:
+class ChatwootFace:
     """The handlers and what they keep between requests: rendered conversations."""
 
     def __init__(self, world: World) -> None:
@@ -101,7 +101,7 @@ class Face:
         try:
             user, token = self._user(request, scenario)
             answer = handler(Call(self, request, user, token, body, scenario))
-        except Refused as refused:
+        except ChatwootRefusal as refused:
             return json_response(refused.body, refused.status)
         _spoil(answer.items, scenario)
         return json_response(answer.body)
@@ -109,15 +109,15 @@ class Face:
     def _user(self, request: Request, scenario: Scenario | None) -> tuple[Agent, str]:
         token = request.headers.get("api_access_token")
         if not token:
-            raise Refused(401, {"errors": ["You need to sign in or sign up before continuing."]})
+            raise ChatwootRefusal(401, {"errors": ["You need to sign in or sign up before continuing."]})
         agents = self.world.support.agents
         known = {self.world.credentials["chatwoot_token"]: agents[0]}
         if agent_token := self.world.credentials.get("chatwoot_agent_token"):
             known[agent_token] = next(agent for agent in agents if agent.id == AGENT_ID)
         if token not in known or (scenario is not None and scenario.name == "expired_token"):
-            raise Refused(401, {"error": "Invalid Access Token"})
+            raise ChatwootRefusal(401, {"error": "Invalid Access Token"})
         if request.path_params.get("account_id", ACCOUNT_ID) != ACCOUNT_ID:
-            raise Refused(404, {"error": "Resource could not be found"})
+            raise ChatwootRefusal(404, {"error": "Resource could not be found"})
         return known[token], token
 
     def shown(self, conversation: Conversation) -> dict[str, Any]:
@@ -162,9 +162,9 @@ class Face:
         try:
             test = compile_filter(conditions, self.world.support.now())
         except InvalidFilter as error:
-            raise Refused(422, {"error": str(error)}) from None
+            raise ChatwootRefusal(422, {"error": str(error)}) from None
         except BrokenFilter:
-            raise Refused(500, {"status": 500, "error": "Internal Server Error"}) from None
+            raise ChatwootRefusal(500, {"status": 500, "error": "Internal Server Error"}) from None
         found = [c for c in self.world.support.conversations() if call.sees(c.inbox.id) and test(c)]
         items = [self.shown(c) for c in _page(found, call.query("page"), CONVERSATIONS_A_PAGE)]
         body = {"meta": _counts(found, call.user), "payload": items}
@@ -213,9 +213,9 @@ class Face:
     def _find(self, call: Call) -> Conversation:
         found = self.world.support.conversation(call.request.path_params["display_id"])
         if found is None:
-            raise Refused(404, {"error": "Resource could not be found"})
+            raise ChatwootRefusal(404, {"error": "Resource could not be found"})
         if not call.sees(found.inbox.id):
-            raise Refused(401, {"error": "You are not authorized to do this action"})
+            raise ChatwootRefusal(401, {"error": "You are not authorized to do this action"})
         return found
 
     def _drift(self, call: Call, found: list[Conversation]) -> None:
@@ -226,7 +226,7 @@ class Face:
 
 def routes(world: World) -> list[Route]:
     """The routes of the Chatwoot face, to be mounted at the root."""
-    face = Face(world)
+    face = ChatwootFace(world)
     account = "/api/v1/accounts/{account_id:int}"
     return [
         Route("/api/v1/profile", face.endpoint(face.profile), methods=["GET"]),

@@ -82,7 +82,7 @@ Rows = dict[tuple[str, ...], Group]
 
 
 @dataclass(slots=True)
-class Report:
+class ReportAnswer:
     """The rows of a report before paging, and what its metadata must own up to."""
 
     rows: Rows
@@ -104,7 +104,7 @@ def check_fields(request: ReportRequest) -> None:
                 )
 
 
-def run(request: ReportRequest, traffic: Traffic, *, row_cap: int = ROW_CAP, min_users: int = 0) -> Report:
+def run(request: ReportRequest, traffic: Traffic, *, row_cap: int = ROW_CAP, min_users: int = 0) -> ReportAnswer:
     """Group the visits. Rows over `row_cap` go to `(other)`; rows of fewer than `min_users` users are withheld."""
     rows: Rows = {}
     readers = [DIMENSIONS[name] for name in request.dimensions]
@@ -120,7 +120,7 @@ def run(request: ReportRequest, traffic: Traffic, *, row_cap: int = ROW_CAP, min
                     if group is None:
                         group = rows[key] = Group()
                     group.add(numbers)
-    report = Report(rows)
+    report = ReportAnswer(rows)
     if len(rows) > row_cap:
         report.rows = _into_other(rows, request.dimensions, row_cap)
         report.loses_to_other = True
@@ -140,7 +140,7 @@ def _reader(visited: Visited) -> Callable[[str], str]:
 
 
 def body(
-    request: ReportRequest, report: Report, *, currency: str, time_zone: str, enums_as_numbers: bool
+    request: ReportRequest, report: ReportAnswer, *, currency: str, time_zone: str, enums_as_numbers: bool
 ) -> dict[str, Any]:
     """The answer's JSON: headers, the page of rows, counts and metadata."""
     names = [*request.dimensions, *(["dateRange"] if len(request.date_ranges) > 1 else [])]
@@ -165,7 +165,7 @@ def body(
     return answer
 
 
-def cost(request: ReportRequest, report: Report) -> int:
+def cost(request: ReportRequest, report: ReportAnswer) -> int:
     """The tokens a report takes; Google does not publish its rule, so this one is merely monotonic in its size."""
     days = sum((one.end - one.start).days + 1 for one in request.date_ranges)
     return 1 + len(request.dimensions) // 3 + days // 30 + len(report.rows) // 5_000

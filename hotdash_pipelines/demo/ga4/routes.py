@@ -37,7 +37,7 @@ _FORBIDDEN = (
 )
 
 
-class Refused(Exception):
+class Ga4Refusal(Exception):
     """The request ends with this status and message in Google's error body."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -46,7 +46,7 @@ class Refused(Exception):
         self.message = message
 
 
-class Face:
+class Ga4Face:
     """The handlers and what they keep between requests: tokens and quota, in `world.extra["ga4"]` for the tests."""
 
     def __init__(self, world: World) -> None:
@@ -82,7 +82,7 @@ class Face:
         if response is None:
             try:
                 response = json_response(self._report(request, body, scenario))
-            except Refused as refused:
+            except Ga4Refusal as refused:
                 headers = retry_after(scenario) if scenario is not None and refused.status == 429 else {}
                 response = json_response(error_body(refused.status, refused.message), refused.status, headers)
         if response.status_code >= 500:
@@ -94,15 +94,15 @@ class Face:
         self._check_access(request, scenario)
         if scenario is not None and scenario.name in ("quota", "throttle"):
             default = "concurrentRequests" if scenario.name == "throttle" else "tokensPerProjectPerHour"
-            raise Refused(429, COUNTERS[scenario.args.get("counter", default)][2])
+            raise Ga4Refusal(429, COUNTERS[scenario.args.get("counter", default)][2])
         if (counter := self.quota.exhausted()) is not None:
-            raise Refused(429, COUNTERS[counter][2])
+            raise Ga4Refusal(429, COUNTERS[counter][2])
         shop = self.world.shop
         try:
             asked = parse(body, shop.day_of(shop.now_ts()))
             reports.check_fields(asked)
         except InvalidArgument as error:
-            raise Refused(400, str(error)) from None
+            raise Ga4Refusal(400, str(error)) from None
         kind = scenario.args.get("kind") if scenario is not None and scenario.name == "truncated_page" else None
         args = scenario.args if scenario is not None else {}
         report = reports.run(
@@ -131,14 +131,14 @@ class Face:
     def _check_access(self, request: Request, scenario: Scenario | None) -> None:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not bearer:
-            raise Refused(401, _MISSING)
+            raise Ga4Refusal(401, _MISSING)
         if scenario is not None and scenario.name == "expired_token":
             self.tokens.forget(bearer)
-            raise Refused(401, _INVALID)
+            raise Ga4Refusal(401, _INVALID)
         if not self.tokens.accepts(bearer):
-            raise Refused(401, _INVALID)
+            raise Ga4Refusal(401, _INVALID)
         if request.path_params["property_id"] != str(self.world.credentials["ga4_property_id"]):
-            raise Refused(403, _FORBIDDEN)
+            raise Ga4Refusal(403, _FORBIDDEN)
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def error_body(status: int, message: str) -> dict[str, Any]:
 
 def routes(world: World) -> list[Route]:
     """The routes of the GA4 face, to be mounted at the root."""
-    face = Face(world)
+    face = Ga4Face(world)
     return [
         Route("/oauth2/token", face.token, methods=["POST"]),
         Route("/v1beta/properties/{property_id}:runReport", face.run_report, methods=["POST"]),

@@ -22,7 +22,7 @@ MONEY_TYPES = frozenset({"MoneyBag", "MoneyV2"})
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class QueryPlan:
     """The limits of a shop. The rate limit is points a second; `max_query_cost` bounds a single query."""
 
     maximum_available: float = 20_000.0
@@ -44,9 +44,9 @@ class Plan:
 
 
 # The demo's default lets a first load pass unthrottled; STANDARD and PLUS are what Shopify documents.
-GENEROUS = Plan()
-STANDARD = Plan(2_000.0, 100.0, 1_000.0, "published")
-PLUS = Plan(20_000.0, 1_000.0, 1_000.0, "published")
+GENEROUS = QueryPlan()
+STANDARD = QueryPlan(2_000.0, 100.0, 1_000.0, "published")
+PLUS = QueryPlan(20_000.0, 1_000.0, 1_000.0, "published")
 PLANS = {"generous": GENEROUS, "standard": STANDARD, "plus": PLUS}
 
 
@@ -57,14 +57,14 @@ class Bucket:
     query fills the bucket at once, and the status answered says so, so that the wait a client computes is none.
     """
 
-    def __init__(self, plan: Plan, clock: VirtualClock) -> None:
+    def __init__(self, plan: QueryPlan, clock: VirtualClock) -> None:
         self._lock = threading.Lock()
         self._clock = clock
         self.plan = plan
         self._available = plan.maximum_available
         self._at = clock.now()
 
-    def use(self, plan: Plan) -> None:
+    def use(self, plan: QueryPlan) -> None:
         """Change the shop's plan; the new bucket starts full."""
         with self._lock:
             self.plan, self._available, self._at = plan, plan.maximum_available, self._clock.now()

@@ -28,7 +28,7 @@ from graphql import (
 from graphql.execution.values import get_argument_values, get_directive_values
 from graphql.type import GraphQLField, GraphQLIncludeDirective, GraphQLSkipDirective
 
-from hotdash_pipelines.demo.shopify.cost import Plan
+from hotdash_pipelines.demo.shopify.cost import QueryPlan
 from hotdash_pipelines.demo.shopify.schema import Operation, schema
 
 Resolver = Callable[..., Any]
@@ -53,7 +53,7 @@ class Request:
 
     variables: Mapping[str, Any]
     scopes: frozenset[str]
-    plan: Plan
+    plan: QueryPlan
     context: Any = None
     cost: float = 0.0
     errors: list[dict[str, Any]] = field(default_factory=list)

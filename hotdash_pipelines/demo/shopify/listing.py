@@ -25,7 +25,7 @@ COUNT_CAP_DEFAULT = 10_000
 Test = Callable[[Any], bool]
 
 
-class Kind(NamedTuple):
+class ListingKind(NamedTuple):
     """One listable resource.
 
     `instants` and `tests` name the fields a search knows: a time each to a range, the rest each to a comparison of an
@@ -47,7 +47,7 @@ class Kind(NamedTuple):
 class Search:
     """A parsed search of one kind: ranges of time, and tests for everything else."""
 
-    def __init__(self, kind: Kind, shop: Shop, now: int, text: str | None, request: Request | None) -> None:
+    def __init__(self, kind: ListingKind, shop: Shop, now: int, text: str | None, request: Request | None) -> None:
         self.kind, self.shop, self.now = kind, shop, now
         self.ranges: dict[str, tuple[float, float]] = {}
         self.tests: list[Test] = []
@@ -114,7 +114,7 @@ def _warning(path: str, query: str, terms: list[Term]) -> dict[str, Any]:
     return {"path": [path], "query": query, "warnings": warnings}
 
 
-def list_page(kind: Kind, shop: Shop, arguments: Mapping[str, Any], request: Request) -> Page:
+def list_page(kind: ListingKind, shop: Shop, arguments: Mapping[str, Any], request: Request) -> Page:
     """One page of a listing. Raises QueryFault for arguments Shopify refuses, and for `last`, which needs `reverse`."""
     size, from_end = page_size(arguments)
     if from_end or arguments.get("before"):
@@ -144,7 +144,7 @@ def _entries(search: Search, sort_key: str, reverse: bool, after: tuple[Any, int
                 yield entry
 
 
-def count(kind: Kind, shop: Shop, arguments: Mapping[str, Any], request: Request) -> tuple[int, str]:
+def count(kind: ListingKind, shop: Shop, arguments: Mapping[str, Any], request: Request) -> tuple[int, str]:
     """(count, precision); `limit` null counts everything, otherwise the count stops there and is a lower bound."""
     search = Search(kind, shop, shop.now_ts(), arguments.get("query"), request)
     limit = arguments.get("limit", COUNT_CAP_DEFAULT)
@@ -274,7 +274,7 @@ def _find_variant(shop: Shop, number: int) -> Any:
     return next((variant for chunk in _variant_chunks(shop) for variant in chunk if variant.id == number), None)
 
 
-ORDERS = Kind(
+ORDERS = ListingKind(
     "orders",
     instants={
         "created_at": lambda _s, o, _n: o.created_ts,
@@ -302,7 +302,7 @@ ORDERS = Kind(
     find=_find_order,
     view=OrderView,
 )
-CUSTOMERS = Kind(
+CUSTOMERS = ListingKind(
     "customers",
     instants={
         "customer_date": lambda _s, c, _n: int(c.created_at.timestamp()),
@@ -324,7 +324,7 @@ CUSTOMERS = Kind(
     find=_find_customer,
     view=CustomerView,
 )
-PRODUCTS = Kind(
+PRODUCTS = ListingKind(
     "products",
     instants={
         "created_at": lambda _s, p, _n: p.created_ts,
@@ -349,7 +349,7 @@ PRODUCTS = Kind(
     find=_find_product,
     view=ProductView,
 )
-VARIANTS = Kind(
+VARIANTS = ListingKind(
     "productVariants",
     instants={"updated_at": lambda s, v, n: _variant_product(s, v).updated_ts(n)},
     tests={"sku": lambda _s, v, t: (v.sku or "").lower() == t},
@@ -361,7 +361,7 @@ VARIANTS = Kind(
 )
 
 
-def find(kind: Kind, gid_kind: str, shop: Shop, arguments: Mapping[str, Any]) -> Any:
+def find(kind: ListingKind, gid_kind: str, shop: Shop, arguments: Mapping[str, Any]) -> Any:
     """The field source of the item with the global id in the arguments, or None if there is none by now."""
     number = gid_number(arguments["id"], gid_kind)
     item = None if number is None else kind.find(shop, number)

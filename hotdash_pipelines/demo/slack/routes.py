@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from hotdash_pipelines.demo.scenarios import Scenario
 from hotdash_pipelines.demo.slack.page import CONTENT_SECURITY_POLICY, render
-from hotdash_pipelines.demo.slack.store import WEBHOOK_CHANNEL, Post, Store
+from hotdash_pipelines.demo.slack.store import WEBHOOK_CHANNEL, MessageStore, Post
 from hotdash_pipelines.demo.wire import common_fault, json_response, record
 from hotdash_pipelines.demo.world import World
 
@@ -32,13 +32,13 @@ MAX_FIELDS = 10
 _BLOCK_TYPES = frozenset({"header", "section", "context", "divider", "actions", "image", "rich_text"})
 
 
-class Face:
+class SlackFace:
     """The handlers and the messages they keep, in `world.extra["slack"]` for whoever wants to read them."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         file = world.extra.get("slack_messages_file")
-        self.store = Store(world.clock, Path(file) if file is not None else None)
+        self.store = MessageStore(world.clock, Path(file) if file is not None else None)
         world.extra["slack"] = self.store
 
     async def webhook(self, request: Request) -> Response:
@@ -173,7 +173,7 @@ def bot_token(world: World) -> str:
 
 def routes(world: World) -> list[Route]:
     """The routes of the Slack face, to be mounted at the root."""
-    face = Face(world)
+    face = SlackFace(world)
     return [
         Route("/slack", face.page, methods=["GET"]),
         Route("/slack/messages", face.messages, methods=["GET"]),

@@ -35,7 +35,7 @@ class Post:
     is_broadcast: bool = False
 
 
-class Store:
+class MessageStore:
     """The last `limit` messages, oldest first. Safe to use from several threads."""
 
     def __init__(self, clock: VirtualClock, file: Path | None = None, limit: int = 2_000) -> None:

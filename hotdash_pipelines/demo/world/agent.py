@@ -35,7 +35,7 @@ from hotdash_pipelines.demo.world.agent_texts import (
 )
 from hotdash_pipelines.demo.world.shop import Shop
 from hotdash_pipelines.demo.world.support import Support
-from hotdash_pipelines.demo.world.support_model import INCOMING, OUTGOING, Conversation, Event, Message
+from hotdash_pipelines.demo.world.support_model import INCOMING, OUTGOING, Conversation, Message, SupportEvent
 from hotdash_pipelines.demo.world.support_texts import TOPICS_BY_NAME, fill
 
 TABLES = (
@@ -128,7 +128,7 @@ class _Handling:
     playbook: Playbook
     random: random.Random
 
-    def work(self, events: Sequence[Event]) -> None:
+    def work(self, events: Sequence[SupportEvent]) -> None:
         """Handle the messages of the first day, in the order of time."""
         self.log.topics[self.conversation.topic] += 1
         said = [(event.at, event.value) for event in events if event.op == "message"]

@@ -25,7 +25,7 @@ from hotdash_pipelines.demo.world.shop_index import ChangeIndex, CustomerIndex
 from hotdash_pipelines.demo.world.shop_order import CustomerFacts, Order
 from hotdash_pipelines.demo.world.shop_orders import Basket, Line, fill_basket
 from hotdash_pipelines.demo.world.shop_people import Customer, Visit, make_customer, make_visits, place_of
-from hotdash_pipelines.demo.world.shop_timeline import Event, draft_events
+from hotdash_pipelines.demo.world.shop_timeline import OrderEvent, draft_events
 
 __all__ = ["Customer", "CustomerFacts", "Line", "Order", "Product", "Shop", "Variant", "Visit"]
 
@@ -306,7 +306,7 @@ class Shop:
             return OPENED_ON, -1
         return OPENED_ON + timedelta(days=number), index
 
-    def _detail(self, order: Order) -> tuple[Basket, tuple[Event, ...]]:
+    def details_of(self, order: Order) -> tuple[Basket, tuple[OrderEvent, ...]]:
         """Make basket and events of an order, from a seed of its own."""
         random_ = rng(self.seed, "order", order.id)
         number = (order.day - OPENED_ON).days

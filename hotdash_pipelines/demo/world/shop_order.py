@@ -9,14 +9,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hotdash_pipelines.demo.world.shop_orders import Basket, Line
 from hotdash_pipelines.demo.world.shop_people import Customer, Visit
-from hotdash_pipelines.demo.world.shop_timeline import Event, OrderState, fold
+from hotdash_pipelines.demo.world.shop_timeline import OrderEvent, OrderState, fold
 
-if TYPE_CHECKING:
-    from hotdash_pipelines.demo.world.shop import Shop
+
+class OrderBook(Protocol):
+    """What an order asks of the shop that it belongs to."""
+
+    def orders_before(self, day: date) -> int:
+        """How many orders the days before `day` have."""
+        ...
+
+    def day_start_ts(self, day: date) -> int:
+        """The first second of the store's day."""
+        ...
+
+    def customer(self, customer_id: int) -> Customer | None:
+        """The customer with that number."""
+        ...
+
+    def details_of(self, order: Order) -> tuple[Basket, tuple[OrderEvent, ...]]:
+        """The order's basket and events, made anew."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +62,11 @@ class Order:
     )
 
     def __init__(
-        self, shop: Shop, day: date, index: int, order_id: int, created_ts: int, customer_id: int | None, visit: Visit,
-        is_test: bool,
+        self, shop: OrderBook, day: date, index: int, order_id: int, created_ts: int, customer_id: int | None,
+        visit: Visit, is_test: bool,
     ) -> None:  # fmt: skip
         self._shop = shop
-        self._details: tuple[Basket, tuple[Event, ...]] | None = None
+        self._details: tuple[Basket, tuple[OrderEvent, ...]] | None = None
         self.day = day
         self.index = index
         self.id = order_id
@@ -90,12 +107,12 @@ class Order:
     @property
     def basket(self) -> Basket:
         """Lines and money as placed."""
-        return (self._details or self._shop._detail(self))[0]
+        return (self._details or self._shop.details_of(self))[0]
 
     @property
-    def events(self) -> tuple[Event, ...]:
+    def events(self) -> tuple[OrderEvent, ...]:
         """Everything that ever happens to the order, oldest first, regardless of the clock."""
-        return (self._details or self._shop._detail(self))[1]
+        return (self._details or self._shop.details_of(self))[1]
 
     @property
     def lines(self) -> tuple[Line, ...]:

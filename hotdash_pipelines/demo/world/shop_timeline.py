@@ -54,7 +54,7 @@ class Cancellation(NamedTuple):
     items: tuple[RefundItem, ...]
 
 
-class Event(NamedTuple):
+class OrderEvent(NamedTuple):
     """Something that happened to an order at `ts` (epoch seconds); the payload's type follows from the kind."""
 
     ts: int
@@ -99,10 +99,10 @@ class _Drafter:
         self.left = basket.total
         self.shipping_left = basket.shipping
         self.refunds = 0
-        self.events: list[Event] = []
+        self.events: list[OrderEvent] = []
 
     def add(self, ts: int, kind: str, payload: object = None) -> None:
-        self.events.append(Event(ts, kind, payload))
+        self.events.append(OrderEvent(ts, kind, payload))
 
     def take(self, index: int, quantity: int, restock_type: str) -> RefundItem:
         """Take units of a line away; shares are cumulative, so taking all of them leaves exactly nothing."""
@@ -132,7 +132,7 @@ class _Drafter:
         self.add(ts, "refund", refund)
 
 
-def draft_events(created_ts: int, basket: Basket, batch_ts: int, random_: random.Random) -> tuple[Event, ...]:
+def draft_events(created_ts: int, basket: Basket, batch_ts: int, random_: random.Random) -> tuple[OrderEvent, ...]:
     """All events of an order, oldest first, whether or not they have happened yet.
 
     `batch_ts` is the next nightly export: a part of the orders is tagged in that same second.
@@ -223,7 +223,7 @@ def _draft_refund(d: _Drafter, ts: int) -> None:
                 d.refund(later, [d.take(rest[0], 1, "RETURN")], ZERO, ZERO, "Second parcel")
 
 
-def fold(basket: Basket, events: tuple[Event, ...], now_ts: int) -> OrderState:
+def fold(basket: Basket, events: tuple[OrderEvent, ...], now_ts: int) -> OrderState:
     """The order's state at `now_ts` (epoch seconds); `events` oldest first, the first being its creation."""
     first = events[0]
     state = OrderState(first.ts, basket.subtotal, basket.tax, basket.shipping, str(first.payload))
@@ -240,7 +240,7 @@ def fold(basket: Basket, events: tuple[Event, ...], now_ts: int) -> OrderState:
     return state
 
 
-def _apply(state: OrderState, event: Event) -> None:
+def _apply(state: OrderState, event: OrderEvent) -> None:
     payload = event.payload
     match event.kind:
         case "pay":

@@ -27,10 +27,10 @@ from hotdash_pipelines.demo.world.support_model import (
     Agent,
     Contact,
     Conversation,
-    Event,
     Inbox,
     Label,
     Message,
+    SupportEvent,
 )
 from hotdash_pipelines.demo.world.support_texts import pick_topic
 from hotdash_pipelines.demo.world.support_timeline import Script, Slots, unscripted_number
@@ -115,7 +115,7 @@ class Support:
                 return None
             at = self._last_received = max(self.now(), self._last_received + 0.001)
             message = Message(unscripted_number(at), at, INCOMING, text, conversation.contact)
-            conversation.apply(Event(at, "message", message))
+            conversation.apply(SupportEvent(at, "message", message))
             self._unsorted = True
             return message
 
@@ -123,7 +123,7 @@ class Support:
         self._at = float("-inf")
         self._next_day = self.opened_on
         self._serial = itertools.count()
-        self._queue: list[tuple[float, int, Conversation, Event]] = []
+        self._queue: list[tuple[float, int, Conversation, SupportEvent]] = []
         self._contacts: dict[int, Contact] = {}
         self._by_display_id: dict[int, Conversation] = {}
         self._listed: list[Conversation] = []
@@ -152,7 +152,7 @@ class Support:
             for event in events:
                 heapq.heappush(self._queue, (event.at, next(self._serial), conversation, event))
 
-    def begun_on(self, day: date) -> list[tuple[Conversation, list[Event]]]:
+    def begun_on(self, day: date) -> list[tuple[Conversation, list[SupportEvent]]]:
         """The conversations that begin on this day of the store, each with its events, in the order they begin.
 
         Made anew by each call and regardless of the clock. Calling it on the desk that the API shows would forget what
@@ -174,7 +174,7 @@ class Support:
         starts.sort(key=lambda start: start[0])
         return [self._begin(day, index, at, order) for index, (at, order) in enumerate(starts[: self._block])]
 
-    def _begin(self, day: date, index: int, at: float, order: Order | None) -> tuple[Conversation, list[Event]]:
+    def _begin(self, day: date, index: int, at: float, order: Order | None) -> tuple[Conversation, list[SupportEvent]]:
         number = (day - _EPOCH_DAY).days
         display_id = number * self._block + index + 1
         random_ = rng(self._shop.seed, "conversation", display_id)

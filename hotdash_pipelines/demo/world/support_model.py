@@ -119,7 +119,7 @@ class Message:
     has_photo: bool = False
 
 
-class Event(NamedTuple):
+class SupportEvent(NamedTuple):
     """Something that happens to a conversation at `at`; what `value` is follows from `op`."""
 
     at: float
@@ -159,7 +159,7 @@ class Conversation:
     messages: list[Message] = field(default_factory=list)
     version: int = 0
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: SupportEvent) -> None:
         """Fold one event into the state. Events must come in the order of time."""
         at, op, value = event
         self.version += 1

@@ -20,8 +20,8 @@ from hotdash_pipelines.demo.world.support_model import (
     Agent,
     Contact,
     Conversation,
-    Event,
     Message,
+    SupportEvent,
 )
 from hotdash_pipelines.demo.world.support_texts import CLOSINGS, COMEBACKS, EMAIL_PROMPT, GREETING, Topic, fill
 
@@ -73,10 +73,10 @@ class Script:
     slots: Slots
     random: random.Random
     opens_at: float
-    events: list[Event] = field(default_factory=list)
+    events: list[SupportEvent] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
 
-    def write(self) -> list[Event]:
+    def write(self) -> list[SupportEvent]:
         """The whole course, from the first message on; instants ascend."""
         r = self.random.random
         contact, inbox = self.conversation.contact, self.conversation.inbox
@@ -202,7 +202,7 @@ class Script:
         if self._is_mail and kind in (INCOMING, OUTGOING) and not private:
             message.content_type = "incoming_email" if kind == INCOMING else "text"
             message.content_attributes = {"email": {"subject": self.texts["subject"]}} if kind == INCOMING else {}
-        self.events.append(Event(at, "message", message))
+        self.events.append(SupportEvent(at, "message", message))
         return at
 
     def _note(self, at: float, text: str, op: str, value: object) -> float:
@@ -212,7 +212,7 @@ class Script:
 
     def _do(self, at: float, op: str, value: object) -> float:
         at = self.slots.next(at)
-        self.events.append(Event(at, op, value))
+        self.events.append(SupportEvent(at, op, value))
         return at
 
     @property
@@ -234,6 +234,6 @@ class Script:
     def _pick_agent(self) -> Agent:
         return self.random.choice([agent for agent in AGENTS if self.conversation.inbox.id in agent.inbox_ids])
 
-    def _within_span(self) -> list[Event]:
+    def _within_span(self) -> list[SupportEvent]:
         end = self.opens_at + MAX_SPAN_S
         return [event for event in self.events if event.at <= end]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, LiteralString
 
-from hotdash_pipelines.operations.backup.files import BackupError, Figures, Scope
+from hotdash_pipelines.operations.backup.files import BackupError, BackupFigures, Scope
 from hotdash_pipelines.warehouse.access.declared import BACKUP, ROLES
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def figures(
     conn: "psycopg.Connection[Any]",
     tables: Iterable[CatalogTable],
     on_table: Callable[[str, int], None] | None = None,
-) -> dict[str, Figures]:
+) -> dict[str, BackupFigures]:
     """Rows, hash and ends of every table that holds rows itself, by name, as the transaction sees them.
 
     Call `pin` first. Two tables with the same rows in any order have the same hash: the sum of a hash of each row,
@@ -208,7 +208,7 @@ def figures(
     return found
 
 
-def _figures(conn: "psycopg.Connection[Any]", table: CatalogTable) -> Figures:
+def _figures(conn: "psycopg.Connection[Any]", table: CatalogTable) -> BackupFigures:
     import psycopg
     from psycopg import sql
 
@@ -223,7 +223,7 @@ def _figures(conn: "psycopg.Connection[Any]", table: CatalogTable) -> Figures:
                 rows, digest, low, high = conn.execute(statement).fetchone() or (0, "0", None, None)
         except psycopg.errors.UndefinedFunction:
             continue
-        return Figures(rows, f"{kind}:{digest}", low, high)
+        return BackupFigures(rows, f"{kind}:{digest}", low, high)
     raise AssertionError  # every row can be written as text
 
 
@@ -288,7 +288,7 @@ def applied(conn: "psycopg.Connection[Any]") -> dict[str, dict[str, str]]:
     return {name: {"up": up, "down": down} for name, up, down in rows}
 
 
-def differences(expected: Mapping[str, Figures], found: Mapping[str, Figures]) -> list[str]:
+def differences(expected: Mapping[str, BackupFigures], found: Mapping[str, BackupFigures]) -> list[str]:
     """What two sets of figures disagree about, one line a table."""
     lines = []
     for name in sorted({*expected, *found}):

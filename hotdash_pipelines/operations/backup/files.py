@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from hotdash_pipelines.storage.store import FolderStore, Store
+from hotdash_pipelines.storage import FolderStore, Store
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 DATA = "data.dump.zst"
@@ -34,7 +34,7 @@ class BackupError(WarehouseError):
 
 
 @dataclass(frozen=True)
-class Figures:
+class BackupFigures:
     """What a table holds: rows, an order-free hash of them, and the ends of its single integer key, if it has one."""
 
     rows: int
@@ -52,7 +52,7 @@ class FileFacts:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class BackupManifest:
     """What a backup holds, and what a server needs before it can take it back.
 
     `started_at`: rows committed before it are in the backup. `migrations`: name -> {"up", "down"} sha256. `tables`:
@@ -69,7 +69,7 @@ class Manifest:
     client_version: str
     schema_version: str
     migrations: Mapping[str, Mapping[str, str]]
-    tables: Mapping[str, Figures]
+    tables: Mapping[str, BackupFigures]
     files: Mapping[str, FileFacts]
     roles: Mapping[str, Mapping[str, Any]]
     database: Mapping[str, Any]
@@ -91,7 +91,7 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedBackup:
     """A folder of the store that is named like a backup.
 
     `valid`: the manifest is whole and the files have their sizes. `broken`: they are not; `reason` says why.
@@ -101,7 +101,7 @@ class Listed:
     id: str
     state: Literal["valid", "broken", "unfinished"]
     location: str
-    manifest: Manifest | None = None
+    manifest: BackupManifest | None = None
     reason: str | None = None
 
 
@@ -131,7 +131,7 @@ def path_of(store: Store, backup_id: str, name: str) -> str:
     return f"{backup_id}/{name}"
 
 
-def list_backups(store: Store, key: str | None = None) -> list[Listed]:
+def list_backups(store: Store, key: str | None = None) -> list[ListedBackup]:
     """Every folder named like a backup, the newest first, each looked at by manifest and sizes.
 
     Folders of anything else are passed over. Raises StoreError when the store cannot be read.
@@ -140,16 +140,16 @@ def list_backups(store: Store, key: str | None = None) -> list[Listed]:
     return [_look(store, name, key) for name in sorted(names, reverse=True)]
 
 
-def _look(store: Store, backup_id: str, key: str | None) -> Listed:
+def _look(store: Store, backup_id: str, key: str | None) -> ListedBackup:
     location = store.uri(backup_id)
     if not store.exists(path_of(store, backup_id, MANIFEST)):
-        return Listed(backup_id, "unfinished", location)
+        return ListedBackup(backup_id, "unfinished", location)
     try:
         manifest = read_manifest(store, backup_id, key)
         check_sizes(store, manifest)
     except BackupError as error:
-        return Listed(backup_id, "broken", location, reason=str(error))
-    return Listed(backup_id, "valid", location, manifest)
+        return ListedBackup(backup_id, "broken", location, reason=str(error))
+    return ListedBackup(backup_id, "valid", location, manifest)
 
 
 def newest(store: Store, key: str | None = None) -> str:
@@ -160,7 +160,7 @@ def newest(store: Store, key: str | None = None) -> str:
     raise BackupError(f"{store.uri('')} holds no valid backup: make one with `hotdash backup create`")
 
 
-def read_manifest(store: Store, backup_id: str, key: str | None = None) -> Manifest:
+def read_manifest(store: Store, backup_id: str, key: str | None = None) -> BackupManifest:
     """The manifest of a backup, checked against its own digest, and against its signature when there is a `key`.
 
     Raises BackupError when it is missing, damaged, that of another backup, or not signed with the key.
@@ -176,7 +176,7 @@ def read_manifest(store: Store, backup_id: str, key: str | None = None) -> Manif
         ) from error
 
 
-def parse_manifest(content: bytes, backup_id: str, key: str | None) -> Manifest:
+def parse_manifest(content: bytes, backup_id: str, key: str | None) -> BackupManifest:
     """The same for the bytes of a manifest that are at hand already."""
     try:
         found = json.loads(content)
@@ -199,7 +199,7 @@ def parse_manifest(content: bytes, backup_id: str, key: str | None) -> Manifest:
     return manifest
 
 
-def manifest_bytes(manifest: Manifest, key: str | None = None) -> bytes:
+def manifest_bytes(manifest: BackupManifest, key: str | None = None) -> bytes:
     """The manifest as its file, with its digest and, when there is a `key`, its HMAC-SHA256."""
     plain = dataclasses.asdict(manifest)
     plain |= {name: plain[name].isoformat() for name in ("started_at", "finished_at")}
@@ -210,7 +210,7 @@ def manifest_bytes(manifest: Manifest, key: str | None = None) -> bytes:
     return _text(signed)
 
 
-def check_sizes(store: Store, manifest: Manifest) -> None:
+def check_sizes(store: Store, manifest: BackupManifest) -> None:
     """Raise BackupError unless every file of the backup is there in its full size."""
     for name, facts in manifest.files.items():
         try:
@@ -231,13 +231,13 @@ def _hmac(text: bytes, key: str) -> str:
     return hmac.new(key.encode(), text, "sha256").hexdigest()
 
 
-def _parsed(found: dict[str, Any]) -> Manifest:
-    manifest = Manifest(
+def _parsed(found: dict[str, Any]) -> BackupManifest:
+    manifest = BackupManifest(
         **{
             **found,
             "started_at": datetime.fromisoformat(found["started_at"]),
             "finished_at": datetime.fromisoformat(found["finished_at"]),
-            "tables": {name: Figures(**figures) for name, figures in found["tables"].items()},
+            "tables": {name: BackupFigures(**figures) for name, figures in found["tables"].items()},
             "files": {name: FileFacts(**facts) for name, facts in found["files"].items()},
         }
     )

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.operations.backup.files import MANIFEST, Listed, is_id, list_backups, path_of, started
-from hotdash_pipelines.storage.store import FolderStore, Store
+from hotdash_pipelines.operations.backup.files import MANIFEST, ListedBackup, is_id, list_backups, path_of, started
+from hotdash_pipelines.storage import FolderStore, Store
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,7 +22,7 @@ _AHEAD = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Pruned:
+class PrunedBackups:
     """What stays and what goes (or went), ids with the newest first; `bytes` are those of the backups that go.
 
     `swept` are folders that never became a backup.
@@ -34,7 +34,9 @@ class Pruned:
     swept: list[str]
 
 
-def to_remove(listed: Sequence[Listed], keep: int, now: datetime) -> tuple[list[Listed], list[Listed]]:
+def to_remove(
+    listed: Sequence[ListedBackup], keep: int, now: datetime
+) -> tuple[list[ListedBackup], list[ListedBackup]]:
     """(kept, removed) of backups listed newest first; unfinished ones are in neither.
 
     Kept are the `keep` newest valid ones of scope operational or full, at least one, and everything as new as these:
@@ -63,7 +65,7 @@ def prune(
     dry_run: bool = False,
     conn: "psycopg.Connection[Any] | None" = None,
     now: datetime,
-) -> Pruned:
+) -> PrunedBackups:
     """Remove all but the newest valid backups, see `to_remove`, and what killed runs left.
 
     A manifest goes first, so a backup is whole or none at every instant. With `conn`, in autocommit, ops.backup_runs
@@ -109,9 +111,9 @@ def _unfinished(store: Store, now: datetime) -> list[str]:
     ]
 
 
-def _pruned(kept: Sequence[Listed], removed: Sequence[Listed], swept: list[str]) -> Pruned:
+def _pruned(kept: Sequence[ListedBackup], removed: Sequence[ListedBackup], swept: list[str]) -> PrunedBackups:
     freed = sum(one.manifest.bytes for one in removed if one.manifest)
-    return Pruned([one.id for one in kept], [one.id for one in removed], freed, swept)
+    return PrunedBackups([one.id for one in kept], [one.id for one in removed], freed, swept)
 
 
 def _record(conn: "psycopg.Connection[Any]", store: Store, kept: set[str], now: datetime) -> None:

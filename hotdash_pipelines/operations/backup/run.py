@@ -32,7 +32,7 @@ from hotdash_pipelines.operations.backup.files import (
     DATA,
     MANIFEST,
     BackupError,
-    Manifest,
+    BackupManifest,
     Scope,
     manifest_bytes,
     new_id,
@@ -40,8 +40,8 @@ from hotdash_pipelines.operations.backup.files import (
 )
 from hotdash_pipelines.operations.backup.prune import sweep_unfinished
 from hotdash_pipelines.operations.backup.verify import check_dump, check_files, local_chunks, row_counts
+from hotdash_pipelines.storage import Store, StoreError
 from hotdash_pipelines.storage.scratch import scratch_folder
-from hotdash_pipelines.storage.store import Store, StoreError
 from hotdash_pipelines.warehouse.postgres import connect
 from hotdash_pipelines.warehouse.schema.dump import client_version
 
@@ -60,12 +60,12 @@ class Backup:
 
     id: str
     location: str
-    manifest: Manifest
+    manifest: BackupManifest
     seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Plan:
+class BackupPlan:
     """What a backup would hold: tables by name, and their size on disk without indexes, in bytes."""
 
     scope: Scope
@@ -113,14 +113,14 @@ def create_backup(
     return Backup(backup_id, store.uri(backup_id), manifest, clock.seconds)
 
 
-def plan_backup(database_url: str, scope: Scope = "operational", tables: Sequence[str] = ()) -> Plan:
+def plan_backup(database_url: str, scope: Scope = "operational", tables: Sequence[str] = ()) -> BackupPlan:
     """What `create_backup` would hold, without making it. Raises BackupError, WarehouseError."""
     with connect(database_url) as conn, _one_line():
         applied(conn)
         found = [table for table in tables_of(conn, scope, tables) if not table.is_parent]
         size = "select coalesce(sum(pg_table_size(oid)), 0)::bigint from unnest(%s::oid[]) oid"
         (held,) = conn.execute(size, ([table.oid for table in found],)).fetchone() or (0,)
-    return Plan(scope, tuple(table.label for table in found), held)
+    return BackupPlan(scope, tuple(table.label for table in found), held)
 
 
 @contextmanager
@@ -185,7 +185,9 @@ def _one_line() -> Iterator[None]:
         raise BackupError(f"the disk refused the backup ({said}): mend that, then run it again") from error
 
 
-def _made(url: str, target: Path, backup_id: str, scope: Scope, patterns: Sequence[str], clock: _Clock) -> Manifest:
+def _made(
+    url: str, target: Path, backup_id: str, scope: Scope, patterns: Sequence[str], clock: _Clock
+) -> BackupManifest:
     """Dump and count one snapshot of the database at the same time; returns the manifest."""
     from psycopg import IsolationLevel, sql
 
@@ -210,7 +212,7 @@ def _made(url: str, target: Path, backup_id: str, scope: Scope, patterns: Sequen
             file = dump.finish()
         version = conn.info.server_version
     reach("backup.dumped")
-    return Manifest(
+    return BackupManifest(
         id=backup_id,
         scope=scope,
         started_at=clock.started_at,
@@ -241,14 +243,14 @@ def _counted(conn: "psycopg.Connection[Any]", found: Sequence[CatalogTable], dum
         raise
 
 
-def _proven(data: Path, manifest: Manifest, clock: _Clock) -> None:
+def _proven(data: Path, manifest: BackupManifest, clock: _Clock) -> None:
     """Read the dump back from the disk and decode all of it."""
     with clock.step("decode", f"decoding {manifest.bytes / 1e6:,.1f} MB again"):
         check_dump(manifest.id, local_chunks(data), manifest.client_major, manifest.files[DATA], row_counts(manifest))
     reach("backup.decoded")
 
 
-def _publish(store: Store, folder: Path, manifest: Manifest, key: str | None, clock: _Clock) -> None:
+def _publish(store: Store, folder: Path, manifest: BackupManifest, key: str | None, clock: _Clock) -> None:
     """Copy the data into the store, read it back, then add the manifest: from here on it is a backup."""
     signed = folder / MANIFEST
     signed.write_bytes(manifest_bytes(manifest, key))
@@ -266,7 +268,7 @@ def _publish(store: Store, folder: Path, manifest: Manifest, key: str | None, cl
     reach("backup.published")
 
 
-def _record(conn: "psycopg.Connection[Any]", store: Store, manifest: Manifest) -> None:
+def _record(conn: "psycopg.Connection[Any]", store: Store, manifest: BackupManifest) -> None:
     import psycopg
 
     try:

@@ -18,13 +18,13 @@ from hotdash_pipelines.operations.backup.catalog import SQL_PART, split_name, ta
 from hotdash_pipelines.operations.backup.files import (
     DATA,
     BackupError,
+    BackupManifest,
     FileFacts,
-    Manifest,
     check_sizes,
     path_of,
     read_manifest,
 )
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.server.binaries import tool_for_server
 
 Progress = Callable[[str], None]
@@ -36,7 +36,9 @@ _TARGET = re.compile(rf"{SQL_PART}\.{SQL_PART}")
 _END = b"\\.\n"
 
 
-def verify_quick(store: Store, backup_id: str, key: str | None = None, on_progress: Progress | None = None) -> Manifest:
+def verify_quick(
+    store: Store, backup_id: str, key: str | None = None, on_progress: Progress | None = None
+) -> BackupManifest:
     """Level 1: the manifest's digest and signature, every file's size and sha256, read from the store in pieces.
 
     Returns the manifest. Raises BackupError for whatever differs, StoreError when the store cannot be read.
@@ -46,7 +48,7 @@ def verify_quick(store: Store, backup_id: str, key: str | None = None, on_progre
     return manifest
 
 
-def check_files(store: Store, manifest: Manifest, on_progress: Progress | None = None) -> None:
+def check_files(store: Store, manifest: BackupManifest, on_progress: Progress | None = None) -> None:
     """Raise BackupError unless every file has the size and the sha256 of a manifest that is believed already."""
     check_sizes(store, manifest)
     for name, facts in manifest.files.items():
@@ -61,7 +63,7 @@ def check_files(store: Store, manifest: Manifest, on_progress: Progress | None =
 
 def verify_decode(
     store: Store, backup_id: str, key: str | None = None, on_progress: Progress | None = None
-) -> Manifest:
+) -> BackupManifest:
     """Level 2: level 1, and in the same pass the whole dump decoded and its rows counted against the manifest.
 
     Returns the manifest. Raises BackupError, StoreError, EmbeddedPostgresError (no pg_restore that is new enough).
@@ -75,7 +77,7 @@ def verify_decode(
     return manifest
 
 
-def row_counts(manifest: Manifest) -> dict[str, int]:
+def row_counts(manifest: BackupManifest) -> dict[str, int]:
     """Rows by table, as the manifest has them."""
     return {name: table.rows for name, table in manifest.tables.items()}
 

@@ -15,7 +15,7 @@ from hotdash_pipelines.contracts.arrow import compute
 from hotdash_pipelines.operations.backup.files import is_id
 from hotdash_pipelines.operations.erasure.run import BY_JSON, JSON_KEYS, Holder
 from hotdash_pipelines.operations.restore.swap import named
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 
 if TYPE_CHECKING:
     import psycopg

@@ -15,15 +15,15 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.agent.rows import become
 from hotdash_pipelines.base.failpoints import reach
+from hotdash_pipelines.warehouse.access.roles import become
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 if TYPE_CHECKING:
     import psycopg
     from psycopg.sql import Composable
 
-    from hotdash_pipelines.storage.store import Store
+    from hotdash_pipelines.storage import Store
 
 HISTORY = "agent_queries_history"
 # Queries before their history: nobody else's change then adds a version to a query that goes.

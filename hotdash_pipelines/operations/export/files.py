@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.storage.store import Store, StoreError, make_private
+from hotdash_pipelines.storage import Store, StoreError, make_private
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 MANIFEST = "manifest.json"
@@ -42,7 +42,7 @@ class BadVersionName(ExportRefused):
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ExportManifest:
     """What a version says of itself. Instants are ISO 8601 in UTC; `known` counts conversations with known people."""
 
     version: str
@@ -71,7 +71,7 @@ class Manifest:
         """Digest of the file with the rows."""
         return self.files[self.data_file]["sha256"]
 
-    def signed(self, key: str | None) -> "Manifest":
+    def signed(self, key: str | None) -> "ExportManifest":
         """The same manifest with its signature, when there is a key, and its checksum."""
         signature = hmac.new(key.encode(), self._text(), "sha256").hexdigest() if key else None
         signed = replace(self, signature=signature, checksum=None)
@@ -103,12 +103,12 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedExport:
     """One version as the listing has it; `manifest` is None when it cannot be read, and `problem` says why."""
 
     version: str
     location: str
-    manifest: Manifest | None
+    manifest: ExportManifest | None
     problem: str | None = None
 
 
@@ -124,8 +124,8 @@ def sha256_of(path: Path) -> str:
 
 
 def publish(
-    store: Store, manifest: Manifest, data: Path, scratch: Path, now: datetime, key: str | None = None
-) -> Manifest | None:
+    store: Store, manifest: ExportManifest, data: Path, scratch: Path, now: datetime, key: str | None = None
+) -> ExportManifest | None:
     """Add the data, then the manifest. Returns the version that has the same content already, and then adds nothing.
 
     With `key` only a version that is signed with it is the same. What a killed publication of the same version left is
@@ -152,7 +152,7 @@ def versions(store: Store) -> list[str]:
     return sorted(name for name in store.folders() if NAME.fullmatch(name) and store.exists(f"{name}/{MANIFEST}"))
 
 
-def listed(store: Store) -> Iterator[Listed]:
+def listed(store: Store) -> Iterator[ListedExport]:
     """Every finished version, oldest first, with its manifest. Looks at sizes, not into the data."""
     for name in versions(store):
         manifest, problem = None, None
@@ -166,7 +166,7 @@ def listed(store: Store) -> Iterator[Listed]:
             problem = "the file with the rows is missing"
         except ExportError as error:
             problem = str(error)
-        yield Listed(name, store.uri(name), manifest, problem)
+        yield ListedExport(name, store.uri(name), manifest, problem)
 
 
 def find(store: Store, version: str) -> str:
@@ -193,13 +193,13 @@ def check_name(version: str) -> None:
         raise BadVersionName("that is no name of an export: take one from `hotdash export list`, or `latest`")
 
 
-def read_manifest(store: Store, version: str) -> Manifest:
+def read_manifest(store: Store, version: str) -> ExportManifest:
     """The manifest of a version. Raises ExportError when it is missing, damaged or another version's."""
     check_name(version)
     contained(store, f"{version}/{MANIFEST}")
     try:
         raw = store.read(f"{version}/{MANIFEST}")
-        manifest = Manifest(**json.loads(raw))
+        manifest = ExportManifest(**json.loads(raw))
         described = manifest.files[f"data.{manifest.format}"]
         is_sound = manifest.format in FORMATS and isinstance(described["bytes"], int) and len(described["sha256"]) == 64
         is_sound = is_sound and isinstance(manifest.rows, int) and list(manifest.files) == [manifest.data_file]
@@ -292,7 +292,7 @@ def _remove_unfinished(store: Store, now: datetime) -> None:
                 store.clear(name)
 
 
-def _equal_version(store: Store, manifest: Manifest, scratch: Path, key: str | None) -> Manifest | None:
+def _equal_version(store: Store, manifest: ExportManifest, scratch: Path, key: str | None) -> ExportManifest | None:
     """The newest whole version with the same data, signed with the key if there is one."""
     for name in reversed(versions(store)):
         if not name.endswith(f"-{manifest.sha256[:16]}"):

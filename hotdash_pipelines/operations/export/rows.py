@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hotdash_pipelines.agent.rows import become
 from hotdash_pipelines.operations.export.files import ExportError
+from hotdash_pipelines.warehouse.access.roles import become
 from hotdash_pipelines.warehouse.postgres import connect
 
 if TYPE_CHECKING:

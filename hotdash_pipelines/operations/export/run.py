@@ -18,13 +18,13 @@ from typing import Any
 
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.operations.export import files, formats
-from hotdash_pipelines.operations.export.files import ExportError, Manifest
+from hotdash_pipelines.operations.export.files import ExportError, ExportManifest
 from hotdash_pipelines.operations.export.people import People
 from hotdash_pipelines.operations.export.pseudonyms import Pseudonyms
 from hotdash_pipelines.operations.export.rows import Draft, Filters, snapshot
 from hotdash_pipelines.redaction.redactor import REDACTOR_VERSION, KnownEntity, Redactor
+from hotdash_pipelines.storage import Store
 from hotdash_pipelines.storage.scratch import scratch_folder
-from hotdash_pipelines.storage.store import Store
 
 _ROWS_NAMED = 20
 _SHORTEST_NUMBER = 7
@@ -42,7 +42,7 @@ class PersonalDataLeft(ExportError):
 class Export:
     """What an export did. `is_new` is False when a version with the same content was there, or in a dry run."""
 
-    manifest: Manifest
+    manifest: ExportManifest
     location: str
     is_new: bool
     dry_run: bool
@@ -94,7 +94,7 @@ def export_training(
         if tally.findings:
             raise PersonalDataLeft(_left(tally))
         digest = files.sha256_of(data)
-        manifest = Manifest(
+        manifest = ExportManifest(
             version=files.version_name(now, digest),
             format=format,
             rows=tally.rows,

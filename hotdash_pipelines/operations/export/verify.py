@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from hotdash_pipelines.operations.export import files, formats
-from hotdash_pipelines.operations.export.files import ExportError, Manifest
+from hotdash_pipelines.operations.export.files import ExportError, ExportManifest
 from hotdash_pipelines.operations.export.pseudonyms import Pseudonyms
 from hotdash_pipelines.operations.export.run import findings, workspace
 from hotdash_pipelines.redaction.redactor import REDACTOR_VERSION, Redactor
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 
 _ROWS_NAMED = 20
 
@@ -80,7 +80,7 @@ def verify(
     return Verified(version, rows, key is not None, REDACTOR_VERSION, tuple(problems))
 
 
-def _fetched(store: Store, manifest: Manifest, data: Path) -> str | None:
+def _fetched(store: Store, manifest: ExportManifest, data: Path) -> str | None:
     path = f"{manifest.version}/{manifest.data_file}"
     files.contained(store, path)
     try:
@@ -95,7 +95,7 @@ def _fetched(store: Store, manifest: Manifest, data: Path) -> str | None:
 
 
 def _look_through(
-    manifest: Manifest, data: Path, problems: list[str], on_progress: Callable[[int, int], None] | None
+    manifest: ExportManifest, data: Path, problems: list[str], on_progress: Callable[[int, int], None] | None
 ) -> int:
     redactor, found, rows_found = Redactor(()), Counter[str](), list[int]()
     rows, last, misshapen = 0, 0, 0

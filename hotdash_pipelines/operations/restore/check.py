@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.operations.backup.files import Manifest, read_manifest
+from hotdash_pipelines.operations.backup.files import BackupManifest, read_manifest
 from hotdash_pipelines.operations.restore import (
     fill as restore_fill,
 )
@@ -25,7 +25,7 @@ from hotdash_pipelines.operations.restore import (
     swap as restore_swap,
 )
 from hotdash_pipelines.operations.restore.proof import prove
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.postgres import connect, describe, libpq_env
 from hotdash_pipelines.warehouse.schema.migrate import migrate
 
@@ -88,7 +88,7 @@ def restore_test(
     return Tested(backup_id, len(manifest.tables), manifest.rows, untried)
 
 
-def _record(conn: "psycopg.Connection[Any]", manifest: Manifest, store: Store, now: datetime) -> None:
+def _record(conn: "psycopg.Connection[Any]", manifest: BackupManifest, store: Store, now: datetime) -> None:
     conn.execute(
         """
         insert into ops.backup_runs (

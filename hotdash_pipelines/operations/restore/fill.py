@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.operations.backup.catalog import differences, figures, pin, tables_of
-from hotdash_pipelines.operations.backup.files import DATA, BackupError, Manifest, path_of
+from hotdash_pipelines.operations.backup.files import DATA, BackupError, BackupManifest, path_of
 from hotdash_pipelines.operations.restore import load as restore_load
 from hotdash_pipelines.operations.restore import roles as restore_roles
 from hotdash_pipelines.operations.restore import swap as restore_swap
 from hotdash_pipelines.operations.restore.load import RestoreError
 from hotdash_pipelines.operations.restore.proof import every_row, is_bound
+from hotdash_pipelines.storage import Store
 from hotdash_pipelines.storage.scratch import scratch_folder
-from hotdash_pipelines.storage.store import Store
 from hotdash_pipelines.warehouse.migrations.files import migrations
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env, with_database
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 
-def check(admin: "psycopg.Connection[Any]", manifest: Manifest, where: str) -> None:
+def check(admin: "psycopg.Connection[Any]", manifest: BackupManifest, where: str) -> None:
     """Raise RestoreError when the server or this version cannot take the backup."""
     if manifest.scope == "tables":
         raise RestoreError(
@@ -51,7 +51,7 @@ def check(admin: "psycopg.Connection[Any]", manifest: Manifest, where: str) -> N
 
 
 @contextlib.contextmanager
-def fetched(store: Store, manifest: Manifest, scratch: Path, tell: Progress) -> Iterator[Path]:
+def fetched(store: Store, manifest: BackupManifest, scratch: Path, tell: Progress) -> Iterator[Path]:
     """A private local copy of the dump, its digest held against the manifest; removed afterwards.
 
     Raises BackupError, StoreError.
@@ -75,7 +75,7 @@ def filled(
     admin: "psycopg.Connection[Any]",
     database_url: str,
     word: str,
-    manifest: Manifest,
+    manifest: BackupManifest,
     dump: Path,
     facts: Mapping[str, Any],
     owner: str | None,
@@ -115,7 +115,7 @@ def filled(
         raise
 
 
-def compare(conn: "psycopg.Connection[Any]", manifest: Manifest) -> None:
+def compare(conn: "psycopg.Connection[Any]", manifest: BackupManifest) -> None:
     """Raise RestoreError with the first table whose rows are not those of the manifest."""
     with every_row(conn):
         pin(conn)

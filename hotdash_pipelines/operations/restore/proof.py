@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.operations.restore.load import RestoreError
-from hotdash_pipelines.warehouse.access.declared import BACKUP, ROLES, TABLES, VIEWS, Table, policies
+from hotdash_pipelines.warehouse.access.declared import BACKUP, ROLES, TABLES, VIEWS, AccessTable, policies
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, migrations
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _guards(conn: "psycopg.Connection[Any]") -> Iterator[str]:
                 yield f"policy no_{verb} on {table.name} is not as declared"
 
 
-def _condition(table: Table, name: str) -> str:
+def _condition(table: AccessTable, name: str) -> str:
     """A declared policy's condition in the words of the server."""
     (rows,) = (rule.rows for rule in table.rules if rule.name == name)
     if rows.values:

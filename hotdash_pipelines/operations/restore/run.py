@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.operations.backup.catalog import OPERATIONAL, schemas
-from hotdash_pipelines.operations.backup.files import Manifest, newest, read_manifest
+from hotdash_pipelines.operations.backup.files import BackupManifest, newest, read_manifest
 from hotdash_pipelines.operations.backup.verify import verify_quick
 from hotdash_pipelines.operations.erasure.run import kept_beside, listed, reapply
 from hotdash_pipelines.operations.restore import (
@@ -32,7 +32,7 @@ from hotdash_pipelines.operations.restore import (
 from hotdash_pipelines.operations.restore.load import RestoreError
 from hotdash_pipelines.operations.restore.present import Present, has, look
 from hotdash_pipelines.operations.restore.proof import is_bound, prove
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.postgres import connect, describe, libpq_env
 from hotdash_pipelines.warehouse.schema.migrate import migrate
 
@@ -76,7 +76,7 @@ class _Work:
 
     url: str
     server: str
-    manifest: Manifest
+    manifest: BackupManifest
     present: Present | None
     carries: bool
     store: Store
@@ -176,7 +176,7 @@ def _done(admin: "psycopg.Connection[Any]", work: _Work, plan: Restored, scratch
     )  # fmt: skip
 
 
-def _settings_of(manifest: Manifest) -> list[tuple[str | None, list[str]]]:
+def _settings_of(manifest: BackupManifest) -> list[tuple[str | None, list[str]]]:
     return [(entry["role"], entry["set"]) for entry in manifest.database["settings"]]
 
 

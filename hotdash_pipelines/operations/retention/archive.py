@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.contracts.arrow import compute
 from hotdash_pipelines.operations.retention.rules import RetentionError
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.storage import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hotdash_pipelines.operations.retention import archive
 from hotdash_pipelines.operations.retention.archive import ArchiveError
-from hotdash_pipelines.operations.retention.rules import SCHEMA, Rule, as_retention, lock_of, refused_by_server, rules
+from hotdash_pipelines.operations.retention.rules import (
+    SCHEMA,
+    RetentionRule,
+    as_retention,
+    lock_of,
+    refused_by_server,
+    rules,
+)
+from hotdash_pipelines.storage import Store
 from hotdash_pipelines.storage.scratch import scratch_folder
-from hotdash_pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     import psycopg
@@ -136,7 +143,7 @@ def clean(
     return gone
 
 
-def _every_rule() -> tuple[Rule, ...]:
+def _every_rule() -> tuple[RetentionRule, ...]:
     return rules(
         retain_observability_logs_days=1,
         retain_decision_logs_days=1,
@@ -146,7 +153,7 @@ def _every_rule() -> tuple[Rule, ...]:
 
 
 @contextmanager
-def _alone(conn: "psycopg.Connection[Any]", rule: Rule) -> Iterator[bool]:
+def _alone(conn: "psycopg.Connection[Any]", rule: RetentionRule) -> Iterator[bool]:
     numbers = (lock_of(rule, "run"), lock_of(rule, "part"))
     had = []
     try:
@@ -160,7 +167,7 @@ def _alone(conn: "psycopg.Connection[Any]", rule: Rule) -> Iterator[bool]:
 
 
 def _is_in_table(
-    conn: "psycopg.Connection[Any]", store: Store, left: Found, rule: Rule, scratch: Path, key: str | None
+    conn: "psycopg.Connection[Any]", store: Store, left: Found, rule: RetentionRule, scratch: Path, key: str | None
 ) -> bool:
     if left.state not in ("left over", "unfinished") or left.path is None:
         return False
@@ -177,7 +184,7 @@ def _is_in_table(
             return False
 
 
-def _all_there(conn: "psycopg.Connection[Any]", rows: "pa.Table", rule: Rule) -> bool:
+def _all_there(conn: "psycopg.Connection[Any]", rows: "pa.Table", rule: RetentionRule) -> bool:
     """Whether each row is in the table, known by its key and by when it was made: numbers may be given twice."""
     statement = (
         f"select count(*) from unnest(%s::bigint[], %s::timestamptz[]) as kept (key, created_at)"  # noqa: S608 - the rules'

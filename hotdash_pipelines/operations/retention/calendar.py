@@ -4,14 +4,14 @@ Belongs here: the settings' windows as rules, and their split over the two sched
 it. Does not belong here: the windows that are fixed, and what follows from a rule (operations.retention).
 """
 
-from hotdash_pipelines.operations.retention.rules import Rule, rules
+from hotdash_pipelines.operations.retention.rules import RetentionRule, rules
 from hotdash_pipelines.settings import Settings
 
 # What people decided on and what they asked is asked for longest, so it goes once a month; the rest goes every week.
 _MONTHLY = ("agent_approvals", "agent_queries", "agent_queries_history")
 
 
-def retained(settings: Settings) -> tuple[Rule, ...]:
+def retained(settings: Settings) -> tuple[RetentionRule, ...]:
     """The rules in force, in the order in which they run. A table without a window has none."""
     return rules(
         retain_observability_logs_days=settings.retain_observability_logs_days,

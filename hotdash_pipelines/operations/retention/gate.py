@@ -8,9 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.operations.backup.files import BackupError, Manifest
-from hotdash_pipelines.operations.retention.rules import SCHEMA, RetentionRefused, Rule, follower_of, refused_by_server
-from hotdash_pipelines.storage.store import Store, StoreError
+from hotdash_pipelines.operations.backup.files import BackupError, BackupManifest
+from hotdash_pipelines.operations.retention.rules import (
+    SCHEMA,
+    RetentionRefused,
+    RetentionRule,
+    follower_of,
+    refused_by_server,
+)
+from hotdash_pipelines.storage import Store, StoreError
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
 
 if TYPE_CHECKING:
@@ -30,7 +36,7 @@ _REMEDY = "run `hotdash backup create`, then retention again"
 def standing_backup(
     database_url: str,
     store: Store,
-    among: Sequence[Rule],
+    among: Sequence[RetentionRule],
     *,
     now: datetime,
     scratch: Path,
@@ -61,12 +67,12 @@ def standing_backup(
     return backup_id
 
 
-def _tables(among: Sequence[Rule]) -> set[str]:
+def _tables(among: Sequence[RetentionRule]) -> set[str]:
     followers = [follower_of(rule) for rule in among]
     return {rule.table for rule in (*among, *followers) if rule}
 
 
-def _proven(store: Store, backup_id: str, key: str | None) -> Manifest:
+def _proven(store: Store, backup_id: str, key: str | None) -> BackupManifest:
     from hotdash_pipelines.operations.backup.verify import verify_quick
 
     return verify_quick(store, backup_id, key)

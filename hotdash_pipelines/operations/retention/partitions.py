@@ -7,7 +7,7 @@ The agent's tables come without partitions; where an owner partitions one by its
 
 from typing import TYPE_CHECKING
 
-from hotdash_pipelines.operations.retention.rules import SCHEMA, CutOffs, Rule, literal
+from hotdash_pipelines.operations.retention.rules import SCHEMA, CutOffs, RetentionRule, literal
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Cursor
@@ -33,7 +33,7 @@ select name from bounds where upper_bound::timestamptz <= {cutoff} order by uppe
 """
 
 
-def below(cursor: "Cursor", rule: Rule, at: CutOffs) -> list[str]:
+def below(cursor: "Cursor", rule: RetentionRule, at: CutOffs) -> list[str]:
     """Names of the partitions whose rows are all too old, oldest first; none for a rule with an exception."""
     if not rule.is_plain:
         return []
@@ -42,7 +42,7 @@ def below(cursor: "Cursor", rule: Rule, at: CutOffs) -> list[str]:
     return [row[0] for row in cursor.fetchall()]
 
 
-def rows_of(cursor: "Cursor", rule: Rule, partition: str) -> str:
+def rows_of(cursor: "Cursor", rule: RetentionRule, partition: str) -> str:
     """Lock the table against everybody; the statement that reads all of the partition, as the connection's user."""
     cursor.execute("reset role")
     cursor.execute(f"lock table {SCHEMA}.{rule.table} in access exclusive mode")

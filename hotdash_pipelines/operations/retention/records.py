@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from hotdash_pipelines.agent.rows import become
 from hotdash_pipelines.operations.retention.archive import Archive
-from hotdash_pipelines.operations.retention.rules import CutOffs, RetentionError, Rule, refused_by_server
-from hotdash_pipelines.storage.store import Store
+from hotdash_pipelines.operations.retention.rules import CutOffs, RetentionError, RetentionRule, refused_by_server
+from hotdash_pipelines.storage import Store
+from hotdash_pipelines.warehouse.access.roles import become
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def note_part(
 
 
 def note_failure(
-    url: str, rule: Rule, at: CutOffs, part: int, backup_id: str | None, now: datetime, reason: str
+    url: str, rule: RetentionRule, at: CutOffs, part: int, backup_id: str | None, now: datetime, reason: str
 ) -> None:
     """Record that a part failed, and log it. The failure itself counts more: what cannot be written is left."""
     import psycopg
@@ -85,7 +85,7 @@ def note_failure(
         _log(conn, "ERROR", f"retention of {rule.table} failed: {reason}", _figures(rule, at))
 
 
-def note_success(url: str, rule: Rule, at: CutOffs, rows: Mapping[str, int]) -> None:
+def note_success(url: str, rule: RetentionRule, at: CutOffs, rows: Mapping[str, int]) -> None:
     """Log what a run archived and deleted. Raises RetentionError."""
     import psycopg
 
@@ -117,7 +117,7 @@ def _common(table: str, at: CutOffs, part: int, backup_id: str | None, started_a
     }
 
 
-def _figures(rule: Rule, at: CutOffs) -> dict[str, Any]:
+def _figures(rule: RetentionRule, at: CutOffs) -> dict[str, Any]:
     return {"table": rule.table, "cutoff": at.normal.isoformat()}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from hotdash_pipelines.agent.rows import become
+from hotdash_pipelines.warehouse.access.roles import become
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class RetentionRefused(RetentionError):
 
 
 @dataclass(frozen=True)
-class Rule:
+class RetentionRule:
     """How long the rows of one table of schema `agent` are kept.
 
     A row is too old when each column of `age` is earlier than the cut-off of `days`. Rows that meet the SQL condition
@@ -70,14 +70,14 @@ class CutOffs:
 class Planned:
     """What a run would do to one table: `rows` go, the oldest of them is `oldest`."""
 
-    rule: Rule
+    rule: RetentionRule
     cut_offs: CutOffs
     rows: int
     oldest: datetime | None
 
 
 @dataclass(frozen=True)
-class Plan:
+class RetentionPlan:
     """What a run at this instant would delete, table by table."""
 
     tables: tuple[Planned, ...]
@@ -88,7 +88,7 @@ class Plan:
         return sum(planned.rows for planned in self.tables)
 
 
-_QUERIES = Rule("agent_queries", 60, long_days=180, long_when="latency_ms > 200")
+_QUERIES = RetentionRule("agent_queries", 60, long_days=180, long_when="latency_ms > 200")
 
 
 def rules(
@@ -97,7 +97,7 @@ def rules(
     retain_decision_logs_days: int | None = None,
     retain_facts_days: int | None = None,
     retain_curated_replies_days: int | None = None,
-) -> tuple[Rule, ...]:
+) -> tuple[RetentionRule, ...]:
     """The rules in the order in which they run. The arguments are the settings of the same names; None keeps all."""
     optional = (
         ("observability_logs", retain_observability_logs_days, "created_at"),
@@ -106,11 +106,11 @@ def rules(
         ("support_curated_replies", retain_curated_replies_days, "approved_at"),
     )
     return (
-        Rule("agent_feedback", 30, long_days=180, long_when="safe_to_send = false"),
+        RetentionRule("agent_feedback", 30, long_days=180, long_when="safe_to_send = false"),
         # A row decided late is as young as its decision: deciding writes updated_at, and then the row is frozen.
-        Rule("agent_approvals", 90, age=("created_at", "updated_at"), kept_when="status = 'pending'"),
+        RetentionRule("agent_approvals", 90, age=("created_at", "updated_at"), kept_when="status = 'pending'"),
         _QUERIES,
-        Rule(
+        RetentionRule(
             HISTORY,
             _QUERIES.days,
             long_days=_QUERIES.long_days,
@@ -118,11 +118,11 @@ def rules(
             key="history_id",
             follows=_QUERIES.table,
         ),
-        *(Rule(table, days, age=(age,)) for table, days, age in optional if days is not None),
+        *(RetentionRule(table, days, age=(age,)) for table, days, age in optional if days is not None),
     )
 
 
-def cut_offs(rule: Rule, now: datetime) -> CutOffs:
+def cut_offs(rule: RetentionRule, now: datetime) -> CutOffs:
     """The cut-offs of a rule at `now`: the midnight that began the day in UTC, less whole days of 24 hours.
 
     Every run of a day has the same ones, whatever the zone of the server. Raises ValueError for a `now` without zone.
@@ -134,17 +134,17 @@ def cut_offs(rule: Rule, now: datetime) -> CutOffs:
     return CutOffs(midnight - timedelta(days=rule.days), long)
 
 
-def too_old(rule: Rule, at: CutOffs) -> str:
+def too_old(rule: RetentionRule, at: CutOffs) -> str:
     """SQL condition of the rows of the rule's table that are too old."""
     return _gone_from(rule.follows, rule, at) if rule.follows else _aged(rule, at)
 
 
-def follower_of(rule: Rule) -> Rule | None:
+def follower_of(rule: RetentionRule) -> RetentionRule | None:
     """The rule of the table whose rows go along with those of `rule`."""
     return next((other for other in rules() if other.follows == rule.table), None)
 
 
-def lock_of(rule: Rule, what: Literal["run", "part"]) -> int:
+def lock_of(rule: RetentionRule, what: Literal["run", "part"]) -> int:
     """Number of the advisory lock that a whole run over the rule's table holds, or each of its open transactions.
 
     Versions share the lock of the table that they follow.
@@ -158,7 +158,7 @@ def literal(instant: datetime) -> str:
     return f"'{instant.astimezone(UTC).isoformat()}'::timestamptz"
 
 
-def _aged(rule: Rule, at: CutOffs) -> str:
+def _aged(rule: RetentionRule, at: CutOffs) -> str:
     def older_than(instant: datetime) -> str:
         return " and ".join(f"{column} < {literal(instant)}" for column in rule.age)
 
@@ -170,7 +170,7 @@ def _aged(rule: Rule, at: CutOffs) -> str:
     return " and ".join(conditions)
 
 
-def _gone_from(followed: str, rule: Rule, at: CutOffs) -> str:
+def _gone_from(followed: str, rule: RetentionRule, at: CutOffs) -> str:
     """All versions of ids that are gone, when the last version is too old."""
     last = (
         f"select distinct on (version.id) version.* from {SCHEMA}.{rule.table} as version"  # noqa: S608 - from the rules
@@ -180,14 +180,16 @@ def _gone_from(followed: str, rule: Rule, at: CutOffs) -> str:
     return f"id in (select id from ({last}) as last where {_aged(rule, at)})"  # noqa: S608 - from the rules
 
 
-def plan(conn: "psycopg.Connection[Any]", among: Sequence[Rule], now: datetime) -> Plan:
+def plan(conn: "psycopg.Connection[Any]", among: Sequence[RetentionRule], now: datetime) -> RetentionPlan:
     """What a run at `now` would delete. Reads only. Raises RetentionError."""
     with as_retention(conn):
         conn.execute("set transaction read only")
-        return Plan(tuple(_planned(conn, rule, among, now) for rule in among))
+        return RetentionPlan(tuple(_planned(conn, rule, among, now) for rule in among))
 
 
-def _planned(conn: "psycopg.Connection[Any]", rule: Rule, among: Sequence[Rule], now: datetime) -> Planned:
+def _planned(
+    conn: "psycopg.Connection[Any]", rule: RetentionRule, among: Sequence[RetentionRule], now: datetime
+) -> Planned:
     at = cut_offs(rule, now)
     condition = too_old(rule, at)
     followed = next((other for other in among if other.table == rule.follows), None)

@@ -39,14 +39,14 @@ from hotdash_pipelines.operations.retention.rules import (
     CutOffs,
     RetentionError,
     RetentionRefused,
-    Rule,
+    RetentionRule,
     cut_offs,
     follower_of,
     lock_of,
     too_old,
 )
+from hotdash_pipelines.storage import Store, StoreError
 from hotdash_pipelines.storage.scratch import scratch_folder
-from hotdash_pipelines.storage.store import Store, StoreError
 from hotdash_pipelines.warehouse.postgres import WarehouseError, adbc_connection, connect
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ _SESSION = {
 
 
 @dataclass(frozen=True)
-class Part:
+class RetentionPart:
     """One committed transaction's share of one table: `rows` are gone from it and in the archive at `uri`."""
 
     table: str
@@ -83,14 +83,14 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RetentionOutcome:
     """What a run did to one table, and to the table of its versions."""
 
     table: str
     cutoff: datetime
     long_cutoff: datetime | None
     candidates: int
-    parts: tuple[Part, ...]
+    parts: tuple[RetentionPart, ...]
 
     @property
     def rows(self) -> dict[str, int]:
@@ -104,7 +104,7 @@ class Outcome:
 def run_table(
     database_url: str,
     store: Store,
-    rule: Rule,
+    rule: RetentionRule,
     *,
     now: datetime,
     scratch: Path,
@@ -112,8 +112,8 @@ def run_table(
     key: str | None = None,
     chunk_rows: int = CHUNK_ROWS,
     whole_rows: int = WHOLE_ROWS,
-    on_progress: Callable[[Part], None] | None = None,
-) -> Outcome:
+    on_progress: Callable[[RetentionPart], None] | None = None,
+) -> RetentionOutcome:
     """Archive and delete the rows of one table that are too old at `now`, part by part.
 
     `scratch` is a local folder with room for a part, uncompressed; `backup_id` the backup that retention_gate found,
@@ -141,13 +141,13 @@ class _Run:
         self,
         url: str,
         store: Store,
-        rule: Rule,
+        rule: RetentionRule,
         at: CutOffs,
         now: datetime,
         scratch: Path,
         backup_id: str | None,
         key: str | None,
-        on_progress: Callable[[Part], None] | None,
+        on_progress: Callable[[RetentionPart], None] | None,
     ) -> None:
         self._url, self._store, self.rule, self.at, self._now = url, store, rule, at, now
         self._scratch = self._folder = scratch
@@ -155,7 +155,7 @@ class _Run:
         self._on_progress = on_progress or (lambda _: None)
         self.failed = 1
 
-    def all(self, chunk_rows: int, whole_rows: int) -> Outcome:
+    def all(self, chunk_rows: int, whole_rows: int) -> RetentionOutcome:
         """The whole protocol for the table; see run_table."""
         with (
             _told_in_one_line(self._url),
@@ -179,11 +179,11 @@ class _Run:
             done = self._work([one for one in jobs if one.partition]) + self._work(
                 [one for one in jobs if not one.partition]
             )
-        return Outcome(self.rule.table, self.at.normal, self.at.long, candidates, tuple(done))
+        return RetentionOutcome(self.rule.table, self.at.normal, self.at.long, candidates, tuple(done))
 
-    def _work(self, jobs: "Sequence[_Job]") -> list[Part]:
+    def _work(self, jobs: "Sequence[_Job]") -> list[RetentionPart]:
         """Every part on one of a few connections: one reads rows while others' are written, read back and stored."""
-        done: list[Part] = []
+        done: list[RetentionPart] = []
         with contextlib.ExitStack() as closing:
             free: queue.SimpleQueue[AdbcConnection] = queue.SimpleQueue()
             for _ in jobs[:_AT_ONCE]:
@@ -250,7 +250,7 @@ class _Run:
         work += [(f"({condition}) and {low} and {high}", None) for low, high in ranges]
         return [_Job(next(parts), next(versions), told, name) for told, name in work]
 
-    def _try(self, job: "_Job", free: "queue.SimpleQueue[AdbcConnection]") -> list[Part]:
+    def _try(self, job: "_Job", free: "queue.SimpleQueue[AdbcConnection]") -> list[RetentionPart]:
         from adbc_driver_manager import Error
 
         conn = free.get()
@@ -269,7 +269,7 @@ class _Run:
         finally:
             free.put(conn)
 
-    def _take(self, conn: "AdbcConnection", cursor: "Cursor", job: "_Job") -> list[Part]:
+    def _take(self, conn: "AdbcConnection", cursor: "Cursor", job: "_Job") -> list[RetentionPart]:
         """One part in one transaction, and the versions of its rows; nothing where no row is too old any more."""
         with tempfile.TemporaryDirectory(dir=self._folder) as folder, self._transaction(conn, cursor):
             # While it is held nobody clears archives away that seem to belong to no run.
@@ -295,7 +295,7 @@ class _Run:
         reach("retention.committed")
         return [self._told(found, part, job.partition) for part, found in kept]
 
-    def _archived(self, cursor: "Cursor", rule: Rule, statement: str, local: Path) -> list[archive.Archive]:
+    def _archived(self, cursor: "Cursor", rule: RetentionRule, statement: str, local: Path) -> list[archive.Archive]:
         """The rows that a statement returns, in the store and read back; nothing when there are none."""
         cursor.execute(statement)
         rows = archive.spool(cursor.fetch_record_batch(), local, rule.key)
@@ -313,9 +313,9 @@ class _Run:
         reach("retention.archived")
         return [kept]
 
-    def _told(self, found: archive.Archive, part: int, partition: str | None) -> Part:
+    def _told(self, found: archive.Archive, part: int, partition: str | None) -> RetentionPart:
         uri = self._store.uri(found.path)
-        return Part(found.table, part, found.rows, uri, found.sha256, found.bytes, partition)
+        return RetentionPart(found.table, part, found.rows, uri, found.sha256, found.bytes, partition)
 
 
 @dataclass(frozen=True)
@@ -328,7 +328,7 @@ class _Job:
     partition: str | None
 
 
-def _deleting(rule: Rule, condition: str) -> str:
+def _deleting(rule: RetentionRule, condition: str) -> str:
     return f"delete from {SCHEMA}.{rule.table} where {condition} returning *"  # noqa: S608 - the rules'
 
 
@@ -343,7 +343,7 @@ def part_ends(blocks: Sequence[tuple[int, int]], chunk_rows: int) -> list[int]:
     return bounds
 
 
-def _rows_of(cursor: "Cursor", follower: Rule, local: Path) -> str | None:
+def _rows_of(cursor: "Cursor", follower: RetentionRule, local: Path) -> str | None:
     """The condition for the follower's rows of the spooled ids; None when it has none in their range."""
     rows = archive.spooled(local)
     ids = [rows.get_batch(number)["id"] for number in range(rows.num_record_batches)]
@@ -370,7 +370,7 @@ def _told_in_one_line(url: str) -> Iterator[None]:
         raise retention_records.told(url, error.sqlstate, str(error)) from error
 
 
-def _vacuum(url: str, outcome: Outcome) -> None:
+def _vacuum(url: str, outcome: RetentionOutcome) -> None:
     """Give the space back and refresh the planner's figures, as soon as may be: autovacuum does the same later.
 
     Postgres only warns a user that may not.

@@ -9,7 +9,7 @@ input.
 
 import re
 
-from hotdash_pipelines.redaction.canonical import Kind, Span
+from hotdash_pipelines.redaction.canonical import Span, TokenKind
 from hotdash_pipelines.redaction.reading import Reading, words
 
 _LEFT = 96
@@ -141,7 +141,7 @@ def _written(text: str) -> list[Span]:
         if domain is None:
             continue
         last = domain.end()
-        found.append(Span(sign.start() - len(local.group()), last, Kind.EMAIL))
+        found.append(Span(sign.start() - len(local.group()), last, TokenKind.EMAIL))
     return found
 
 
@@ -181,5 +181,5 @@ def _spelled(text: str) -> list[Span]:
         if start >= sign.start():
             continue
         last = sign.end() + domain.end()
-        found.append(Span(start, last, Kind.EMAIL))
+        found.append(Span(start, last, TokenKind.EMAIL))
     return found

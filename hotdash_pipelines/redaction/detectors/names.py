@@ -8,7 +8,7 @@ stays.
 import re
 from collections.abc import Iterator
 
-from hotdash_pipelines.redaction.canonical import MASK, Kind, Span
+from hotdash_pipelines.redaction.canonical import MASK, Span, TokenKind
 from hotdash_pipelines.redaction.reading import Reading, words
 
 _BIG = "[A-Z\u0386-\u03ab\u0400-\u042f]"
@@ -207,7 +207,7 @@ def _trimmed(text: str, start: int, end: int) -> Span | None:
         stop = start + word.end()
     while stop > start and text[stop - 1] in " .-'":
         stop -= 1
-    return Span(start, stop, Kind.NAME) if stop - start >= 2 else None
+    return Span(start, stop, TokenKind.NAME) if stop - start >= 2 else None
 
 
 def _is_lonely(name: str) -> bool:

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from hotdash_pipelines.redaction.canonical import Kind, Span
+from hotdash_pipelines.redaction.canonical import Span, TokenKind
 from hotdash_pipelines.redaction.reading import Reading, Run
 
 # Issuer prefixes and lengths in use; 13-digit Visa is gone, and an EAN-13 that passes Luhn by chance is not.
@@ -73,7 +73,7 @@ def find_cards(reading: Reading) -> list[Span]:
         or (reading.has(_CARD_WORDS) and reading.has(_EXPIRY_WORDS))
     ):
         for match in _CARD_DETAIL.finditer(reading.text):
-            found.append(Span(*match.span(1 if match.group(1) else 2), Kind.CARD))
+            found.append(Span(*match.span(1 if match.group(1) else 2), TokenKind.CARD))
     return found
 
 
@@ -95,7 +95,7 @@ def _cards_of(text: str, run: Run) -> Iterator[Span]:
                 continue
             if length != 16 and _TRACKING.search(text[max(0, first - 40) : first]):
                 continue
-            yield Span(first, last, Kind.CARD)
+            yield Span(first, last, TokenKind.CARD)
             done = offset + length
             break
 
@@ -116,7 +116,7 @@ def find_ibans(reading: Reading) -> list[Span]:
             if len(compact) >= 15 and not text[at : at + 1].isalnum() and _mod97(compact):
                 matched = at
         if matched is not None:
-            found.append(Span(start, matched, Kind.IBAN))
+            found.append(Span(start, matched, TokenKind.IBAN))
     return found
 
 
@@ -136,14 +136,14 @@ def find_ips(reading: Reading) -> list[Span]:
         for match in _IPV4.finditer(text):
             before = text[max(0, match.start() - 12) : match.start()]
             if _is_address(match.group().replace("[.]", ".")) and not _VERSION.search(before):
-                found.append(Span(*match.span(), Kind.IP))
+                found.append(Span(*match.span(), TokenKind.IP))
     if "::" in text or text.count(":") >= 7:
         for match in _IPV6.finditer(text):
             written = match.group()
             end = match.end() - (written.endswith(":") and not written.endswith("::"))
             written = text[match.start() : end]
             if len(_HEX.findall(written)) >= 2 and any(map(str.isdigit, written)) and _is_address(written):
-                found.append(Span(match.start(), end, Kind.IP))
+                found.append(Span(match.start(), end, TokenKind.IP))
     return found
 
 

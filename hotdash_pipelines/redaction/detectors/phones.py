@@ -8,7 +8,7 @@ Words of the shop before a run ("order", "tracking", "SKU", "#") veto it unless 
 
 import re
 
-from hotdash_pipelines.redaction.canonical import Kind, Span
+from hotdash_pipelines.redaction.canonical import Span, TokenKind
 from hotdash_pipelines.redaction.reading import WORD, Reading, Run, words
 
 _WORDS_BEFORE = 48
@@ -104,7 +104,7 @@ def _phone(reading: Reading, run: Run, region: str) -> Span | None:
     if not (strong or asked or _is_dialled(written, digits, region)):
         return None
     extension = _EXTENSION.match(text, end)
-    return Span(start, extension.end() if extension else end, Kind.PHONE)
+    return Span(start, extension.end() if extension else end, TokenKind.PHONE)
 
 
 def _context(lowered: str, start: int) -> tuple[bool, bool]:
@@ -172,7 +172,7 @@ def _spelled(reading: Reading) -> list[Span]:
     found = []
     for match in _SPELLED.finditer(reading.text):
         if len(spoken_digits(match.group())) >= 7 and not _context(reading.lowered, match.start())[1]:
-            found.append(Span(*match.span(), Kind.PHONE))
+            found.append(Span(*match.span(), TokenKind.PHONE))
     return found
 
 

@@ -7,7 +7,7 @@ Does not belong here: the known addresses of a conversation (redact_known). A to
 import re
 from collections.abc import Iterator
 
-from hotdash_pipelines.redaction.canonical import Kind, Span
+from hotdash_pipelines.redaction.canonical import Span, TokenKind
 from hotdash_pipelines.redaction.reading import Reading, words
 
 _STATES = (
@@ -167,16 +167,16 @@ def find_places(reading: Reading) -> list[Span]:
             found += _at_number(text, first)
     for starts, form in _BEFORE_NUMBER:
         if reading.has(starts):
-            found += [Span(*match.span(), Kind.ADDRESS) for match in form.finditer(text)]
+            found += [Span(*match.span(), TokenKind.ADDRESS) for match in form.finditer(text)]
     if "〒" in text:
-        found += [Span(*match.span(), Kind.ADDRESS) for match in _CODES.finditer(text)]
+        found += [Span(*match.span(), TokenKind.ADDRESS) for match in _CODES.finditer(text)]
     for pattern, wanted in (
         (_CODE_NAMED, reading.has(_CODE_WORDS) or "c.p." in reading.lowered),
         (_CODE_TOWN, reading.has(_TOWN_WORDS) and _TOWN_CODE.search(text) is not None),
     ):
         if wanted:
             found += [
-                Span(*match.span(1), Kind.ADDRESS)
+                Span(*match.span(1), TokenKind.ADDRESS)
                 for match in pattern.finditer(text)
                 if any(map(str.isdigit, match.group(1)))
             ]
@@ -189,7 +189,7 @@ def _at_number(text: str, first: int) -> Iterator[Span]:
     """Addresses that begin with this number, streets that end with it, codes that hold it."""
     for form in _AT_NUMBER if _THEN_WORD.match(text, first) else ():
         if match := form.match(text, first):
-            yield Span(*match.span(), Kind.ADDRESS)
+            yield Span(*match.span(), TokenKind.ADDRESS)
             return
     before = text[first - 1 : first]
     start = max(0, first - 70)
@@ -202,10 +202,10 @@ def _at_number(text: str, first: int) -> Iterator[Span]:
             for form in (_GERMAN, _GERMAN_LOWER, _NORTHERN):
                 for match in form.finditer(text, start, first + 80):
                     if match.start() < first < match.end():
-                        yield Span(*match.span(), Kind.ADDRESS)
+                        yield Span(*match.span(), TokenKind.ADDRESS)
     if before.isupper() or before in {" ", ","}:
         for match in _CODES.finditer(text, max(0, first - 5), first + 12):
-            yield Span(*match.span(), Kind.ADDRESS)
+            yield Span(*match.span(), TokenKind.ADDRESS)
 
 
 def _named(text: str) -> Iterator[Span]:
@@ -214,4 +214,4 @@ def _named(text: str) -> Iterator[Span]:
         stop = _SENTENCE_END.search(text, start + 6, end)
         end = stop.start() if stop else end
         if any(char.isdigit() for char in text[start:end]):
-            yield Span(start, len(text[:end].rstrip(" .,")), Kind.ADDRESS)
+            yield Span(start, len(text[:end].rstrip(" .,")), TokenKind.ADDRESS)

@@ -64,7 +64,7 @@ class Calendar(Strict):
         raise ValueError("the calendar has no day")
 
 
-class Window(Strict):
+class CalendarWindow(Strict):
     """A stretch of every day, or of the given days of the week, by the wall clock; it may go past midnight.
 
     `days` are those on which it starts. `zone` is the SLA's when not given.
@@ -77,7 +77,7 @@ class Window(Strict):
     reason: str = ""
 
     @model_validator(mode="after")
-    def _has_length(self) -> "Window":
+    def _has_length(self) -> "CalendarWindow":
         if self.start == self.end:
             raise ValueError("from and to are the same time")
         return self
@@ -131,7 +131,7 @@ def _form(value: Any) -> str:
     return "once" if isinstance(value, Once) or (isinstance(value, dict) and "start" in value) else "weekly"
 
 
-Maintenance = Annotated[Annotated[Window, Tag("weekly")] | Annotated[Once, Tag("once")], Discriminator(_form)]
+Maintenance = Annotated[Annotated[CalendarWindow, Tag("weekly")] | Annotated[Once, Tag("once")], Discriminator(_form)]
 
 
 def instant(day: date, clock: time, zone: ZoneInfo, *, latest: bool = False) -> datetime:
@@ -143,7 +143,7 @@ def instant(day: date, clock: time, zone: ZoneInfo, *, latest: bool = False) -> 
     return max(first, local.replace(fold=1).astimezone(UTC))
 
 
-def window_end(windows: tuple[Window | Once, ...], now: datetime, zone: ZoneInfo) -> datetime | None:
+def window_end(windows: tuple[CalendarWindow | Once, ...], now: datetime, zone: ZoneInfo) -> datetime | None:
     """When the windows around `now` are over, one running into the next included; None when `now` is in none."""
     end = now
     while end - now < _LONGEST_WINDOW and (

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints
 
-from hotdash_pipelines.warehouse.postgres import WarehouseError
+from hotdash_pipelines.base.errors import HotdashError
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -21,7 +21,7 @@ LONGEST = timedelta(days=36_500)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
-class SlaError(WarehouseError):
+class SlaError(HotdashError):
     """An SLA cannot be read or used. One line: the file and entry, or the SLA, and what to do."""
 
 

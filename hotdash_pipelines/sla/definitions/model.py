@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from hotdash_pipelines.sla.definitions.calendar import Calendar, Maintenance, Window
+from hotdash_pipelines.sla.definitions.calendar import Calendar, CalendarWindow, Maintenance
 from hotdash_pipelines.sla.definitions.fields import LONGEST, ClockTime, Dataset, Duration, Slug, Strict, ZoneName
 from hotdash_pipelines.sla.definitions.rule import SECONDS, Comparison, Kind, Rule
 
@@ -138,7 +138,7 @@ class Definition(Strict):
     flap_window: Duration = timedelta(hours=1)
     catch_up: Duration = timedelta(hours=1)
     escalate: tuple[Escalation, ...] = ()
-    quiet_hours: Window | None = None
+    quiet_hours: CalendarWindow | None = None
     maintenance: tuple[Maintenance, ...] = ()
     min_samples: Annotated[int, Field(ge=0)] = 0
     depends_on: tuple[Slug, ...] = ()

@@ -3,50 +3,16 @@
 Belongs here: judging, with nothing but its arguments. Does not belong here: what happened before (machine.py).
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import datetime
 
 from hotdash_pipelines.sla.definitions.calendar import Due
 from hotdash_pipelines.sla.definitions.model import Definition
 from hotdash_pipelines.sla.definitions.rule import Rule
 from hotdash_pipelines.sla.engine.observation import Observation
-from hotdash_pipelines.sla.engine.wording import told
-
-Standing = Literal["ok", "breach", "unknown", "pending"]
+from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW, Verdict
 
 NOT_OBSERVED = "nobody looked"
 _OBSERVER = "observer"
-# Clocks differ by seconds. What is dated later than that says nothing about age: one row dated 2099 would keep a dead
-# stream young for ever.
-CLOCK_SKEW = timedelta(minutes=5)
-
-
-@dataclass(slots=True)
-class Verdict:
-    """How an SLA stands. `actual` and `expected` are in its unit.
-
-    `pending` neither keeps nor breaks it: before a deadline, or with too few samples. `breach_since` is when the
-    promise was broken where that can be told exactly; on a good verdict it says that it was kept late, at `ok_since`.
-    `warning`: good, but past the alert threshold. `reason` and `cause` explain an unknown one.
-    """
-
-    definition: Definition
-    state: Standing
-    expected: float
-    actual: float | None = None
-    breach_since: datetime | None = None
-    ok_since: datetime | None = None
-    partition_key: str = ""
-    warning: bool = False
-    reason: str = ""
-    cause: str = ""
-    due: Due | None = None
-
-    @property
-    def message(self) -> str:
-        """The verdict in one line."""
-        return told(self)
 
 
 def evaluate(definition: Definition, observation: Observation | None, now: datetime, due: Due | None = None) -> Verdict:

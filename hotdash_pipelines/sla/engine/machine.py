@@ -10,11 +10,11 @@ from hotdash_pipelines.sla.definitions.calendar import window_end
 from hotdash_pipelines.sla.definitions.fields import SlaError
 from hotdash_pipelines.sla.definitions.model import Definition, Severity
 from hotdash_pipelines.sla.definitions.rule import Key
-from hotdash_pipelines.sla.engine.evaluate import CLOCK_SKEW, Verdict
 from hotdash_pipelines.sla.engine.events import Around, Step, event, resolution
 from hotdash_pipelines.sla.engine.ongoing import go_on
 from hotdash_pipelines.sla.engine.opening import closed, open_or_warn, subject_of
 from hotdash_pipelines.sla.engine.state import Event, State, Suppressor, Violation
+from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW, Verdict
 
 
 def advance(

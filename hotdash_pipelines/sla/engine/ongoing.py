@@ -7,9 +7,9 @@ Belongs here: the step of a state with an open violation. Does not belong here: 
 from collections.abc import Iterator
 
 from hotdash_pipelines.sla.definitions.model import Definition, worst
-from hotdash_pipelines.sla.engine.evaluate import Verdict
 from hotdash_pipelines.sla.engine.events import Around, Step, event
 from hotdash_pipelines.sla.engine.state import Event, State, Violation
+from hotdash_pipelines.sla.engine.verdict import Verdict
 
 
 def go_on(definition: Definition, state: State, violation: Violation, verdict: Verdict, around: Around) -> Step:

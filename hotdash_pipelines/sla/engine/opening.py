@@ -4,9 +4,9 @@ Belongs here: the step of a state without an open violation. Does not belong her
 """
 
 from hotdash_pipelines.sla.definitions.model import Definition, worst
-from hotdash_pipelines.sla.engine.evaluate import Verdict
 from hotdash_pipelines.sla.engine.events import Around, Step, event, resolution
 from hotdash_pipelines.sla.engine.state import State, Violation, ViolationKind
+from hotdash_pipelines.sla.engine.verdict import Verdict
 
 
 def open_or_warn(definition: Definition, state: State, verdict: Verdict, around: Around, first_good: bool) -> Step:

@@ -12,11 +12,12 @@ from typing import cast
 from hotdash_pipelines.sla.definitions.calendar import Due, window_end
 from hotdash_pipelines.sla.definitions.model import Definition, Severity, worst
 from hotdash_pipelines.sla.definitions.rule import Key
-from hotdash_pipelines.sla.engine.evaluate import Verdict, evaluate
+from hotdash_pipelines.sla.engine.evaluate import evaluate
 from hotdash_pipelines.sla.engine.machine import advance, is_left, is_unmoved, retire
 from hotdash_pipelines.sla.engine.observation import Observation, by_key
 from hotdash_pipelines.sla.engine.state import Event, State, Suppressor
 from hotdash_pipelines.sla.engine.suppress import BLIND, Trouble, roots
+from hotdash_pipelines.sla.engine.verdict import Verdict
 
 # How many deadlines that passed while nobody looked are made up for.
 _MADE_UP = 31

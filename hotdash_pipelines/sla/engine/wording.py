@@ -1,46 +1,9 @@
-"""Verdicts and events in one line of plain English.
-
-Belongs here: texts for logs, checks and the plain part of a message. Does not belong here: Block Kit (alerts).
-"""
+"""Numbers, spans and instants as plain English. Does not belong here: verdicts (verdict.py), messages (alerts)."""
 
 import math
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hotdash_pipelines.sla.engine.evaluate import Verdict
 
 _SIGNS = {"percent": " %", "ms": " ms", "count": ""}
-
-
-def told(verdict: "Verdict") -> str:
-    """What was promised, what is, and why that is not known."""
-    definition = verdict.definition
-    unit = definition.unit or "count"
-    if verdict.due is not None or definition.kind == "deadline":
-        return _deadline(verdict)
-    expected = f"{'at least' if definition.comparison == 'at_least' else 'at most'} {measured(verdict.expected, unit)}"
-    if verdict.state == "unknown" or verdict.actual is None:
-        return f"{definition.dataset}: not known: {verdict.reason} (promised: {expected})"
-    return f"{definition.dataset}: {measured(verdict.actual, unit)} (promised: {expected})"
-
-
-def _deadline(verdict: "Verdict") -> str:
-    definition, due = verdict.definition, verdict.due
-    what = f"{definition.dataset} {verdict.partition_key}".strip()
-    promised = f"promised by {definition.by:%H:%M} {definition.zone}" if definition.by else "promised"
-    if due is not None:
-        promised += f" on {due.day}"
-    if verdict.state == "unknown" or verdict.actual is None:
-        return f"{what}: not known: {verdict.reason} ({promised})"
-    because = f"; {verdict.reason}" if verdict.reason else ""
-    amount = measured(abs(verdict.actual), definition.unit or "minutes")
-    if verdict.state == "ok":
-        when = f"there {amount} late" if verdict.breach_since else "there"
-        return f"{what}: {when} ({promised})"
-    if verdict.state == "pending":
-        return f"{what}: not there yet ({promised}{because})"
-    return f"{what}: not there, {amount} late ({promised}{because})"
 
 
 def measured(value: float, unit: str) -> str:

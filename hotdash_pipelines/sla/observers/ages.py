@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import LiteralString
 
 from hotdash_pipelines.sla.definitions.model import Definition
-from hotdash_pipelines.sla.engine.evaluate import CLOCK_SKEW
 from hotdash_pipelines.sla.engine.observation import Observation
+from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW
 from hotdash_pipelines.sla.observers.looking import Looking
 from hotdash_pipelines.sla.observers.reading import RIGHTS, Row, Unseen, all_rows, reading, see_all_rows
 

@@ -35,7 +35,7 @@ Observer = Callable[[Sequence[Definition], Looking], Iterable[Observation]]
 
 
 @dataclass(frozen=True)
-class Kind:
+class ObserverKind:
     """An observer with the parameters that its SLAs must and may have."""
 
     look: Observer
@@ -43,11 +43,11 @@ class Kind:
     optional: frozenset[str] = frozenset()
 
 
-def _kind(look: Observer, required: str = "", optional: str = "") -> Kind:
-    return Kind(look, frozenset(required.split()), frozenset(optional.split()))
+def _kind(look: Observer, required: str = "", optional: str = "") -> ObserverKind:
+    return ObserverKind(look, frozenset(required.split()), frozenset(optional.split()))
 
 
-KINDS: Mapping[SlaType, Kind] = {
+KINDS: Mapping[SlaType, ObserverKind] = {
     "materialized_within": _kind(observe_dagster.materialized_within),
     "retention_done": _kind(observe_dagster.materialized_within),
     "freshness_state": _kind(observe_dagster.freshness_state),
@@ -118,7 +118,7 @@ def observe(
     return tuple(found)
 
 
-def _look(kind: Kind, own: Sequence[Definition], looking: Looking) -> Iterable[Observation]:
+def _look(kind: ObserverKind, own: Sequence[Definition], looking: Looking) -> Iterable[Observation]:
     try:
         return list(kind.look(own, looking))
     except Unseen as unseen:

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.sla.definitions.rule import Key
-from hotdash_pipelines.sla.engine.evaluate import Verdict
 from hotdash_pipelines.sla.engine.state import Event, State, Violation
+from hotdash_pipelines.sla.engine.verdict import Verdict
 from hotdash_pipelines.sla.records.encode import from_json, number, to_json
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hotdash_pipelines.sla.engine.evaluate import CLOCK_SKEW
+from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW
 from hotdash_pipelines.sla.engine.wording import lasted
 from hotdash_pipelines.sla.records.heartbeat import DELIVERY, EVALUATION, EVALUATION_SECONDS
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.sla.definitions.rule import Key
-from hotdash_pipelines.sla.engine.evaluate import Verdict
 from hotdash_pipelines.sla.engine.observation import Observation
+from hotdash_pipelines.sla.engine.verdict import Verdict
 from hotdash_pipelines.sla.records.encode import clean, from_json, number, to_json
 from hotdash_pipelines.sla.records.transaction import told
 

@@ -16,11 +16,11 @@ from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.sla.definitions.fields import SlaError
 from hotdash_pipelines.sla.definitions.model import Definition
 from hotdash_pipelines.sla.definitions.rule import Key
-from hotdash_pipelines.sla.engine.evaluate import CLOCK_SKEW
 from hotdash_pipelines.sla.engine.machine import acknowledge as acknowledged
 from hotdash_pipelines.sla.engine.observation import Observation, by_key
 from hotdash_pipelines.sla.engine.state import State
 from hotdash_pipelines.sla.engine.tick import Tick, tick
+from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW
 from hotdash_pipelines.sla.records.encode import clean
 from hotdash_pipelines.sla.records.heartbeat import EVALUATION, beat
 from hotdash_pipelines.sla.records.incidents import Impact

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from hotdash_pipelines.sources.errors import PermanentSourceError
-from hotdash_pipelines.sources.http import Answer, HttpReader, Patience, utc_now
+from hotdash_pipelines.sources.http import HttpAnswer, HttpReader, Patience, utc_now
 
 _HINTS = {
     401: "the token is refused; check HOTDASH_CHATWOOT_API_TOKEN",
@@ -94,12 +94,12 @@ class ChatwootClient:
             )
         self._is_administrator = True
 
-    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> HttpAnswer:
         """`GET` below the account, such as `inboxes`. Raises SourceError."""
         self.require_administrator()
         return self._http.read("GET", self._account(path), headers=self._headers, params=params)
 
-    def filter_conversations(self, conditions: list[dict[str, Any]], page: int) -> Answer:
+    def filter_conversations(self, conditions: list[dict[str, Any]], page: int) -> HttpAnswer:
         """One page of the conversations that meet all conditions; a read although it is a POST. Raises SourceError."""
         self.require_administrator()
         path = self._account("conversations/filter")

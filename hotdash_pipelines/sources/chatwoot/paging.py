@@ -17,7 +17,7 @@ import orjson
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 from hotdash_pipelines.sources.errors import TransientSourceError
-from hotdash_pipelines.sources.http import Answer
+from hotdash_pipelines.sources.http import HttpAnswer
 
 Record = dict[str, Any]
 REREADS = 3
@@ -28,7 +28,7 @@ _OVERLAP = 10
 
 
 @dataclass
-class Reading:
+class PageReading:
     """Records kept of a list, page by page, and how often it had to be read again."""
 
     pages: list[list[Record]]
@@ -54,8 +54,8 @@ class _Pass:
 
 
 def read_list(
-    read: Callable[[int], Answer], count_of: Callable[[Any], int], window: Window, is_past: Callable[[Record], bool]
-) -> Reading:
+    read: Callable[[int], HttpAnswer], count_of: Callable[[Any], int], window: Window, is_past: Callable[[Record], bool]
+) -> PageReading:
     """The records of a list, sorted by newest activity, whose last activity lies in the window.
 
     `read(page)` gets a page from 1, `count_of(document)` its total, `is_past(record)` tells that no later record can
@@ -68,7 +68,7 @@ def read_list(
         kept = _newest_only([[one for one in page if is_active(one, window)] for page in found.pages])
         seen = {one["id"] for page in kept for one in page}
         if found.is_whole or (found.has_moved and seen == earlier):
-            return Reading(kept, attempt)
+            return PageReading(kept, attempt)
         earlier = seen
     raise TransientSourceError(
         f"the list did not add up in {REREADS + 1} readings; materialise the partition again when it is quieter"
@@ -76,7 +76,7 @@ def read_list(
 
 
 def _read_once(
-    read: Callable[[int], Answer], count_of: Callable[[Any], int], is_past: Callable[[Record], bool]
+    read: Callable[[int], HttpAnswer], count_of: Callable[[Any], int], is_past: Callable[[Record], bool]
 ) -> _Pass:
     """All pages up to the first record that is past."""
     pages: list[list[Record]] = []
@@ -143,7 +143,7 @@ def conditions(*wanted: tuple[str, str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def read_messages(client: ChatwootClient, conversation: Record, window: Window) -> Reading:
+def read_messages(client: ChatwootClient, conversation: Record, window: Window) -> PageReading:
     """The messages of one conversation that were written in the window.
 
     The list must reach the conversation's own last message, else it was cut on its way and is read again. Raises
@@ -155,7 +155,7 @@ def read_messages(client: ChatwootClient, conversation: Record, window: Window) 
         newest = max((one["id"] for page in pages for one in page), default=0)
         is_cut_short = pages and pages[-1] and pages[-1][-1]["created_at"] >= window.end.timestamp()
         if newest >= last or is_cut_short:
-            return Reading(_in_window(pages, window), attempt)
+            return PageReading(_in_window(pages, window), attempt)
     raise TransientSourceError(
         f"the messages of conversation {conversation['id']} end before its last one; materialise the partition again"
     )

@@ -12,7 +12,7 @@ from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.sources.chatwoot.client import API_VERSION, ChatwootClient
 from hotdash_pipelines.sources.chatwoot.paging import (
-    Reading,
+    PageReading,
     Record,
     conditions,
     day_after,
@@ -62,7 +62,7 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window) 
             reading = read_messages(client, one, window)
             pages += reading.pages
             rereads += reading.rereads
-    fetched = _fetched(client, before, Reading(pages, rereads))
+    fetched = _fetched(client, before, PageReading(pages, rereads))
     fetched.notes["conversations"] = conversations.rows
     return fetched
 
@@ -113,6 +113,6 @@ def _is_behind(record: Record, window: Window) -> bool:
     return (record.get("last_activity_at") or 0) < window.start.timestamp()
 
 
-def _fetched(client: ChatwootClient, before: int, reading: Reading) -> Fetched:
+def _fetched(client: ChatwootClient, before: int, reading: PageReading) -> Fetched:
     notes: dict[str, str | int | float | bool] = {"rereads": reading.rereads} if reading.rereads else {}
     return Fetched(reading.bodies(), client.requests - before, None, API_VERSION, reading.rows, notes)

@@ -14,7 +14,7 @@ import httpx
 import orjson
 
 from hotdash_pipelines.sources.errors import PermanentSourceError, QuotaExhausted, TransientSourceError
-from hotdash_pipelines.sources.http import Answer, HttpReader, Patience, utc_now
+from hotdash_pipelines.sources.http import HttpAnswer, HttpReader, Patience, utc_now
 
 API_VERSION = "v1beta"
 SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
@@ -44,7 +44,7 @@ _HINTS = {
 
 
 @dataclass(frozen=True)
-class Report:
+class Ga4Report:
     """What a stream asks for: names in the order in which the contract counts positions."""
 
     dimensions: tuple[str, ...]
@@ -119,11 +119,11 @@ class Ga4Client:
     def ping(self) -> str:
         """The cheapest call that proves key and property: one number of yesterday."""
         yesterday = (self._http.clock() - timedelta(days=1)).date().isoformat()
-        document = self._report(Report(("date",), ("sessions",)), yesterday, 0, limit=1).document
+        document = self._report(Ga4Report(("date",), ("sessions",)), yesterday, 0, limit=1).document
         zone = (document.get("metadata") or {}).get("timeZone", "unknown time zone")
         return f"property {self.property_id}, {zone}"
 
-    def report(self, wanted: Report, day: str) -> ReportRows:
+    def report(self, wanted: Ga4Report, day: str) -> ReportRows:
         """All rows of one day (`YYYY-MM-DD`, the property's calendar), page by page.
 
         Raises QuotaExhausted, PermanentSourceError or TransientSourceError.
@@ -146,7 +146,7 @@ class Ga4Client:
                     f"{self._http.host}: runReport sent {read} of {total} rows; materialise the partition again"
                 )
 
-    def _report(self, wanted: Report, day: str, offset: int, limit: int = ROWS_A_PAGE) -> Answer:
+    def _report(self, wanted: Ga4Report, day: str, offset: int, limit: int = ROWS_A_PAGE) -> HttpAnswer:
         body = {
             "dimensions": [{"name": name} for name in wanted.dimensions],
             "metrics": [{"name": name} for name in wanted.metrics],
@@ -262,12 +262,12 @@ def _error_says(document: Any, words: str) -> bool:
     return isinstance(error, dict) and words in str(error.get("message", "")).lower()
 
 
-def _is_ours(answer: Answer) -> bool:
+def _is_ours(answer: HttpAnswer) -> bool:
     """A refused token, or a quota that only time renews; too many requests at once are worth another try soon."""
     return answer.status == 401 or (answer.status == 429 and not _error_says(answer.document, "concurrent"))
 
 
-def _check_headers(document: Mapping[str, Any], wanted: Report) -> None:
+def _check_headers(document: Mapping[str, Any], wanted: Ga4Report) -> None:
     """Values come by position, so an answer in another order would be read wrongly without a word."""
     dimensions = tuple(one.get("name") for one in document.get("dimensionHeaders") or ())
     metrics = tuple(one.get("name") for one in document.get("metricHeaders") or ())

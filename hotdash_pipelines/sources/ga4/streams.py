@@ -6,14 +6,14 @@ paging, quotas (client.py).
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.sources.ga4.client import API_VERSION, Ga4Client, Report
+from hotdash_pipelines.sources.ga4.client import API_VERSION, Ga4Client, Ga4Report
 from hotdash_pipelines.sources.registry import Fetched, fetches
 
-TRAFFIC_DAILY = Report(
+TRAFFIC_DAILY = Ga4Report(
     dimensions=("date", "sessionDefaultChannelGroup", "sessionSource", "sessionMedium", "sessionCampaignName"),
     metrics=("sessions", "engagedSessions", "totalUsers", "newUsers", "ecommercePurchases", "totalRevenue"),
 )
-LANDING_DAILY = Report(
+LANDING_DAILY = Ga4Report(
     dimensions=("date", "landingPage", "sessionDefaultChannelGroup", "deviceCategory"),
     metrics=(
         "sessions",
@@ -39,7 +39,7 @@ def fetch_landing_daily(client: Ga4Client, _contract: Contract, window: Window) 
     return _fetched(client, LANDING_DAILY, window)
 
 
-def _fetched(client: Ga4Client, report: Report, window: Window) -> Fetched:
+def _fetched(client: Ga4Client, report: Ga4Report, window: Window) -> Fetched:
     """The window's date, in the property's calendar: a property in another zone than the store has other days."""
     before = client.requests
     found = client.report(report, window.key)

@@ -18,8 +18,8 @@ from hotdash_pipelines.sources.errors import (
     QuotaExhausted,
     TransientSourceError,
 )
-from hotdash_pipelines.sources.http import Answer, HttpReader, Patience, utc_now
-from hotdash_pipelines.sources.shopify.paging import PageSize
+from hotdash_pipelines.sources.http import HttpAnswer, HttpReader, Patience, utc_now
+from hotdash_pipelines.sources.shopify.page_size import PageSize
 
 # Shopify answers for a version for a year; warn while there is time to move.
 _SUPPORTED_MONTHS = 12
@@ -241,7 +241,7 @@ def _code(error: Any) -> str:
     return code if isinstance(code, str) and code.replace("_", "").isalnum() and len(code) < 60 else "GRAPHQL_ERROR"
 
 
-def _is_ours(answer: Answer) -> bool:
+def _is_ours(answer: HttpAnswer) -> bool:
     """Answers that GraphQL or the token decides: a JSON object under 200, THROTTLED under 429, and any 401."""
     if answer.status == 401:
         return True

@@ -71,7 +71,7 @@ def one_of(column: str, *values: str) -> Rows:
 
 
 @dataclass(frozen=True)
-class Rule:
+class AccessRule:
     """One permissive policy and the grants that go with it.
 
     `verb` is the policy's command; for "all" the grants are `grants`, which may be fewer. `columns` narrows UPDATE for
@@ -92,7 +92,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Table:
+class AccessTable:
     """A table under forced row-level security.
 
     `refused` are the verbs that a restrictive policy `no_<verb>` denies to all roles but the service and those with a
@@ -101,7 +101,7 @@ class Table:
     """
 
     name: str
-    rules: tuple[Rule, ...]
+    rules: tuple[AccessRule, ...]
     migration: str
     refused: tuple[Verb, ...] = ()
     append_only: bool = False
@@ -151,87 +151,87 @@ _GUARD = "0005_agent_access"
 _VIEWS = "0006_agent_views"
 # Who may read both agent_queries and agent_approvals.
 _QUEUE_READERS = ("authenticated", "qa_team", *OPERATORS, SERVICE)
-_RETENTION = Rule("retention_all", "all", (RETENTION,), grants=("select", "delete"))
+_RETENTION = AccessRule("retention_all", "all", (RETENTION,), grants=("select", "delete"))
 _QUERY_READERS = (
-    Rule("auth_select", "select", ("authenticated",), own("conversation_id")),
-    Rule("operator_select", "select", (*OPERATORS, "qa_team")),
+    AccessRule("auth_select", "select", ("authenticated",), own("conversation_id")),
+    AccessRule("operator_select", "select", (*OPERATORS, "qa_team")),
 )
 
 
-def _service(*grants: Verb) -> Rule:
-    return Rule("service_all", "all", (SERVICE,), grants=grants or VERBS)
+def _service(*grants: Verb) -> AccessRule:
+    return AccessRule("service_all", "all", (SERVICE,), grants=grants or VERBS)
 
 
 TABLES = (
-    Table(
+    AccessTable(
         "agent.facts",
         (
             _service("select", "insert"),
-            Rule("auth_select", "select", ("authenticated",), own("project")),
-            Rule("auth_insert", "insert", ("authenticated",), own("project")),
-            Rule("ai_select", "select", ("ai_readonly",)),
+            AccessRule("auth_select", "select", ("authenticated",), own("project")),
+            AccessRule("auth_insert", "insert", ("authenticated",), own("project")),
+            AccessRule("ai_select", "select", ("ai_readonly",)),
             _RETENTION,
         ),
         _GUARD,
         refused=("update", "delete"),
         append_only=True,
     ),
-    Table(
+    AccessTable(
         "agent.decision_sync_event_logs",
         (
             _service("select", "insert"),
-            Rule("auth_select", "select", ("authenticated",), own("scope")),
-            Rule("auth_insert", "insert", ("authenticated",), own("scope")),
-            Rule("operator_select", "select", OPERATORS),
+            AccessRule("auth_select", "select", ("authenticated",), own("scope")),
+            AccessRule("auth_insert", "insert", ("authenticated",), own("scope")),
+            AccessRule("operator_select", "select", OPERATORS),
             _RETENTION,
         ),
         _GUARD,
         refused=("update", "delete"),
         append_only=True,
     ),
-    Table(
+    AccessTable(
         "agent.observability_logs",
         (
             _service("select", "insert"),
-            Rule("monitoring_select", "select", OPERATORS),
-            Rule("auth_select_level", "select", ("authenticated",), one_of("level", "INFO", "WARN")),
-            Rule("auth_select_own", "select", ("authenticated",), own("request_id")),
+            AccessRule("monitoring_select", "select", OPERATORS),
+            AccessRule("auth_select_level", "select", ("authenticated",), one_of("level", "INFO", "WARN")),
+            AccessRule("auth_select_own", "select", ("authenticated",), own("request_id")),
             _RETENTION,
         ),
         _GUARD,
         refused=("update", "delete"),
         append_only=True,
     ),
-    Table(
+    AccessTable(
         "agent.support_curated_replies",
         (
             _service(),
-            Rule("support_curated_replies_read_ai", "select", ("ai_readonly",)),
-            Rule("support_curated_replies_insert_by_webhook", "insert", ("webhook_writer",)),
+            AccessRule("support_curated_replies_read_ai", "select", ("ai_readonly",)),
+            AccessRule("support_curated_replies_insert_by_webhook", "insert", ("webhook_writer",)),
             _RETENTION,
         ),
         _GUARD,
     ),
-    Table(
+    AccessTable(
         "agent.agent_approvals",
         (
             _service(),
-            Rule("auth_select", "select", ("authenticated",), own("conversation_id")),
-            Rule("operator_select", "select", (*OPERATORS, "qa_team")),
-            Rule("service_update", "update", (SERVICE,)),
+            AccessRule("auth_select", "select", ("authenticated",), own("conversation_id")),
+            AccessRule("operator_select", "select", (*OPERATORS, "qa_team")),
+            AccessRule("service_update", "update", (SERVICE,)),
             _RETENTION,
         ),
         _GUARD,
         refused=("delete",),
     ),
-    Table(
+    AccessTable(
         "agent.agent_feedback",
         (
             _service(),
-            Rule("auth_select", "select", ("authenticated",), own("conversation_id")),
-            Rule("annotator_select", "select", ("annotator", "qa_team")),
-            Rule("service_insert", "insert", (SERVICE,)),
-            Rule(
+            AccessRule("auth_select", "select", ("authenticated",), own("conversation_id")),
+            AccessRule("annotator_select", "select", ("annotator", "qa_team")),
+            AccessRule("service_insert", "insert", (SERVICE,)),
+            AccessRule(
                 "annotate_update",
                 "update",
                 (SERVICE, "annotator"),
@@ -242,20 +242,20 @@ TABLES = (
         _GUARD,
         refused=("delete",),
     ),
-    Table(
+    AccessTable(
         "agent.agent_queries",
         (
             _service(),
             *_QUERY_READERS,
-            Rule("service_insert", "insert", (SERVICE,)),
-            Rule("review_update", "update", (SERVICE, "operator"), columns=("approved", "human_edited")),
+            AccessRule("service_insert", "insert", (SERVICE,)),
+            AccessRule("review_update", "update", (SERVICE, "operator"), columns=("approved", "human_edited")),
             _RETENTION,
         ),
         _GUARD,
         refused=("delete",),
     ),
     # Written by the trigger of agent_queries only, as the owner.
-    Table(
+    AccessTable(
         "agent.agent_queries_history",
         (_service("select"), *_QUERY_READERS, _RETENTION),
         _GUARD,

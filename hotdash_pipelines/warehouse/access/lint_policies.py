@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.warehouse.access.lint import Lint
+from hotdash_pipelines.warehouse.access.lint_model import Lint
 
 if TYPE_CHECKING:
     import psycopg

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.warehouse.access.declared import BACKUP, OPERATORS, RETENTION, ROLES, SERVICE, TABLES, TENANTS
-from hotdash_pipelines.warehouse.access.lint import Lint
+from hotdash_pipelines.warehouse.access.lint_model import Lint
 
 if TYPE_CHECKING:
     import psycopg

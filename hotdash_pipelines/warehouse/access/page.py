@@ -11,8 +11,8 @@ from hotdash_pipelines.warehouse.access.declared import (
     TABLES,
     VERBS,
     VIEWS,
+    AccessTable,
     Rows,
-    Table,
     Verb,
     is_required,
     policies,
@@ -63,7 +63,7 @@ def _roles() -> str:
     return "## Roles\n\n| role | what it is for |\n|---|---|\n" + "\n".join(rows) + "\n\n"
 
 
-def _table(table: Table) -> str:
+def _table(table: AccessTable) -> str:
     rows = []
     for role in ROLES:
         cells = ["every row", "", "", ""] if role == BACKUP else [_cell(table, role, verb) for verb in VERBS]
@@ -77,7 +77,7 @@ def _table(table: Table) -> str:
     )
 
 
-def _cell(table: Table, role: str, verb: Verb) -> str:
+def _cell(table: AccessTable, role: str, verb: Verb) -> str:
     rules = [rule for rule in table.rules if role in rule.roles and verb in rule.granted]
     if not rules:
         return ""

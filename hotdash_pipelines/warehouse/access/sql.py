@@ -16,9 +16,9 @@ from hotdash_pipelines.warehouse.access.declared import (
     TABLES,
     VERBS,
     VIEWS,
+    AccessTable,
     Function,
     Rows,
-    Table,
     Verb,
     View,
 )
@@ -27,7 +27,7 @@ from hotdash_pipelines.warehouse.migrations.files import VERSIONS
 # Shipped migrations are sealed by their checksum: this line keeps the path that the declaration had in their day.
 OPENING = "-- Access, written by `hotdash docs` from hotdash_pipelines/warehouse/access.py:"
 CLOSING = "-- End of access."
-_Declared = TypeVar("_Declared", Table, View, Function)
+_Declared = TypeVar("_Declared", AccessTable, View, Function)
 
 
 def migrations() -> list[str]:
@@ -131,7 +131,7 @@ def _new_usage(migration: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield schema, tuple(sorted(role for entered, role in new if entered == schema))
 
 
-def _guard(table: Table) -> Iterator[str]:
+def _guard(table: AccessTable) -> Iterator[str]:
     yield f"alter table {table.name} enable row level security;"
     yield f"alter table {table.name} force row level security;"
     if table.append_only:
@@ -162,7 +162,7 @@ def _clauses(verb: str, condition: str) -> str:
     return read if verb in ("select", "delete") else f"{read} {written}"
 
 
-def _grants(table: Table, role: str) -> tuple[tuple[Verb, ...], tuple[str, ...]]:
+def _grants(table: AccessTable, role: str) -> tuple[tuple[Verb, ...], tuple[str, ...]]:
     """What a role gets on a table: the verbs on whole rows, and the columns that it may update otherwise."""
     if role == BACKUP:
         return ("select",), ()
@@ -172,7 +172,7 @@ def _grants(table: Table, role: str) -> tuple[tuple[Verb, ...], tuple[str, ...]]
     return tuple(verb for verb in VERBS if verb in whole), columns
 
 
-def _unguard(table: Table) -> Iterator[str]:
+def _unguard(table: AccessTable) -> Iterator[str]:
     for verb in reversed(table.refused):
         yield f"drop policy no_{verb} on {table.name};"
     for rule in reversed(table.rules):

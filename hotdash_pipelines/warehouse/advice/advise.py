@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.warehouse.advice.catalog import read_tables, statistics_since
 from hotdash_pipelines.warehouse.advice.indexes import index_findings, missing_indexes, needs
-from hotdash_pipelines.warehouse.advice.model import Limits, MissingIndex, Report
+from hotdash_pipelines.warehouse.advice.model import AdviceReport, Limits, MissingIndex
 from hotdash_pipelines.warehouse.advice.policies import policy_findings
 from hotdash_pipelines.warehouse.advice.queries import slow_queries
 from hotdash_pipelines.warehouse.advice.tables import table_findings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _DEFAULTS = Limits()
 
 
-def analyze(url: str, now: datetime, limits: Limits = _DEFAULTS) -> Report:
+def analyze(url: str, now: datetime, limits: Limits = _DEFAULTS) -> AdviceReport:
     """Look for slow queries, poor indexes and policies, and neglected tables; critical findings first.
 
     `now` is compared with the age of the statistics. Raises WarehouseError when the server cannot be reached.
@@ -39,7 +39,7 @@ def analyze(url: str, now: datetime, limits: Limits = _DEFAULTS) -> Report:
         neglected, table_notes = table_findings(tables, since, now, limits)
         findings = [*slow, *policies, *indexes, *neglected]
         version = conn.info.server_version
-    return Report(
+    return AdviceReport(
         server=f"{version // 10000}.{version % 10000}",
         statistics_since=since,
         tables=len(tables),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from hotdash_pipelines.warehouse.advice.model import MissingIndex, Table
+from hotdash_pipelines.warehouse.advice.model import AdviceTable, MissingIndex
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, describe
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _build(
     return Built(index, "created", note)
 
 
-def _drop_invalid(conn: "psycopg.Connection[Any]", table: Table, name: str) -> bool:
+def _drop_invalid(conn: "psycopg.Connection[Any]", table: AdviceTable, name: str) -> bool:
     from psycopg import sql
 
     if not conn.execute(_INVALID, (table.oid, name)).fetchone():

@@ -6,7 +6,7 @@ Belongs here: SELECTs and their rows as values. Does not belong here: judging th
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.warehouse.advice.model import Index, Table
+from hotdash_pipelines.warehouse.advice.model import AdviceTable, Index
 
 if TYPE_CHECKING:
     import psycopg
@@ -77,9 +77,9 @@ from pg_database where datname = current_database()
 """
 
 
-def read_tables(conn: "psycopg.Connection[Any]") -> list[Table]:
+def read_tables(conn: "psycopg.Connection[Any]") -> list[AdviceTable]:
     """Every table and materialised view of the database with its indexes, by schema and name."""
-    tables = [Table(*row) for row in conn.execute(_TABLES)]
+    tables = [AdviceTable(*row) for row in conn.execute(_TABLES)]
     by_oid = {table.oid: table for table in tables}
     for row in conn.execute(_INDEXES):
         oid, table_oid, schema, name, sql, method, keys, columns, key_count, classes, collations, directions, *rest = (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.warehouse.advice.model import Finding, Index, Limits, MissingIndex, Need, Table
+from hotdash_pipelines.warehouse.advice.model import AdviceFinding, AdviceTable, Index, Limits, MissingIndex, Need
 
 if TYPE_CHECKING:
     import psycopg
@@ -43,7 +43,7 @@ order by p.polrelid, p.polname
 """
 
 
-def needs(conn: "psycopg.Connection[Any]", tables: Sequence[Table]) -> list[Need]:
+def needs(conn: "psycopg.Connection[Any]", tables: Sequence[AdviceTable]) -> list[Need]:
     """What foreign keys and the policies' comparisons with a claim search each table by."""
     by_oid = {table.oid: table for table in tables}
     found = []
@@ -65,7 +65,7 @@ def needs(conn: "psycopg.Connection[Any]", tables: Sequence[Table]) -> list[Need
 
 def missing_indexes(wanted: Sequence[Need]) -> list[MissingIndex]:
     """One index for each table and columns that no index serves, with every reason for it; names are stable."""
-    reasons: dict[tuple[int, tuple[str, ...]], tuple[Table, list[str]]] = {}
+    reasons: dict[tuple[int, tuple[str, ...]], tuple[AdviceTable, list[str]]] = {}
     for need in wanted:
         if any(_serves(index, need) for index in need.table.indexes):
             continue
@@ -76,8 +76,8 @@ def missing_indexes(wanted: Sequence[Need]) -> list[MissingIndex]:
 
 
 def index_findings(
-    tables: Sequence[Table], wanted: Sequence[Need], since: datetime | None, now: datetime, limits: Limits
-) -> tuple[list[Finding], list[str]]:
+    tables: Sequence[AdviceTable], wanted: Sequence[Need], since: datetime | None, now: datetime, limits: Limits
+) -> tuple[list[AdviceFinding], list[str]]:
     """Findings about indexes, the missing ones included, and notes on what was not judged."""
     missing = [_missing_finding(index, limits) for index in missing_indexes(wanted)]
     broken = [
@@ -125,14 +125,14 @@ def _serves(index: Index, need: Need) -> bool:
     return set(index.columns[: min(len(wanted), index.key_count)]) == set(wanted)
 
 
-def _missing(table: Table, columns: tuple[str, ...], reasons: tuple[str, ...]) -> MissingIndex:
+def _missing(table: AdviceTable, columns: tuple[str, ...], reasons: tuple[str, ...]) -> MissingIndex:
     name = _index_name(table, columns)
     listed = ", ".join(columns)
     ddl = f"create index concurrently {_quoted(name)} on {table.sql} ({listed})"
     return MissingIndex(table, name, columns, reasons, None if table.kind == "p" else ddl)
 
 
-def _index_name(table: Table, columns: tuple[str, ...]) -> str:
+def _index_name(table: AdviceTable, columns: tuple[str, ...]) -> str:
     """`<table>_<columns>_idx`; with a digest of the definition when that is too long or names another valid index."""
     bare = [column.strip('"').replace('""', '"') for column in columns]
     plain = "_".join((table.name, *bare, "idx"))
@@ -148,10 +148,10 @@ def _quoted(name: str) -> str:
     return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
 
 
-def _missing_finding(index: MissingIndex, limits: Limits) -> Finding:
+def _missing_finding(index: MissingIndex, limits: Limits) -> AdviceFinding:
     columns = ", ".join(index.columns)
     by_policy = any(reason.startswith("policy") for reason in index.reasons)
-    return Finding(
+    return AdviceFinding(
         kind="missing_index",
         id=f"missing_index:{index.table.qualified}({columns})",
         severity="critical" if by_policy and index.table.rows > limits.big_table_rows else "warning",
@@ -162,8 +162,8 @@ def _missing_finding(index: MissingIndex, limits: Limits) -> Finding:
     )
 
 
-def _broken(index: Index) -> Finding:
-    return Finding(
+def _broken(index: Index) -> AdviceFinding:
+    return AdviceFinding(
         kind="invalid_index",
         id=f"invalid_index:{index.qualified}",
         severity="warning",
@@ -174,7 +174,7 @@ def _broken(index: Index) -> Finding:
     )
 
 
-def _redundant(table: Table) -> Iterator[tuple[int, Index]]:
+def _redundant(table: AdviceTable) -> Iterator[tuple[int, Index]]:
     """Pairs of a dispensable index and the one that serves in its place."""
     gone: set[int] = set()
     # Newest first, so that of two equals the older one stays.
@@ -206,9 +206,9 @@ def _covers(wide: Index, narrow: Index) -> bool:
     return wide.key_count >= count and narrow.directions[:count] in (ahead, tuple(bits ^ 3 for bits in ahead))
 
 
-def _redundant_finding(index: Index, other: Index) -> Finding:
+def _redundant_finding(index: Index, other: Index) -> AdviceFinding:
     is_same = index.key_count == other.key_count
-    return Finding(
+    return AdviceFinding(
         kind="duplicate_index" if is_same else "redundant_index",
         id=f"redundant_index:{index.qualified}",
         severity="warning",
@@ -219,7 +219,7 @@ def _redundant_finding(index: Index, other: Index) -> Finding:
     )
 
 
-def _unused(table: Table, wanted: Sequence[Need], limits: Limits) -> Iterator[Index]:
+def _unused(table: AdviceTable, wanted: Sequence[Need], limits: Limits) -> Iterator[Index]:
     reads = table.seq_scans + table.index_scans
     if table.kind == "p" or table.rows < limits.indexed_table_rows or reads < limits.table_reads:
         return
@@ -233,9 +233,9 @@ def _unused(table: Table, wanted: Sequence[Need], limits: Limits) -> Iterator[In
             yield index
 
 
-def _unused_finding(index: Index, table: Table, days: float) -> Finding:
+def _unused_finding(index: Index, table: AdviceTable, days: float) -> AdviceFinding:
     reads = table.seq_scans + table.index_scans
-    return Finding(
+    return AdviceFinding(
         kind="unused_index",
         id=f"unused_index:{index.qualified}",
         severity="warning",

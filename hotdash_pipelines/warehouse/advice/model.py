@@ -28,7 +28,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Finding:
+class AdviceFinding:
     """One thing to mend. `id` stays the same for the same cause; `ddl` is ready to run, None where none helps."""
 
     kind: str
@@ -41,13 +41,13 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class AdviceReport:
     """What was found, and in `notes` what could not be looked at or judged. `statistics_since` is None when unknown."""
 
     server: str
     statistics_since: datetime | None
     tables: int
-    findings: Sequence[Finding]
+    findings: Sequence[AdviceFinding]
     notes: Sequence[str]
 
     def as_dict(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Index:
 
 
 @dataclass(frozen=True)
-class Table:
+class AdviceTable:
     """One table or materialised view with its statistics; `rows` is the larger of the server's two estimates.
 
     `sql` is the qualified name, quoted where it must be.
@@ -127,7 +127,7 @@ class Need:
     A column is its number and its name as SQL writes it.
     """
 
-    table: Table
+    table: AdviceTable
     columns: tuple[tuple[int, str], ...]
     reason: str
     any_one: bool = False
@@ -137,7 +137,7 @@ class Need:
 class MissingIndex:
     """An index that a need calls for. `ddl` is None for a partitioned table, where none can be built concurrently."""
 
-    table: Table
+    table: AdviceTable
     name: str
     columns: tuple[str, ...]
     reasons: tuple[str, ...]

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.warehouse.advice.model import Finding, Limits, Table
+from hotdash_pipelines.warehouse.advice.model import AdviceFinding, AdviceTable, Limits
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,8 +37,8 @@ order by p.polrelid, r.rolname
 
 
 def policy_findings(
-    conn: "psycopg.Connection[Any]", tables: Sequence[Table], limits: Limits
-) -> tuple[list[Finding], list[str]]:
+    conn: "psycopg.Connection[Any]", tables: Sequence[AdviceTable], limits: Limits
+) -> tuple[list[AdviceFinding], list[str]]:
     """Reads of big tables under row-level security that no index can serve, and notes on those not looked at."""
     big = {table.oid: table for table in tables if table.rows > limits.big_table_rows and table.has_row_security}
     findings, unplanned, forbidden = [], [], set()
@@ -63,7 +63,7 @@ def policy_findings(
     return findings, unplanned
 
 
-def _plans(conn: "psycopg.Connection[Any]", table: Table, role: str) -> tuple[Any, Any] | str:
+def _plans(conn: "psycopg.Connection[Any]", table: AdviceTable, role: str) -> tuple[Any, Any] | str:
     """The usual plan of a read as the role and the one without sequential scans; or what stood in the way."""
     import psycopg
     from psycopg import sql
@@ -102,9 +102,9 @@ def _is_blind(node: dict[str, Any]) -> bool:
     return "Filter" in node and "Index Cond" not in node and "Recheck Cond" not in node
 
 
-def _finding(table: Table, role: str, policies: Sequence[str], usual: dict[str, Any]) -> Finding:
+def _finding(table: AdviceTable, role: str, policies: Sequence[str], usual: dict[str, Any]) -> AdviceFinding:
     estimate = max((int(node["Plan Rows"]) for node in _scans(usual)), default=0)
-    return Finding(
+    return AdviceFinding(
         kind="policy_scan",
         id=f"policy_scan:{table.qualified}:{role}",
         severity="critical",

@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.warehouse.advice.model import Finding, Limits
+from hotdash_pipelines.warehouse.advice.model import AdviceFinding, Limits
 
 if TYPE_CHECKING:
     import psycopg
@@ -43,7 +43,9 @@ order by 4 desc, 1
 _HIDDEN = "select count(*) from {view} where queryid is null"
 
 
-def slow_queries(conn: "psycopg.Connection[Any]", now: datetime, limits: Limits) -> tuple[list[Finding], list[str]]:
+def slow_queries(
+    conn: "psycopg.Connection[Any]", now: datetime, limits: Limits
+) -> tuple[list[AdviceFinding], list[str]]:
     """Statements of this database whose mean is over the limits, slowest first, and notes in one line each.
 
     A statement counts when it runs often enough a day and is no batch: utility commands, dbt's statements and writes of
@@ -131,8 +133,8 @@ def _is_interactive(text: str, rows_a_call: float) -> bool:
     return verb in _WRITES and rows_a_call <= _BATCH_ROWS
 
 
-def _finding(queryid: int, text: str, calls: int, mean: float, slowest: float, limits: Limits) -> Finding:
-    return Finding(
+def _finding(queryid: int, text: str, calls: int, mean: float, slowest: float, limits: Limits) -> AdviceFinding:
+    return AdviceFinding(
         kind="slow_query",
         id=f"slow_query:{queryid}",
         severity="critical" if mean > limits.critical_ms else "warning",

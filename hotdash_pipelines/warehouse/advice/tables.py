@@ -6,14 +6,14 @@ Belongs here: judging the counters of tables. Does not belong here: indexes, que
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from hotdash_pipelines.warehouse.advice.model import Finding, Limits, Table
+from hotdash_pipelines.warehouse.advice.model import AdviceFinding, AdviceTable, Limits
 
 _WORTH_ANALYSING_BYTES = 128 * 1024
 
 
 def table_findings(
-    tables: Sequence[Table], since: datetime | None, now: datetime, limits: Limits
-) -> tuple[list[Finding], list[str]]:
+    tables: Sequence[AdviceTable], since: datetime | None, now: datetime, limits: Limits
+) -> tuple[list[AdviceFinding], list[str]]:
     """Findings about tables, and a note on those that autovacuum has yet to analyse: it follows a load by minutes."""
     new = [table.qualified for table in tables if _lacks_statistics(table) and table.is_autovacuumed]
     named = ", ".join(new[:5]) + (f" and {len(new) - 5} more" if len(new) > 5 else "")
@@ -21,7 +21,9 @@ def table_findings(
     return list(_findings(tables, since, now, limits)), [waiting] if new else []
 
 
-def _findings(tables: Sequence[Table], since: datetime | None, now: datetime, limits: Limits) -> Iterator[Finding]:
+def _findings(
+    tables: Sequence[AdviceTable], since: datetime | None, now: datetime, limits: Limits
+) -> Iterator[AdviceFinding]:
     # Over at least one day, so that a first load is no rate.
     days = max(1.0, (now - since).total_seconds() / 86400) if since else 1.0
     for table in tables:
@@ -35,12 +37,12 @@ def _findings(tables: Sequence[Table], since: datetime | None, now: datetime, li
                 yield _dead_rows(table)
 
 
-def _lacks_statistics(table: Table) -> bool:
+def _lacks_statistics(table: AdviceTable) -> bool:
     return not table.is_analysed and table.kind != "p" and table.size >= _WORTH_ANALYSING_BYTES
 
 
-def _never_analysed(table: Table) -> Finding:
-    return Finding(
+def _never_analysed(table: AdviceTable) -> AdviceFinding:
+    return AdviceFinding(
         kind="never_analysed",
         id=f"never_analysed:{table.qualified}",
         severity="warning",
@@ -51,8 +53,8 @@ def _never_analysed(table: Table) -> Finding:
     )
 
 
-def _sequential(table: Table, reads: float, limits: Limits) -> Finding:
-    return Finding(
+def _sequential(table: AdviceTable, reads: float, limits: Limits) -> AdviceFinding:
+    return AdviceFinding(
         kind="sequential_scans",
         id=f"sequential_scans:{table.qualified}",
         severity="critical" if reads > 10 * limits.full_reads_a_day else "warning",
@@ -63,8 +65,8 @@ def _sequential(table: Table, reads: float, limits: Limits) -> Finding:
     )
 
 
-def _dead_rows(table: Table) -> Finding:
-    return Finding(
+def _dead_rows(table: AdviceTable) -> AdviceFinding:
+    return AdviceFinding(
         kind="dead_rows",
         id=f"dead_rows:{table.qualified}",
         severity="warning",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.contracts import Contract, Table
 from hotdash_pipelines.contracts.arrow import compute
-from hotdash_pipelines.contracts.manifest import Manifest
+from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.warehouse.loading import merge
 from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables, raw_schema
 from hotdash_pipelines.warehouse.postgres import WarehouseError, adbc_connection, connect
@@ -38,6 +38,8 @@ class LoadError(WarehouseError):
 
 class TransientLoadError(LoadError):
     """The same load may succeed in a moment: the server went away, or a lock was not had in time."""
+
+    is_transient = True
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def load_partition(
     url: str,
     contract: Contract,
     project: str,
-    manifest: Manifest,
+    manifest: PartitionManifest,
     read: "Callable[[str], pa.Table]",
     now: datetime,
 ) -> LoadResult:
@@ -96,7 +98,9 @@ class Loader:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    def load(self, project: str, manifest: Manifest, read: "Callable[[str], pa.Table]", now: datetime) -> LoadResult:
+    def load(
+        self, project: str, manifest: PartitionManifest, read: "Callable[[str], pa.Table]", now: datetime
+    ) -> LoadResult:
         """Load one window; see `load_partition`. After an error the next window may be tried."""
         contract = self._contract
         tables = {table.name: _prepared(contract, table, read(table.name)) for table in contract.tables}
@@ -138,7 +142,9 @@ def _load(load: "_Load", tables: "dict[str, pa.Table]") -> LoadResult:
 class _Load:
     """One open load: the statements in their order, on one cursor in one transaction."""
 
-    def __init__(self, cursor: "Cursor", contract: Contract, project: str, manifest: Manifest, now: datetime) -> None:
+    def __init__(
+        self, cursor: "Cursor", contract: Contract, project: str, manifest: PartitionManifest, now: datetime
+    ) -> None:
         self._cursor, self._contract, self._manifest = cursor, contract, manifest
         self._project, self._now = project, now
 
@@ -300,7 +306,7 @@ def _prepared(contract: Contract, table: Table, rows: "pa.Table") -> "pa.Table":
     return rows.take(last)
 
 
-def _check_dates(contract: Contract, manifest: Manifest, tables: "dict[str, pa.Table]") -> None:
+def _check_dates(contract: Contract, manifest: PartitionManifest, tables: "dict[str, pa.Table]") -> None:
     """Rows of another date would be deleted by the next load of their own."""
     pc = compute()
 

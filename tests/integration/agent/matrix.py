@@ -19,7 +19,7 @@ from hotdash_pipelines.warehouse.access.declared import (
     ROLES,
     TABLES,
     VIEWS,
-    Table,
+    AccessTable,
     Verb,
     View,
 )
@@ -139,7 +139,7 @@ def seed(conn: "psycopg.Connection[Any]") -> None:
                     conn.execute(insert(table.name, kind))
 
 
-def reaches(table: Table, role: str, verb: Verb, row: Mapping[str, str], me: str | None) -> bool:
+def reaches(table: AccessTable, role: str, verb: Verb, row: Mapping[str, str], me: str | None) -> bool:
     """Whether a role whose claims say `me` may do `verb` to a row."""
     if role == BACKUP:
         return verb == "select"
@@ -151,7 +151,7 @@ def reaches(table: Table, role: str, verb: Verb, row: Mapping[str, str], me: str
     return False
 
 
-def may(table: Table, role: str, verb: Verb, column: str | None = None) -> bool:
+def may(table: AccessTable, role: str, verb: Verb, column: str | None = None) -> bool:
     """Whether a role may do `verb` to some row (of `column`) at all."""
     if role == BACKUP:
         return verb == "select"
@@ -159,12 +159,12 @@ def may(table: Table, role: str, verb: Verb, column: str | None = None) -> bool:
     return any(not rule.columns or column in rule.columns for rule in rules)
 
 
-def count(table: Table, role: str, verb: Verb, me: str | None) -> int:
+def count(table: AccessTable, role: str, verb: Verb, me: str | None) -> int:
     """How many of the seeded rows a role may do `verb` to."""
     return sum(kind.copies for kind in kinds(table.name) if reaches(table, role, verb, kind.values, me))
 
 
-def _tries_of_table(table: Table, role: str, me: str | None) -> Iterator[tuple[str, object]]:
+def _tries_of_table(table: AccessTable, role: str, me: str | None) -> Iterator[tuple[str, object]]:
     name = table.name
 
     def reached(verb: Verb, column: str | None = None) -> object:

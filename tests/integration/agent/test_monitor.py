@@ -17,8 +17,8 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from hotdash_pipelines.agent.listen import Event, State
-from hotdash_pipelines.agent.live import FigureReader, Figures, Refresher
+from hotdash_pipelines.agent.listen import AgentEvent, ListenState
+from hotdash_pipelines.agent.live import FigureReader, LiveFigures, Refresher
 from hotdash_pipelines.cli.monitor.view import Picture, draw, event_text
 
 PROGRAM = [sys.executable, "-m", "hotdash_pipelines.cli", "monitor", "start"]
@@ -217,12 +217,12 @@ def test_the_picture_fits_the_terminal(height: int) -> None:
         for number in range(40)
     ]
     events = tuple(
-        Event("decision_sync_stream", "INSERT", number, "2026-03-29T01:30:00.000000Z", None, None,
+        AgentEvent("decision_sync_stream", "INSERT", number, "2026-03-29T01:30:00.000000Z", None, None,
               {"scope": "[bold]", "status": "ok", "attempt": 1, "duration_ms": 7})
         for number in range(90)
     )  # fmt: skip
-    figures = Figures({"agents": agents}, {"queue": "not for qa_team", "feedback": "", "decisions": ""})
-    state = State(connected=True, connects=2, unreadable=("decision_sync_stream",))
+    figures = LiveFigures({"agents": agents}, {"queue": "not for qa_team", "feedback": "", "decisions": ""})
+    state = ListenState(connected=True, connects=2, unreadable=("decision_sync_stream",))
     console = Console(file=io.StringIO(), width=100, height=height, force_terminal=False)
     console.print(draw(Picture("h:1/d", "qa_team", state, "refreshed 3 s ago", figures, events), height))
     assert isinstance(console.file, io.StringIO)

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from hotdash_pipelines.agent.listen import Event, Listener, ListenError
+from hotdash_pipelines.agent.listen import AgentEvent, Listener, ListenError
 from hotdash_pipelines.agent.listen_rows import CHANNELS
 from hotdash_pipelines.warehouse.postgres import connect
 from hotdash_pipelines.warehouse.schema.migrate import migrate, rollback
@@ -183,9 +183,9 @@ def test_a_writer_needs_no_right_to_the_sequences(any_warehouse_url: str) -> Non
     assert len(ear.heard()) == 1
 
 
-def _follow(listener: Listener, count: int, steps: int = 100) -> list[Event]:
+def _follow(listener: Listener, count: int, steps: int = 100) -> list[AgentEvent]:
     """Steps until `count` events have come, and one more that must bring none."""
-    found: list[Event] = []
+    found: list[AgentEvent] = []
     for _ in range(steps):
         found += listener.step(0.1)
         if len(found) >= count:
@@ -193,7 +193,7 @@ def _follow(listener: Listener, count: int, steps: int = 100) -> list[Event]:
     return found + listener.step(0.1)
 
 
-def _short(events: list[Event]) -> list[tuple[str, str, int]]:
+def _short(events: list[AgentEvent]) -> list[tuple[str, str, int]]:
     return [(event.channel, event.op, event.id) for event in events]
 
 
@@ -291,7 +291,7 @@ def _kill_listener(conn: "psycopg.Connection[Any]") -> None:
 def test_many_breaks_among_many_writers_lose_and_repeat_nothing(warehouse_url: str) -> None:
     listener = Listener(warehouse_url, heartbeat_seconds=0.05)
     listener.open()
-    found: list[Event] = []
+    found: list[AgentEvent] = []
     with connect(warehouse_url, autocommit=True) as admin:
         writers = [connect(warehouse_url) for _ in range(4)]
         for number in range(60):

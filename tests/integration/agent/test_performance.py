@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.warehouse.advice.advise import analyze
-from hotdash_pipelines.warehouse.advice.model import Finding, Limits
+from hotdash_pipelines.warehouse.advice.model import AdviceFinding, Limits
 from hotdash_pipelines.warehouse.postgres import connect
 from hotdash_pipelines.warehouse.schema.migrate import migrate
 
@@ -133,7 +133,7 @@ def _plant(conn: "psycopg.Connection[Any]") -> None:
     conn.execute("select pg_stat_force_next_flush()")
 
 
-def _found(url: str) -> dict[str, Finding]:
+def _found(url: str) -> dict[str, AdviceFinding]:
     return {finding.id: finding for finding in analyze(url, _now() + MONTH, LIMITS).findings}
 
 

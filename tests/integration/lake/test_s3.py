@@ -15,8 +15,8 @@ from hotdash_pipelines.lake.partition import (
     read_pages,
     read_table,
 )
+from hotdash_pipelines.storage import StoreError, open_store
 from hotdash_pipelines.storage.bucket import S3Store
-from hotdash_pipelines.storage.store import StoreError, open_store
 from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, write
 
 ORDERS = contract_of("shopify", "orders")

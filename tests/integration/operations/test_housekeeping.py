@@ -20,7 +20,7 @@ from hotdash_pipelines.operations import housekeeping
 from hotdash_pipelines.operations.erasure import run as erase
 from hotdash_pipelines.settings import Settings, get_settings
 from hotdash_pipelines.sla import Observation
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.sla.kept import Kept
 from tests.synthetic import synthetic

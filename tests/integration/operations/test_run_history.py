@@ -18,7 +18,7 @@ from dagster._core.storage.event_log import schema
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
-from hotdash_pipelines.orchestration.run_history import Pruned, prune_runs
+from hotdash_pipelines.orchestration.run_history import PrunedRuns, prune_runs
 from hotdash_pipelines.warehouse.postgres import WarehouseError, sqlalchemy_url
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-05")
@@ -128,7 +128,7 @@ def test_old_runs_go_and_every_page_of_an_asset_stays_as_it_was(instance: dg.Dag
     assert THIRD in list(was["failed"].get_partition_keys())
 
     # Nothing is that old.
-    assert prune_runs(instance, datetime.now(UTC) - timedelta(days=1)) == Pruned(0, 0, 0, 0)
+    assert prune_runs(instance, datetime.now(UTC) - timedelta(days=1)) == PrunedRuns(0, 0, 0, 0)
     planned = prune_runs(instance, before, dry_run=True)
     assert rows(instance, schema.SqlEventLogStorageTable) == logs_before
     assert (tmp_path / "storage" / superseded).is_dir()
@@ -155,7 +155,7 @@ def test_old_runs_go_and_every_page_of_an_asset_stays_as_it_was(instance: dg.Dag
     # Two checks each: of the newest run, of the backfill's and of the unfinished one.
     assert (checks_before, rows(instance, schema.AssetCheckExecutionsTable)) == (10, 6)
     assert seen(instance) == was
-    assert prune_runs(instance, before) == Pruned(0, 0, 0, 0)
+    assert prune_runs(instance, before) == PrunedRuns(0, 0, 0, 0)
 
     # The cache is rebuilt from what is left, as after an upgrade.
     with instance.event_log_storage.index_connection() as conn:  # type: ignore[attr-defined]
@@ -195,7 +195,7 @@ def test_a_killed_pruning_is_ended_by_the_next(
     assert ended.runs == 2
     assert len(instance.get_runs()) == 2
     assert seen(instance) == was
-    assert prune_runs(instance, before) == Pruned(0, 0, 0, 0)
+    assert prune_runs(instance, before) == PrunedRuns(0, 0, 0, 0)
 
 
 def test_an_instance_with_a_file_for_each_run_is_left_alone(tmp_path: Path) -> None:

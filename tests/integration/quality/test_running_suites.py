@@ -15,8 +15,8 @@ import pytest
 from hotdash_pipelines.alerts import failed_blocking_checks
 from hotdash_pipelines.quality import (
     EXPECTATIONS_DIR,
+    CheckFinding,
     Expectation,
-    Finding,
     QualityError,
     Suite,
     load_suite,
@@ -46,7 +46,7 @@ def shop(warehouse: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
     return warehouse
 
 
-def by_check(findings: list[Finding]) -> dict[str, Finding]:
+def by_check(findings: list[CheckFinding]) -> dict[str, CheckFinding]:
     return {finding.check: finding for finding in findings}
 
 
@@ -279,7 +279,7 @@ def test_storing_the_same_run_again_changes_nothing(warehouse_url: str, shop: ps
 def test_a_retried_step_replaces_its_own_findings_and_leaves_the_others(
     warehouse_url: str, warehouse: psycopg.Connection[Any]
 ) -> None:
-    bad = Finding(
+    bad = CheckFinding(
         "marts_core/fct_order", "keys_are_unique", "uniqueness", "critical", True, False, "dbt:unique", "2 rows", 9, 2
     )
     other = replace(bad, check="totals_add_up", severity="warning", blocking=False)
@@ -292,7 +292,7 @@ def test_a_retried_step_replaces_its_own_findings_and_leaves_the_others(
 
 
 def test_a_check_that_stands_twice_is_refused(warehouse_url: str) -> None:
-    found = Finding("a/b", "x_are_y", "validity", "info", False, True, "dbt:test", "fine")
+    found = CheckFinding("a/b", "x_are_y", "validity", "info", False, True, "dbt:test", "fine")
     with pytest.raises(ValueError, match="stands twice"):
         store_findings(warehouse_url, [found, found], PROJECT, "run-1", NOW)
 
@@ -300,7 +300,7 @@ def test_a_check_that_stands_twice_is_refused(warehouse_url: str) -> None:
 def test_failed_blocking_checks_say_since_when_they_fail(
     warehouse_url: str, warehouse: psycopg.Connection[Any]
 ) -> None:
-    found = Finding(
+    found = CheckFinding(
         "raw_x/things", "things_are_present", "completeness", "critical", True, False, "floor", "observed 0"
     )
     warning = replace(found, check="things_are_nice", severity="warning", blocking=False)
@@ -321,7 +321,9 @@ def test_a_check_that_passed_at_the_very_instant_it_failed_fails_since_then(
     warehouse: psycopg.Connection[Any], warehouse_url: str
 ) -> None:
     """A frozen clock does this: what was stored last counts."""
-    found = Finding("raw_x/things", "things_are_present", "completeness", "critical", True, True, "floor", "observed 0")
+    found = CheckFinding(
+        "raw_x/things", "things_are_present", "completeness", "critical", True, True, "floor", "observed 0"
+    )
     for name, passed in (("run-1", True), ("run-2", False)):
         store_findings(warehouse_url, [replace(found, passed=passed)], PROJECT, name, NOW)
     (failed,) = failed_blocking_checks(warehouse, PROJECT, "run-2", {}, "team:data")

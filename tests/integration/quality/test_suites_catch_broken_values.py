@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from hotdash_pipelines.quality import EXPECTATIONS_DIR, Finding, load_suite, load_suites, run_suite
+from hotdash_pipelines.quality import EXPECTATIONS_DIR, CheckFinding, load_suite, load_suites, run_suite
 from hotdash_pipelines.warehouse.postgres import connect
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.databases import fresh_database
@@ -165,7 +165,7 @@ breaks(
 )
 
 
-def failed(findings: list[Finding]) -> set[str]:
+def failed(findings: list[CheckFinding]) -> set[str]:
     return {finding.check for finding in findings if not finding.passed}
 
 
@@ -193,7 +193,7 @@ def shop(shop_url: str) -> Iterator[psycopg.Connection]:
             conn.execute(f'delete from {table}; insert into {table} table kept."{table}"'.encode())
 
 
-def findings_of(name: str, url: str) -> list[Finding]:
+def findings_of(name: str, url: str) -> list[CheckFinding]:
     return run_suite(load_suite(EXPECTATIONS_DIR / f"{name}.json"), url, None, PROJECT, now=NOW)
 
 

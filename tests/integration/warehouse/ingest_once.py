@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hotdash_pipelines.lake.partition import read_table
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.loading.load import load_partition
 from tests.synthetic import PROJECT, contract_of, synthetic, write
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.lake.partition import read_manifest, read_table
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.databases import fresh_database, template
 from tests.integration.warehouse.ingest_once import main as ingest

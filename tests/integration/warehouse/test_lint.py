@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from hotdash_pipelines.warehouse.access.lint import Finding, lint, lints
+from hotdash_pipelines.warehouse.access.lint import LintFinding, lint, lints
 from hotdash_pipelines.warehouse.access.lint_policies import bare_calls
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
 from tests.databases import fresh_database, template
@@ -167,13 +167,13 @@ def shipped(request: pytest.FixtureRequest, session_home: Path) -> Iterator[psyc
 
 
 @pytest.fixture(scope="module")
-def before(shipped: psycopg.Connection[Any]) -> set[Finding]:
+def before(shipped: psycopg.Connection[Any]) -> set[LintFinding]:
     return set(lint(shipped))
 
 
 @pytest.mark.parametrize(("expected", "seed"), SEEDS, ids=lambda value: value[:60])
 def test_an_open_door_is_found_by_its_lint_and_by_no_other(
-    shipped: psycopg.Connection[Any], before: set[Finding], expected: str, seed: str
+    shipped: psycopg.Connection[Any], before: set[LintFinding], expected: str, seed: str
 ) -> None:
     with shipped.transaction(force_rollback=True):
         shipped.execute(seed.encode())
@@ -185,7 +185,7 @@ def test_an_open_door_is_found_by_its_lint_and_by_no_other(
 
 
 @pytest.mark.parametrize("seed", CLEAN, ids=lambda value: value[:60])
-def test_a_closed_door_is_left_alone(shipped: psycopg.Connection[Any], before: set[Finding], seed: str) -> None:
+def test_a_closed_door_is_left_alone(shipped: psycopg.Connection[Any], before: set[LintFinding], seed: str) -> None:
     with shipped.transaction(force_rollback=True):
         shipped.execute(seed.encode())
         assert set(lint(shipped)) - before == set()

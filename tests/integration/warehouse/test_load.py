@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pytest
 
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.contracts.manifest import Manifest
+from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.lake.partition import read_table
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadError, LoadResult, load_partition
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, write
@@ -45,7 +45,7 @@ class Warehouse:
         manifest = write(self.store, contract, tables, key=key, fetched_at=fetched_at)
         return self.again(contract, manifest, now=now)
 
-    def again(self, contract: Contract, manifest: Manifest, *, now: datetime = LATER) -> LoadResult:
+    def again(self, contract: Contract, manifest: PartitionManifest, *, now: datetime = LATER) -> LoadResult:
         def read(table: str) -> pa.Table:
             return read_table(self.store, contract, manifest, table)
 
@@ -216,7 +216,7 @@ def test_stores_side_by_side_do_not_touch_each_other(house: Warehouse) -> None:
     for contract in (ORDERS, PRODUCTS, TRAFFIC):
         manifest = write(house.store, contract, synthetic(contract, 3, children=CHILDREN))
 
-        def read(table: str, contract: Contract = contract, manifest: Manifest = manifest) -> pa.Table:
+        def read(table: str, contract: Contract = contract, manifest: PartitionManifest = manifest) -> pa.Table:
             return read_table(house.store, contract, manifest, table)
 
         load_partition(house.url, contract, "another-store", manifest, read, NOW)

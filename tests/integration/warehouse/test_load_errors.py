@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from hotdash_pipelines.contracts.manifest import Manifest
+from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.lake.partition import LakeCorruption, read_table
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.loading import load as module
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadError, TransientLoadError, load_partition
 from hotdash_pipelines.warehouse.postgres import connect
@@ -27,13 +27,13 @@ def store(tmp_path: Path) -> FolderStore:
 
 
 @pytest.fixture
-def loaded(store: FolderStore, warehouse_url: str) -> tuple[str, Manifest]:
+def loaded(store: FolderStore, warehouse_url: str) -> tuple[str, PartitionManifest]:
     """A database with one loaded window, and the manifest of a changed one that is to be loaded over it."""
     _load(store, warehouse_url, write(store, ORDERS, synthetic(ORDERS, 10, children=CHILDREN)))
     return warehouse_url, write(store, ORDERS, synthetic(ORDERS, 10, salt=1, children=CHILDREN))
 
 
-def _load(store: FolderStore, url: str, manifest: Manifest) -> None:
+def _load(store: FolderStore, url: str, manifest: PartitionManifest) -> None:
     load_partition(url, ORDERS, PROJECT, manifest, lambda name: read_table(store, ORDERS, manifest, name), NOW)
 
 
@@ -82,7 +82,7 @@ def _on_every_line(url: str, body: str) -> None:
     ids=["disk full", "server ends the session", "lock", "deadlock", "privilege", "bad value"],
 )
 def test_an_error_of_the_server_is_one_line_and_nothing_is_half_done(
-    store: FolderStore, loaded: tuple[str, Manifest], body: str, error: type[LoadError], text: str
+    store: FolderStore, loaded: tuple[str, PartitionManifest], body: str, error: type[LoadError], text: str
 ) -> None:
     url, manifest = loaded
     before = _state(url)
@@ -100,7 +100,7 @@ def test_an_error_of_the_server_is_one_line_and_nothing_is_half_done(
 
 
 def test_a_lock_that_another_load_holds_is_waited_for_only_so_long(
-    store: FolderStore, loaded: tuple[str, Manifest], monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, loaded: tuple[str, PartitionManifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, manifest = loaded
     monkeypatch.setattr(module, "_LOCK_TIMEOUT", "100ms")
@@ -135,7 +135,7 @@ def test_a_server_that_dies_under_an_open_loader_is_a_transient_error_and_the_sa
         for salt, key in ((0, KEY), (1, "2025-03-02"))
     )
 
-    def read(manifest: Manifest) -> Callable[[str], Any]:
+    def read(manifest: PartitionManifest) -> Callable[[str], Any]:
         return lambda name: read_table(store, ORDERS, manifest, name)
 
     with Loader(own_server.url(), ORDERS) as loader:
@@ -166,7 +166,7 @@ def test_a_database_without_migrations_says_so(store: FolderStore, empty_databas
 
 
 def test_a_column_whose_type_differs_names_stream_window_and_column(
-    store: FolderStore, loaded: tuple[str, Manifest]
+    store: FolderStore, loaded: tuple[str, PartitionManifest]
 ) -> None:
     url, manifest = loaded
     with connect(url) as conn:
@@ -179,7 +179,7 @@ def test_a_column_whose_type_differs_names_stream_window_and_column(
 
 
 def test_a_damaged_file_is_found_before_the_database_is_touched(
-    store: FolderStore, loaded: tuple[str, Manifest]
+    store: FolderStore, loaded: tuple[str, PartitionManifest]
 ) -> None:
     url, manifest = loaded
     before = _state(url)

@@ -17,7 +17,7 @@ import pytest
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.demo.credentials import write_endpoint_file
 from hotdash_pipelines.demo.testing import RunningStandIn
-from hotdash_pipelines.local.first_load import Outcome, outcome_of
+from hotdash_pipelines.local.first_load import LoadOutcome, outcome_of
 from hotdash_pipelines.orchestration import failures, keys
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
@@ -72,14 +72,14 @@ class Bench:
         self.store.scenarios.clear()
         self.store.world.extra["ga4"].quota._spent.clear()
 
-    def run(self, name: str, first: str = KEY, only: str = "both", refetch: str = "all") -> Outcome:
+    def run(self, name: str, first: str = KEY, only: str = "both", refetch: str = "all") -> LoadOutcome:
         """Run lake and raw assets of `source/stream` for one day; `only` may be `lake` or `raw`."""
         contract = contract_of(name)
         lake = [keys.lake_key(contract.source, contract.stream)]
         raw = [keys.raw_key(contract.source, table.name) for table in contract.tables]
         return self.execute({"both": lake + raw, "lake": lake, "raw": raw}[only], first, first, refetch)
 
-    def execute(self, assets: list[dg.AssetKey] | None, first: str, last: str, refetch: str = "all") -> Outcome:
+    def execute(self, assets: list[dg.AssetKey] | None, first: str, last: str, refetch: str = "all") -> LoadOutcome:
         """Run these assets of the nightly job over a range of days, all of them for None."""
         result = self.job.execute_in_process(
             instance=self.instance,

@@ -15,7 +15,7 @@ from hotdash_pipelines.ingest.run import ingest_window, load_windows
 from hotdash_pipelines.services.connections import open_client
 from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.sources import fetcher
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 

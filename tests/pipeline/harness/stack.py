@@ -111,11 +111,11 @@ class Stack:
 
     def lake_digests(self) -> dict[str, str]:
         """Content digest of every manifest of the lake, by its path."""
-        from hotdash_pipelines.contracts.manifest import Manifest
+        from hotdash_pipelines.contracts.manifest import PartitionManifest
 
         root = self.home / "lake"
         return {
-            str(path.relative_to(root)): Manifest.from_json(path.read_bytes()).content_digest()
+            str(path.relative_to(root)): PartitionManifest.from_json(path.read_bytes()).content_digest()
             for path in sorted(root.rglob("manifest.json"))
         }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotdash_pipelines.contracts import load_contracts
-from hotdash_pipelines.contracts.manifest import Manifest
+from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.pipeline.harness.homes import Home, Reloaded, Served, Stopped, until
 from tests.pipeline.harness.stack import NOW, Ran
@@ -129,7 +129,7 @@ def test_a_second_up_changes_no_row_of_any_layer(again: Reloaded) -> None:
 def test_a_second_up_fetches_only_the_windows_that_are_due(stopped: Stopped, again: Reloaded) -> None:
     fetched: dict[str, set[str]] = {}
     for path in (stopped.home.path / "lake").rglob("manifest.json"):
-        manifest = Manifest.from_json(path.read_bytes())
+        manifest = PartitionManifest.from_json(path.read_bytes())
         if manifest.fetched_at > NOW:
             fetched.setdefault(f"{manifest.source}/{manifest.stream}", set()).add(manifest.key)
     days = [f"2026-03-0{day}" for day in range(5, 10)]

@@ -16,7 +16,7 @@ from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.request_log import RequestLog
 from hotdash_pipelines.demo.scenarios import Scenarios
 from hotdash_pipelines.demo.slack.mrkdwn import to_html
-from hotdash_pipelines.demo.slack.store import Store
+from hotdash_pipelines.demo.slack.store import MessageStore
 from hotdash_pipelines.demo.world import World
 from hotdash_pipelines.demo.world.shop import Shop
 
@@ -281,7 +281,7 @@ def test_mark_up_becomes_html(text: str, html: str) -> None:
 
 
 def test_only_the_last_messages_are_kept() -> None:
-    store = Store(VirtualClock(NOW), limit=3)
+    store = MessageStore(VirtualClock(NOW), limit=3)
     for number in range(5):
         store.add("#ops", "bot", str(number), [], [])
     assert [post["text"] for post in store.posts()] == ["2", "3", "4"]

@@ -9,11 +9,11 @@ import pytest
 
 from hotdash_pipelines.base.windows import days_ending, keys_between, last_complete_day, window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
-from hotdash_pipelines.contracts.manifest import Manifest
+from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.ingest.run import is_due
 from hotdash_pipelines.local.first_load import due_range
 from hotdash_pipelines.settings import Settings
-from hotdash_pipelines.storage.store import open_store
+from hotdash_pipelines.storage import open_store
 
 ZONE = ZoneInfo("America/New_York")
 NEWEST = window_of("2026-03-09", ZONE)
@@ -24,9 +24,9 @@ def contracts() -> dict[str, Contract]:
     return {f"{contract.source}/{contract.stream}": contract for contract in load_contracts()}
 
 
-def held(contract: Contract, key: str) -> Manifest:
+def held(contract: Contract, key: str) -> PartitionManifest:
     window = window_of(key, ZONE)
-    return Manifest(
+    return PartitionManifest(
         source=contract.source,
         stream=contract.stream,
         project="p",

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.contracts.manifest import Manifest
+from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.lake import partition
 from hotdash_pipelines.lake.partition import (
     LakeCorruption,
@@ -23,7 +23,7 @@ from hotdash_pipelines.lake.partition import (
     read_pages,
     read_table,
 )
-from hotdash_pipelines.storage.store import FolderStore, StoreError
+from hotdash_pipelines.storage import FolderStore, StoreError
 from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, window, write
 
 ORDERS = contract_of("shopify", "orders")
@@ -212,7 +212,9 @@ def test_raw_pages_are_kept_and_read_back_one_document_each(store: FolderStore) 
         read_pages(store, ORDERS, manifest)
 
 
-def _write_pages(store: FolderStore, pages: list[bytes], key: str = KEY, fetched_at: datetime = FETCHED_AT) -> Manifest:
+def _write_pages(
+    store: FolderStore, pages: list[bytes], key: str = KEY, fetched_at: datetime = FETCHED_AT
+) -> PartitionManifest:
     return partition.write_partition(
         store,
         ORDERS,

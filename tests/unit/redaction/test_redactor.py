@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hotdash_pipelines.redaction.redactor import Kind, KnownEntity, Redactor, counted, known_entities
+from hotdash_pipelines.redaction.redactor import KnownEntity, Redactor, TokenKind, counted, known_entities
 
 JANE = {
     "name": "Jane Doe",
@@ -33,8 +33,8 @@ def test_counts_are_of_the_finds_by_kind() -> None:
     redacted, counts = Redactor().text(text)
     assert counts == {"email": 2, "card": 1, "iban": 1, "ip": 1, "phone": 1}
     assert sum(counted(counts).values()) == 6
-    assert list(counted(counts)) == [kind.value for kind in Kind]
-    assert [redacted.count(kind.token) for kind in Kind] == list(counted(counts).values())
+    assert list(counted(counts)) == [kind.value for kind in TokenKind]
+    assert [redacted.count(kind.token) for kind in TokenKind] == list(counted(counts).values())
 
 
 def test_json_is_redacted_in_keys_values_lists_numbers_and_json_within_strings(redactor: Redactor) -> None:

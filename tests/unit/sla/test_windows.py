@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hotdash_pipelines.sla import Observation, Window
+from hotdash_pipelines.sla import CalendarWindow, Observation
 from hotdash_pipelines.sla.definitions.calendar import Once, window_end
 from tests.unit.sla.story import MIDNIGHT, STEP, ZONE, Story, at, level, sla
 
@@ -77,7 +77,7 @@ def test_outside_quiet_hours_nothing_is_held() -> None:
     [("2026-03-07T23:00-05:00", 7), ("2026-10-31T23:00-04:00", 9), ("2026-11-01T23:00-05:00", 8)],
 )
 def test_quiet_hours_end_by_the_wall_clock_on_both_nights_of_the_clocks(evening: str, hours: int) -> None:
-    quiet = Window.model_validate({"from": "22:00", "to": "07:00"})
+    quiet = CalendarWindow.model_validate({"from": "22:00", "to": "07:00"})
     now = datetime.fromisoformat(evening)
     end = window_end((quiet,), now, NEW_YORK)
     assert end is not None
@@ -97,7 +97,7 @@ def test_quiet_hours_end_by_the_wall_clock_on_both_nights_of_the_clocks(evening:
     ],
 )
 def test_a_weekly_window_exists_on_the_nights_of_the_clocks(start: str, end: str, day: str, minutes: int) -> None:
-    window = Window.model_validate({"from": start, "to": end, "days": ["sun"]})
+    window = CalendarWindow.model_validate({"from": start, "to": end, "days": ["sun"]})
     first = datetime.fromisoformat(f"{day}T00:00").replace(tzinfo=NEW_YORK).astimezone(UTC)
     inside = [
         first + timedelta(minutes=n) for n in range(26 * 60) if window.around(first + timedelta(minutes=n), NEW_YORK)
@@ -107,7 +107,7 @@ def test_a_weekly_window_exists_on_the_nights_of_the_clocks(start: str, end: str
 
 
 def test_a_window_over_midnight_belongs_to_the_day_on_which_it_starts() -> None:
-    window = Window.model_validate({"from": "23:00", "to": "01:00", "days": ["tue"]})
+    window = CalendarWindow.model_validate({"from": "23:00", "to": "01:00", "days": ["tue"]})
     assert window.around(at("23:30"), NEW_YORK) == (at("23:00"), at("01:00", day=1))
     assert window.around(at("00:30", day=1), NEW_YORK) == (at("23:00"), at("01:00", day=1))
     assert window.around(at("00:30"), NEW_YORK) is None
@@ -115,17 +115,19 @@ def test_a_window_over_midnight_belongs_to_the_day_on_which_it_starts() -> None:
 
 
 def test_windows_that_follow_each_other_are_one_and_an_endless_pair_does_not_hang() -> None:
-    early = Window.model_validate({"from": "01:00", "to": "03:00"})
+    early = CalendarWindow.model_validate({"from": "01:00", "to": "03:00"})
     late = Once(start=at("02:30"), end=at("05:00"))
     assert window_end((early, late), at("01:30"), NEW_YORK) == at("05:00")
-    night, day = (Window.model_validate({"from": a, "to": b}) for a, b in (("20:00", "08:00"), ("08:00", "20:00")))
+    night, day = (
+        CalendarWindow.model_validate({"from": a, "to": b}) for a, b in (("20:00", "08:00"), ("08:00", "20:00"))
+    )
     end = window_end((night, day), MIDNIGHT, NEW_YORK)
     assert end is not None
     assert end > MIDNIGHT + timedelta(days=7)
 
 
 def test_a_window_has_a_zone_of_its_own_or_that_of_the_sla() -> None:
-    berlin = Window.model_validate({"from": "09:00", "to": "10:00", "zone": "Europe/Berlin"})
+    berlin = CalendarWindow.model_validate({"from": "09:00", "to": "10:00", "zone": "Europe/Berlin"})
     assert berlin.around(at("03:30"), NEW_YORK) == (at("03:00"), at("04:00"))
 
 

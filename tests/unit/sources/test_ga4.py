@@ -153,7 +153,7 @@ def test_rows_that_are_announced_but_missing_are_transient(script, client):
 
 
 def test_columns_in_another_order_are_refused(script, client):
-    turned = ga4.Report(TRAFFIC_DAILY.dimensions, tuple(reversed(TRAFFIC_DAILY.metrics)))
+    turned = ga4.Ga4Report(TRAFFIC_DAILY.dimensions, tuple(reversed(TRAFFIC_DAILY.metrics)))
     with pytest.raises(PermanentSourceError, match="other columns"):
         fetch(client, script(minted(), report([1], wanted=turned)))
 
@@ -273,6 +273,6 @@ def test_a_private_key_that_cannot_be_read_is_told_without_quoting_it(script, fa
 
 
 def test_ping_asks_for_one_number(script, client):
-    steps = script(minted(), report([1], wanted=ga4.Report(("date",), ("sessions",))))
+    steps = script(minted(), report([1], wanted=ga4.Ga4Report(("date",), ("sessions",))))
     assert client(steps).ping() == "property 424242, America/New_York"
     assert orjson.loads(steps.seen[1].content)["limit"] == "1"

@@ -13,7 +13,8 @@ from hotdash_pipelines.sources import PermanentSourceError, QuotaExhausted, Tran
 from hotdash_pipelines.sources.errors import QueryTooCostly
 from hotdash_pipelines.sources.http import Patience
 from hotdash_pipelines.sources.shopify.client import ShopifyClient, version_end
-from hotdash_pipelines.sources.shopify.paging import PageSize, read_connection
+from hotdash_pipelines.sources.shopify.page_size import PageSize
+from hotdash_pipelines.sources.shopify.paging import read_connection
 from hotdash_pipelines.sources.shopify.streams import (
     CUSTOMERS_CONNECTION,
     ORDERS_CONNECTION,

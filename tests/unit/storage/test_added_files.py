@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.storage.store import FolderStore, StoreError
+from hotdash_pipelines.storage import FolderStore, StoreError
 
 
 def source_with(tmp_path: Path, data: bytes) -> Path:
@@ -56,7 +56,7 @@ def test_every_folder_above_an_added_file_is_on_the_disk_too(tmp_path: Path, mon
         synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         real(handle)
 
-    monkeypatch.setattr("hotdash_pipelines.storage.store.os.fsync", fsync)
+    monkeypatch.setattr("hotdash_pipelines.storage.folder.os.fsync", fsync)
     FolderStore(tmp_path / "root").add("table/day/a", source_with(tmp_path, b"x"))
     for folder in (tmp_path, tmp_path / "root", tmp_path / "root/table", tmp_path / "root/table/day"):
         assert str(folder) in synced, folder
@@ -70,7 +70,7 @@ def test_a_full_disk_leaves_no_part_of_an_added_file(tmp_path: Path, monkeypatch
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hotdash_pipelines.storage.store.os.fsync", full)
+    monkeypatch.setattr("hotdash_pipelines.storage.folder.os.fsync", full)
     with pytest.raises(StoreError, match="No space left on device"):
         FolderStore(tmp_path / "root").add("a", source_with(tmp_path, b"x"))
     assert list((tmp_path / "root").iterdir()) == []

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hotdash_pipelines.storage import FolderStore, StoreError, open_store
 from hotdash_pipelines.storage.bucket import S3Store
-from hotdash_pipelines.storage.store import FolderStore, StoreError, open_store
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_opening_a_bucket_imports_no_boto3() -> None:
 
     script = (
         "import sys; from hotdash_pipelines.lake import partition; "
-        "from hotdash_pipelines.storage.store import open_store;"
+        "from hotdash_pipelines.storage import open_store;"
         "open_store('s3://bucket/x'); print(*{'boto3', 'pyarrow', 'pandas'} & set(sys.modules))"
     )
     finished = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import httpx
 
+from hotdash_pipelines.base.errors import HotdashError
+
 TIMEOUT_S = 10.0
 _TOO_MANY_REQUESTS = 429
 _GATEWAY_TIMEOUT = 504
@@ -22,7 +24,7 @@ _LONGEST_WAIT_S = 86_400.0
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
-class SlackError(RuntimeError):
+class SlackError(HotdashError):
     """A message was not accepted. The text names the kind of failure, never the URL."""
 
 

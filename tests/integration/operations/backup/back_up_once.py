@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hotdash_pipelines.operations.backup.files import BackupError
 from hotdash_pipelines.operations.backup.run import create_backup
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 
 url, root, *limit = sys.argv[1:]
 if limit:

@@ -16,11 +16,11 @@ import pytest
 
 from hotdash_pipelines.agent.seed import seed
 from hotdash_pipelines.operations.backup.catalog import CatalogTable, differences, figures, pin, tables_of
-from hotdash_pipelines.operations.backup.files import DATA, BackupError, Manifest, list_backups
+from hotdash_pipelines.operations.backup.files import DATA, BackupError, BackupManifest, list_backups
 from hotdash_pipelines.operations.backup.prune import prune
 from hotdash_pipelines.operations.backup.run import create_backup, one_at_a_time, plan_backup
 from hotdash_pipelines.operations.backup.verify import verify_decode, verify_quick
-from hotdash_pipelines.storage.store import FolderStore, StoreError
+from hotdash_pipelines.storage import FolderStore, StoreError
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, libpq_env
 from hotdash_pipelines.warehouse.server.binaries import tool_for_server
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
@@ -57,7 +57,7 @@ def one(server: EmbeddedPostgres, session_home: Path, tmp_path_factory: pytest.T
         yield root / "backups" / _back_up(url, FolderStore(root / "backups"), root).id
 
 
-def _back_up(url: str, store: FolderStore, root: Path, **more: Any) -> Manifest:
+def _back_up(url: str, store: FolderStore, root: Path, **more: Any) -> BackupManifest:
     return create_backup(url, store, now=NOW, scratch=root / "scratch", **more).manifest
 
 

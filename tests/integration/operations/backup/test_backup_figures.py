@@ -9,7 +9,7 @@ from hotdash_pipelines.operations.backup.catalog import figures, pin, tables_of
 if TYPE_CHECKING:
     import psycopg
 
-    from hotdash_pipelines.operations.backup.files import Figures
+    from hotdash_pipelines.operations.backup.files import BackupFigures
 
 # `r` is what the query calls the table; json and point have no hash of their own.
 TABLES = {
@@ -23,7 +23,7 @@ ROWS = {
 }
 
 
-def of(conn: "psycopg.Connection[Any]", table: str) -> "Figures":
+def of(conn: "psycopg.Connection[Any]", table: str) -> "BackupFigures":
     with conn.transaction():
         pin(conn)
         return figures(conn, [found for found in tables_of(conn, "full") if found.name == table])[f"snapshots.{table}"]

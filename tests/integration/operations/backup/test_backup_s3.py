@@ -12,8 +12,8 @@ from hotdash_pipelines.operations.backup.files import DATA, BackupError, list_ba
 from hotdash_pipelines.operations.backup.prune import prune
 from hotdash_pipelines.operations.backup.run import create_backup
 from hotdash_pipelines.operations.backup.verify import verify_decode, verify_quick
+from hotdash_pipelines.storage import StoreError, open_store
 from hotdash_pipelines.storage.bucket import S3Store
-from hotdash_pipelines.storage.store import StoreError, open_store
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.backup_copies import add_copy
 

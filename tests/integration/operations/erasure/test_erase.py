@@ -14,7 +14,7 @@ import pytest
 
 from hotdash_pipelines.operations.erasure import run as erase
 from hotdash_pipelines.operations.erasure.run import TABLES, EraseError, EraseRefused, Holder, UnknownSubject
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.postgres import connect
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)

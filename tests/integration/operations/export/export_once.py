@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hotdash_pipelines.operations.export.run import export_training
-from hotdash_pipelines.storage.store import open_store
+from hotdash_pipelines.storage import open_store
 
 url, root, scratch, file_format, now = sys.argv[1:]
 done = export_training(

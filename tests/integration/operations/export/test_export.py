@@ -20,7 +20,7 @@ from hotdash_pipelines.operations.export.rows import Filters
 from hotdash_pipelines.operations.export.run import PersonalDataLeft, export_training
 from hotdash_pipelines.operations.export.verify import verify
 from hotdash_pipelines.redaction.redactor import Redactor
-from hotdash_pipelines.storage.store import open_store
+from hotdash_pipelines.storage import open_store
 from hotdash_pipelines.warehouse.postgres import connect, with_database
 from tests.integration.operations.export import export_people as people
 

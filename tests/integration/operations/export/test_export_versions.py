@@ -20,7 +20,7 @@ from hotdash_pipelines.operations.export.files import ExportError, listed, versi
 from hotdash_pipelines.operations.export.run import export_training
 from hotdash_pipelines.operations.export.verify import verify
 from hotdash_pipelines.settings import get_settings
-from hotdash_pipelines.storage.store import Store, open_store
+from hotdash_pipelines.storage import Store, open_store
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.operations.export import export_people as people
 

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import psycopg
 
 from hotdash_pipelines.operations.backup.catalog import figures, pin, tables_of
-from hotdash_pipelines.operations.backup.files import Figures, Manifest
+from hotdash_pipelines.operations.backup.files import BackupFigures, BackupManifest
 from hotdash_pipelines.operations.backup.run import create_backup
 from hotdash_pipelines.operations.restore.run import Restored, restore
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.postgres import connect, with_database
 from tests.integration.agent.matrix import seed
 
@@ -63,7 +63,7 @@ def fill(url: str) -> None:
             conn.execute(psycopg.sql.SQL(statement).format(name))
 
 
-def back_up(url: str, folder: Path, **options: Any) -> tuple[FolderStore, Manifest]:
+def back_up(url: str, folder: Path, **options: Any) -> tuple[FolderStore, BackupManifest]:
     """A backup of the database in the store of `folder`."""
     store = FolderStore(folder / "backups")
     return store, create_backup(url, store, now=NOW, scratch=folder / "scratch", **options).manifest
@@ -75,7 +75,7 @@ def bring_back(url: str, folder: Path, backup_id: str, **options: Any) -> Restor
     return restore(url, FolderStore(folder / "backups"), backup_id, **options)
 
 
-def contents(url: str) -> dict[str, Figures]:
+def contents(url: str) -> dict[str, BackupFigures]:
     """Rows and hash of every table of a database."""
     with connect(url) as conn:
         pin(conn)

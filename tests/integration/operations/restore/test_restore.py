@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from hotdash_pipelines.operations.backup.files import DATA, MANIFEST, BackupError, Manifest, manifest_bytes
+from hotdash_pipelines.operations.backup.files import DATA, MANIFEST, BackupError, BackupManifest, manifest_bytes
 from hotdash_pipelines.operations.erasure.run import erase, keep_beside, listed
 from hotdash_pipelines.operations.restore.load import RestoreError
 from hotdash_pipelines.operations.restore.run import LATEST, RestoreRefused
@@ -126,45 +126,45 @@ def test_a_database_with_tables_is_not_replaced_unless_told_and_a_dry_run_change
     assert databases(filled) == set()
 
 
-def _flipped(store: Path, manifest: Manifest) -> None:
+def _flipped(store: Path, manifest: BackupManifest) -> None:
     data = store / manifest.id / DATA
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 4
     data.write_bytes(content)
 
 
-def _shortened(store: Path, manifest: Manifest) -> None:
+def _shortened(store: Path, manifest: BackupManifest) -> None:
     data = store / manifest.id / DATA
     data.write_bytes(data.read_bytes()[:-100])
 
 
-def _swapped(store: Path, manifest: Manifest) -> None:
+def _swapped(store: Path, manifest: BackupManifest) -> None:
     other = next(folder for folder in store.iterdir() if folder.is_dir() and folder.name != manifest.id)
     shutil.copyfile(other / DATA, store / manifest.id / DATA)
 
 
-def _other_manifest(store: Path, manifest: Manifest) -> None:
+def _other_manifest(store: Path, manifest: BackupManifest) -> None:
     other = next(folder for folder in store.iterdir() if folder.is_dir() and folder.name != manifest.id)
     shutil.copyfile(other / MANIFEST, store / manifest.id / MANIFEST)
 
 
-def _rewritten(store: Path, manifest: Manifest) -> None:
+def _rewritten(store: Path, manifest: BackupManifest) -> None:
     tables = dict(manifest.tables)
     tables["agent.facts"] = dataclasses.replace(tables["agent.facts"], hash="1")
     (store / manifest.id / MANIFEST).write_bytes(manifest_bytes(dataclasses.replace(manifest, tables=tables)))
 
 
-def _newer(store: Path, manifest: Manifest) -> None:
+def _newer(store: Path, manifest: BackupManifest) -> None:
     changed = dataclasses.replace(manifest, server_version=990001)
     (store / manifest.id / MANIFEST).write_bytes(manifest_bytes(changed, "k"))
 
 
-def _of_a_later_version(store: Path, manifest: Manifest) -> None:
+def _of_a_later_version(store: Path, manifest: BackupManifest) -> None:
     changed = dataclasses.replace(manifest, migrations={**manifest.migrations, "9999_later": {"up": "", "down": ""}})
     (store / manifest.id / MANIFEST).write_bytes(manifest_bytes(changed, "k"))
 
 
-def _with_other_rows(store: Path, manifest: Manifest) -> None:
+def _with_other_rows(store: Path, manifest: BackupManifest) -> None:
     tables = dict(manifest.tables)
     tables["agent.facts"] = dataclasses.replace(tables["agent.facts"], hash="1")
     (store / manifest.id / MANIFEST).write_bytes(manifest_bytes(dataclasses.replace(manifest, tables=tables), "k"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from hotdash_pipelines.operations.backup.files import MANIFEST, Manifest, manifest_bytes
+from hotdash_pipelines.operations.backup.files import MANIFEST, BackupManifest, manifest_bytes
 from hotdash_pipelines.operations.restore.check import restore_test
 from hotdash_pipelines.operations.restore.fill import compare
 from hotdash_pipelines.operations.restore.load import RestoreError
@@ -91,7 +91,7 @@ def filled(warehouse_url: str) -> Iterator[str]:
         yield warehouse_url
 
 
-def _tested_at(url: str, manifest: Manifest) -> object:
+def _tested_at(url: str, manifest: BackupManifest) -> object:
     with connect(url) as conn:
         row = conn.execute(
             "select restore_tested_at from ops.backup_runs where backup_id = %s", (manifest.id,)

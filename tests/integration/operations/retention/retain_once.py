@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hotdash_pipelines.operations.retention.rules import RetentionError, rules
 from hotdash_pipelines.operations.retention.run import run_table
-from hotdash_pipelines.storage.store import FolderStore, StoreError
+from hotdash_pipelines.storage import FolderStore, StoreError
 
 
 def main() -> int:

@@ -12,9 +12,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from hotdash_pipelines.operations.retention import archive
-from hotdash_pipelines.operations.retention.rules import Rule, rules
-from hotdash_pipelines.operations.retention.run import Outcome, run_table
-from hotdash_pipelines.storage.store import FolderStore, Store
+from hotdash_pipelines.operations.retention.rules import RetentionRule, rules
+from hotdash_pipelines.operations.retention.run import RetentionOutcome, run_table
+from hotdash_pipelines.storage import FolderStore, Store
 
 TABLES = ("agent_feedback", "agent_approvals", "agent_queries", "agent_queries_history")
 _DEFAULTS: Mapping[str, dict[str, Any]] = {
@@ -25,7 +25,7 @@ _DEFAULTS: Mapping[str, dict[str, Any]] = {
 }
 
 
-def rule_of(table: str, **days: int) -> Rule:
+def rule_of(table: str, **days: int) -> RetentionRule:
     """The rule of a table; `days` are the settings of the optional ones."""
     return next(rule for rule in rules(**days) if rule.table == table)
 
@@ -97,7 +97,7 @@ def store_in(folder: Path) -> FolderStore:
 
 def retain(
     url: str, folder: Path, table: str, now: datetime, days: Mapping[str, int] | None = None, **more: Any
-) -> Outcome:
+) -> RetentionOutcome:
     """One run over one table, into `folder`."""
     options: dict[str, Any] = {"backup_id": "20240101T000000Z-00000000", "scratch": folder / "scratch", **more}
     return run_table(url, options.pop("store", store_in(folder)), rule_of(table, **(days or {})), now=now, **options)

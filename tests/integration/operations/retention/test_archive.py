@@ -13,7 +13,7 @@ import pytest
 from hotdash_pipelines.operations.retention import archive
 from hotdash_pipelines.operations.retention.archive import ArchiveError
 from hotdash_pipelines.operations.retention.archive_audit import look
-from hotdash_pipelines.storage.store import open_store
+from hotdash_pipelines.storage import open_store
 from tests.integration.operations.retention.retention_rows import archived, many, retain, store_in, texts
 
 NOW = datetime.now(UTC)

@@ -15,7 +15,7 @@ from hotdash_pipelines.operations.restore import check as restore_check
 from hotdash_pipelines.operations.restore.swap import alone, server_url
 from hotdash_pipelines.operations.retention.gate import standing_backup
 from hotdash_pipelines.operations.retention.rules import RetentionRefused, rules
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env
 from tests.integration.operations.retention.retention_rows import put, rule_of
 

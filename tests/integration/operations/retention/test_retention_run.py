@@ -13,7 +13,7 @@ import pytest
 from hotdash_pipelines.operations.retention import archive
 from hotdash_pipelines.operations.retention.archive_audit import look
 from hotdash_pipelines.operations.retention.rules import RetentionError, RetentionRefused, lock_of
-from hotdash_pipelines.storage.store import StoreError
+from hotdash_pipelines.storage import StoreError
 from hotdash_pipelines.warehouse.postgres import connect, with_database
 from tests.integration.operations.retention.retention_rows import archived, many, put, retain, rule_of, store_in, texts
 

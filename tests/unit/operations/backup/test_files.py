@@ -20,7 +20,7 @@ from hotdash_pipelines.operations.backup.files import (
     started,
 )
 from hotdash_pipelines.operations.backup.verify import verify_quick
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from tests.backup_copies import FIRST, add_copy
 
 KEY = "a key of the company"

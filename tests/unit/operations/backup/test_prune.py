@@ -12,7 +12,7 @@ import pytest
 from hotdash_pipelines.operations.backup.files import DATA, MANIFEST, list_backups
 from hotdash_pipelines.operations.backup.prune import prune
 from hotdash_pipelines.operations.backup.verify import verify_quick
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from tests.backup_copies import FIRST, add_copy
 
 ROOT = Path(__file__).parents[4]
@@ -21,7 +21,7 @@ PRUNE = """
 import sys
 from datetime import datetime
 from pathlib import Path
-from hotdash_pipelines.storage.store import FolderStore
+from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.operations.backup.prune import prune
 prune(FolderStore(Path(sys.argv[1])), 3, now=datetime.fromisoformat(sys.argv[2]))
 """
