@@ -5,10 +5,8 @@ Belongs here: what is made from what directly. Does not belong here: what follow
 
 from typing import Any
 
-import dagster as dg
 
-
-def upstream_of(graph: dg.AssetGraph | Any) -> dict[str, frozenset[str]]:
+def upstream_of(graph: Any) -> dict[str, frozenset[str]]:
     """Each dataset with those that it is made from directly, as an asset graph has them."""
     return {
         node.key.to_user_string(): frozenset(parent.to_user_string() for parent in node.parent_keys)
