@@ -1,6 +1,7 @@
 """The front door: the one place where settings, resources and the definitions under `defs/` meet."""
 
 import gc
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -15,7 +16,11 @@ def defs() -> dg.Definitions:
     """Everything the code location serves. Loading it touches no network and no database."""
     # Definitions live as long as the process. Counting them again and again as they grow is a tenth of the load.
     gc.freeze()
-    found = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        # Unlike load_from_defs_folder, this describes no component type of any installed package: a fifth of the load.
+        served = dg.ComponentTree.for_project(Path(__file__).parent).build_defs(".")
     return dg.Definitions.merge(
-        found, dg.Definitions(resources=build_resources(), executor=build_executor(get_settings()))
+        served, dg.Definitions(resources=build_resources(), executor=build_executor(get_settings()))
     )

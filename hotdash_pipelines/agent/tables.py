@@ -6,9 +6,13 @@ what Dagster makes of them (defs/agent). A test compares the declaration with a 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from hotdash_pipelines.base.strict_yaml import StrictLoader
 from hotdash_pipelines.settings import PROJECT_ROOT
 
 DECLARATION = PROJECT_ROOT / "dbt_project" / "models" / "staging" / "agent" / "_agent__sources.yml"
@@ -39,11 +43,10 @@ class AgentTable:
     columns: tuple[AgentColumn, ...]
 
 
+@cache
 def load_agent_tables(path: Path = DECLARATION) -> tuple[AgentTable, ...]:
-    """Every table of the declaration, in its order. Raises KeyError when an entry lacks something."""
-    import yaml
-
-    (source,) = yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]
+    """Every table of the declaration, in its order, read once. Raises KeyError when an entry lacks something."""
+    (source,) = yaml.load(path.read_bytes(), Loader=StrictLoader)["sources"]  # noqa: S506 - a safe loader
     return tuple(_table(table) for table in source["tables"])
 
 

@@ -102,7 +102,7 @@ def refuse(event, args):
 
 def spent():
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 sys.addaudithook(refuse)
 import dagster, dagster_dbt
@@ -153,12 +153,13 @@ def test_a_heavy_import_and_a_connection_while_loading_are_found(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_loading_costs_at_most_half_more_than_importing_dagster(
+def test_loading_costs_at_most_a_third_more_than_importing_dagster(
     location_loaded: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Measured: 1.29 of `import dagster, dagster_dbt`, of which 0.16 are dbt's selection of the project's nodes.
+    """Measured: 1.26 of `import dagster, dagster_dbt`, of which 0.10 are dbt's selection of the project's nodes.
 
-    The least of up to three, because what else runs on the machine only ever adds.
+    The least of up to six, because what else runs on the machine only ever adds.
     """
     assert location_loaded["ratio"] > 1
-    assert location_loaded["ratio"] <= 1.5 or min(loading(_LOAD, tmp_path)["ratio"] for _ in range(2)) <= 1.5
+    again = (loading(_LOAD, tmp_path)["ratio"] for _ in range(5))
+    assert location_loaded["ratio"] <= 1.3 or any(ratio <= 1.3 for ratio in again)
