@@ -24,15 +24,24 @@ def location() -> dg.Definitions:
 
 
 def inventory(location: dg.Definitions) -> dict[str, list[str]]:
-    """Every definition by kind, by name."""
+    """Every definition by kind: its name, and for what runs by itself what it runs and when."""
     repository = location.get_repository_def()
     graph = location.resolve_asset_graph()
+    layers = {name: repository.get_job(name).asset_layer for name in repository.job_names if not name.startswith("__")}
     return {
         "assets": sorted(key.to_user_string() for key in graph.materializable_asset_keys),
         "checks": sorted(f"{key.asset_key.to_user_string()}: {key.name}" for key in graph.asset_check_keys),
-        "jobs": sorted(name for name in repository.job_names if not name.startswith("__")),
-        "schedules": sorted(schedule.name for schedule in repository.schedule_defs),
-        "sensors": sorted(sensor.name for sensor in repository.sensor_defs),
+        "jobs": sorted(
+            f"{name}: {len(layer.selected_asset_keys)} assets, {len(layer.asset_graph.asset_check_keys)} checks"
+            for name, layer in layers.items()
+        ),
+        "schedules": sorted(
+            f"{schedule.name}: {schedule.job_name} at {schedule.cron_schedule} {schedule.execution_timezone}"
+            for schedule in repository.schedule_defs
+        ),
+        "sensors": sorted(
+            f"{sensor.name}: every {sensor.minimum_interval_seconds} seconds" for sensor in repository.sensor_defs
+        ),
     }
 
 
