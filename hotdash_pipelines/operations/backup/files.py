@@ -5,18 +5,15 @@ here: making one (run.py), reading the data (verify.py).
 """
 
 import dataclasses
-import hashlib
-import hmac
-import json
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
-from hotdash_pipelines.storage import FolderStore, Store
+from hotdash_pipelines.storage import Store
+from hotdash_pipelines.storage.sealed import DamagedManifest, Seal, leads_elsewhere, pretty
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 DATA = "data.dump.zst"
@@ -26,7 +23,7 @@ SCOPES = ("operational", "full", "tables")
 # What one manifest may hold: longer files are not read into memory.
 _LONGEST_MANIFEST = 16 << 20
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
-_SIGNATURES = ("sha256", "hmac")
+_SEAL = Seal("sha256", "hmac", signed=pretty, digested=lambda body, _: pretty(body))
 
 
 class BackupError(WarehouseError):
@@ -124,10 +121,8 @@ def path_of(store: Store, backup_id: str, name: str) -> str:
     """Path of a file of a backup in its store. Raises BackupError for a name that is none, or that leads elsewhere."""
     if not is_id(backup_id):
         raise BackupError("that is no backup's id: `hotdash backup list` shows them")
-    if isinstance(store, FolderStore):
-        root = Path(store.uri("")).resolve()
-        if (root / backup_id).resolve() != root / backup_id:
-            raise BackupError(f"{store.uri(backup_id)} leads out of the folder of the backups: remove that link")
+    if leads_elsewhere(store, backup_id):
+        raise BackupError(f"{store.uri(backup_id)} leads out of the folder of the backups: remove that link")
     return f"{backup_id}/{name}"
 
 
@@ -179,22 +174,14 @@ def read_manifest(store: Store, backup_id: str, key: str | None = None) -> Backu
 def parse_manifest(content: bytes, backup_id: str, key: str | None) -> BackupManifest:
     """The same for the bytes of a manifest that are at hand already."""
     try:
-        found = json.loads(content)
-        signatures = {name: found.pop(name, None) for name in _SIGNATURES}
-        whole = _text({**found, **{name: value for name, value in signatures.items() if value is not None}})
-        # Byte for byte, so that nothing in the file can differ from what was signed.
-        if content != whole or signatures["sha256"] != hashlib.sha256(_text(found)).hexdigest():
-            raise ValueError("its digest differs")
-        manifest = _parsed(found)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = "its digest differs" if "digest" in str(error) else "it cannot be read"
-        raise BackupError(f"the manifest of {backup_id} is damaged ({reason}): use another backup") from error
+        manifest, _, doubt = _SEAL.open(content, _parsed, key)
+    except DamagedManifest as error:
+        raise BackupError(f"the manifest of {backup_id} is damaged ({error}): use another backup") from error
     if manifest.id != backup_id:
         raise BackupError(f"the manifest of {backup_id} is that of {manifest.id}: put each back where it belongs")
-    if key is not None and not hmac.compare_digest(str(signatures["hmac"]).encode(), _hmac(_text(found), key).encode()):
-        what = "signed with another key" if signatures["hmac"] else "not signed"
+    if doubt:
         raise BackupError(
-            f"the manifest of {backup_id} is {what}: it was changed, or made before HOTDASH_MANIFEST_KEY was set"
+            f"the manifest of {backup_id} is {doubt}: it was changed, or made before HOTDASH_MANIFEST_KEY was set"
         )
     return manifest
 
@@ -203,11 +190,7 @@ def manifest_bytes(manifest: BackupManifest, key: str | None = None) -> bytes:
     """The manifest as its file, with its digest and, when there is a `key`, its HMAC-SHA256."""
     plain = dataclasses.asdict(manifest)
     plain |= {name: plain[name].isoformat() for name in ("started_at", "finished_at")}
-    text = _text(plain)
-    signed = {**plain, "sha256": hashlib.sha256(text).hexdigest()}
-    if key is not None:
-        signed["hmac"] = _hmac(text, key)
-    return _text(signed)
+    return _SEAL.close(plain, _SEAL.sign(plain, key))
 
 
 def check_sizes(store: Store, manifest: BackupManifest) -> None:
@@ -221,14 +204,6 @@ def check_sizes(store: Store, manifest: BackupManifest) -> None:
             raise BackupError(
                 f"{name} of {manifest.id} has {size:,} bytes instead of {facts.bytes:,}: use another backup"
             )
-
-
-def _text(plain: Mapping[str, Any]) -> bytes:
-    return (json.dumps(plain, indent=2, sort_keys=True) + "\n").encode()
-
-
-def _hmac(text: bytes, key: str) -> str:
-    return hmac.new(key.encode(), text, "sha256").hexdigest()
 
 
 def _parsed(found: dict[str, Any]) -> BackupManifest:

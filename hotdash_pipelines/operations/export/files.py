@@ -7,8 +7,6 @@ A version is a folder `training_data_YYYYMMDD_HHMMSS-<first 16 hex digits of the
 `manifest.json`, which is added last: a folder without it is no version. Nothing that was added is ever overwritten.
 """
 
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -20,6 +18,7 @@ from typing import Any
 
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.storage import Store, StoreError, make_private
+from hotdash_pipelines.storage.sealed import DamagedManifest, Seal, leads_elsewhere, sha256_of
 from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 MANIFEST = "manifest.json"
@@ -27,6 +26,19 @@ NAME = re.compile(r"training_data_(?P<at>[0-9]{8}_[0-9]{6})-(?P<content>[0-9a-f]
 FORMATS = ("json", "csv", "parquet")
 # A publication takes seconds; what has no manifest after a day was left by a writer that died.
 _UNFINISHED_AFTER = timedelta(days=1)
+
+
+def _signed(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+_SEAL = Seal(
+    "checksum",
+    "signature",
+    signed=_signed,
+    digested=lambda body, signature: _signed(body) + str(signature).encode(),
+    tells_unsigned=True,
+)
 
 
 class ExportError(WarehouseError):
@@ -59,7 +71,6 @@ class ExportManifest:
     pseudonym_key_id: str
     files: Mapping[str, Mapping[str, Any]]
     signature: str | None = None
-    checksum: str | None = None
 
     @property
     def data_file(self) -> str:
@@ -72,29 +83,19 @@ class ExportManifest:
         return self.files[self.data_file]["sha256"]
 
     def signed(self, key: str | None) -> "ExportManifest":
-        """The same manifest with its signature, when there is a key, and its checksum."""
-        signature = hmac.new(key.encode(), self._text(), "sha256").hexdigest() if key else None
-        signed = replace(self, signature=signature, checksum=None)
-        return replace(signed, checksum=hashlib.sha256(signed._text() + str(signature).encode()).hexdigest())
+        """The same manifest with its signature, when there is a key."""
+        return replace(self, signature=_SEAL.sign(self._body(), key))
 
     def encoded(self) -> bytes:
         """The manifest's file."""
-        return (json.dumps(vars(self), indent=2, sort_keys=True) + "\n").encode()
+        return _SEAL.close(self._body(), self.signature)
 
     def is_signed_with(self, key: str) -> bool:
         """Whether the signature is that of this key over this content."""
-        signature = self.signed(key).signature
-        return self.signature is not None and signature is not None and hmac.compare_digest(self.signature, signature)
+        return _SEAL.doubt(self._body(), self.signature, key) is None
 
-    def is_whole(self) -> bool:
-        """Whether content and signature are those that the checksum was made of."""
-        content = self._text() + str(self.signature).encode()
-        return self.checksum == hashlib.sha256(content).hexdigest()
-
-    def _text(self) -> bytes:
-        """What is signed: everything but signature and checksum, spelled in one way."""
-        content = {name: value for name, value in vars(self).items() if name not in ("signature", "checksum")}
-        return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    def _body(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "signature"}
 
     @property
     def bytes(self) -> int:
@@ -117,12 +118,6 @@ def version_name(made_at: datetime, sha256: str) -> str:
     return f"training_data_{made_at.astimezone(UTC):%Y%m%d_%H%M%S}-{sha256[:16]}"
 
 
-def sha256_of(path: Path) -> str:
-    """Digest of a local file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def publish(
     store: Store, manifest: ExportManifest, data: Path, scratch: Path, now: datetime, key: str | None = None
 ) -> ExportManifest | None:
@@ -131,7 +126,6 @@ def publish(
     With `key` only a version that is signed with it is the same. What a killed publication of the same version left is
     used; what others left goes after a day. Raises ExportError when the name is taken by other content.
     """
-    contained(store, "")
     with store.exclusive(""):
         _remove_unfinished(store, now)
         equal = _equal_version(store, manifest, scratch, key)
@@ -198,33 +192,31 @@ def read_manifest(store: Store, version: str) -> ExportManifest:
     check_name(version)
     contained(store, f"{version}/{MANIFEST}")
     try:
-        raw = store.read(f"{version}/{MANIFEST}")
-        manifest = ExportManifest(**json.loads(raw))
-        described = manifest.files[f"data.{manifest.format}"]
-        is_sound = manifest.format in FORMATS and isinstance(described["bytes"], int) and len(described["sha256"]) == 64
-        is_sound = is_sound and isinstance(manifest.rows, int) and list(manifest.files) == [manifest.data_file]
-        # The checksum covers the content; that the bytes are its one spelling covers the rest.
-        is_sound = is_sound and manifest.is_whole() and raw == manifest.encoded()
+        opened = _SEAL.open(store.read(f"{version}/{MANIFEST}"), _parsed)
     except FileNotFoundError as error:
         raise ExportError(f"{version} has no manifest: it was never finished; export again") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except DamagedManifest as error:
         raise ExportError(f"the manifest of {version} is damaged: delete the version and export again") from error
-    if not is_sound:
-        raise ExportError(f"the manifest of {version} is damaged: delete the version and export again")
+    manifest = replace(opened.manifest, signature=opened.signature)
     if manifest.version != version:
         raise ExportError(f"the manifest of {version} is that of another version: delete both and export again")
     return manifest
 
 
+def _parsed(body: dict[str, Any]) -> ExportManifest:
+    manifest = ExportManifest(**body)
+    described = manifest.files[manifest.data_file]
+    is_sound = manifest.format in FORMATS and isinstance(described["bytes"], int) and len(described["sha256"]) == 64
+    if not is_sound or not isinstance(manifest.rows, int) or list(manifest.files) != [manifest.data_file]:
+        raise ValueError("not the manifest of an export")
+    return manifest
+
+
 def contained(store: Store, path: str) -> None:
     """Raises ExportRefused when a link leads the path out of the folder of exports, or is part of it at all."""
-    uri = store.uri(path)
-    if uri.startswith("s3://"):
-        return
-    root = Path(store.uri("")).resolve()
-    if Path(uri).resolve() != root / path:
+    if leads_elsewhere(store, path):
         raise ExportRefused(
-            f"{path.partition('/')[0] or root} is a link to another place: remove it, exports are plain folders"
+            f"{path.partition('/')[0]} is a link to another place: remove it, exports are plain folders"
         )
 
 

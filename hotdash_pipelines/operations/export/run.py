@@ -25,6 +25,7 @@ from hotdash_pipelines.operations.export.rows import Draft, Filters, snapshot
 from hotdash_pipelines.redaction.redactor import REDACTOR_VERSION, KnownEntity, Redactor
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.storage.scratch import scratch_folder
+from hotdash_pipelines.storage.sealed import sha256_of
 
 _ROWS_NAMED = 20
 _SHORTEST_NUMBER = 7
@@ -93,7 +94,7 @@ def export_training(
                     on_progress(tally.rows, drafts.wanted)
         if tally.findings:
             raise PersonalDataLeft(_left(tally))
-        digest = files.sha256_of(data)
+        digest = sha256_of(data)
         manifest = ExportManifest(
             version=files.version_name(now, digest),
             format=format,

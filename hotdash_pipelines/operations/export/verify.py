@@ -19,6 +19,7 @@ from hotdash_pipelines.operations.export.pseudonyms import Pseudonyms
 from hotdash_pipelines.operations.export.run import findings, workspace
 from hotdash_pipelines.redaction.redactor import REDACTOR_VERSION, Redactor
 from hotdash_pipelines.storage import Store
+from hotdash_pipelines.storage.sealed import sha256_of
 
 _ROWS_NAMED = 20
 
@@ -89,7 +90,7 @@ def _fetched(store: Store, manifest: ExportManifest, data: Path) -> str | None:
         return f"{manifest.data_file} is missing"
     if data.stat().st_size != manifest.bytes:
         return f"{manifest.data_file} has {data.stat().st_size} bytes instead of {manifest.bytes}"
-    if files.sha256_of(data) != manifest.sha256:
+    if sha256_of(data) != manifest.sha256:
         return f"{manifest.data_file} has another sha256 than its manifest says"
     return None
 

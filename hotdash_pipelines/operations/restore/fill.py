@@ -5,7 +5,6 @@ Does not belong here: pipes (load.py), what happens with the database then (run.
 """
 
 import contextlib
-import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from hotdash_pipelines.operations.restore.load import RestoreError
 from hotdash_pipelines.operations.restore.proof import every_row, is_bound
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.storage.scratch import scratch_folder
+from hotdash_pipelines.storage.sealed import sha256_of
 from hotdash_pipelines.warehouse.migrations.files import migrations
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env, with_database
 
@@ -62,9 +62,7 @@ def fetched(store: Store, manifest: BackupManifest, scratch: Path, tell: Progres
         store.fetch(path_of(store, manifest.id, DATA), dump)
         # The copy, not the store: what is verified is what is restored. Loading it decodes it to its end, and every
         # row is compared then, all in the new database: decoding it before as well cost a tenth of the restore.
-        with dump.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != manifest.files[DATA].sha256:
+        if sha256_of(dump) != manifest.files[DATA].sha256:
             raise BackupError(f"{DATA} of {manifest.id} is damaged (its sha256 differs): use another backup")
         reach("restore.verified")
         yield dump

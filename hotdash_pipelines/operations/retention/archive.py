@@ -8,13 +8,11 @@ from its content, so what a killed run left is found again by the next one inste
 """
 
 import dataclasses
-import hashlib
-import hmac
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from hotdash_pipelines.contracts.arrow import compute
 from hotdash_pipelines.operations.retention.rules import RetentionError
 from hotdash_pipelines.storage import Store
+from hotdash_pipelines.storage.sealed import DamagedManifest, Seal, sha256_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +36,18 @@ _NAMES_TRIED = 9
 _BATCH_ROWS = 50_000
 # The driver makes an instant before the first that Postgres has (4713 BC, in microseconds) of both infinite ones.
 _FIRST_INSTANT = -210_866_803_200_000_000
+
+
+def _signed(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, sort_keys=True).encode()
+
+
+_SEAL = Seal(
+    "digest",
+    "hmac",
+    signed=_signed,
+    digested=lambda body, signature: _signed({**body, "hmac": signature} if signature else body),
+)
 
 
 class ArchiveError(RetentionError):
@@ -163,10 +174,10 @@ def compare(source: Path, target: Path) -> int:
         return file.metadata.num_rows
 
 
-def sha256_of(path: Path) -> str:
-    """Digest of a local file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def manifest_bytes(archive: Archive, key: str | None = None) -> bytes:
+    """The manifest as its file: what the archive is, its signature if there is a `key`, and the digest of both."""
+    body = _body(archive)
+    return _SEAL.close(body, _SEAL.sign(body, key))
 
 
 def keep(store: Store, local: Path, *, table: str, cutoff: datetime, rows: int, key: str | None = None) -> Archive:
@@ -181,7 +192,7 @@ def keep(store: Store, local: Path, *, table: str, cutoff: datetime, rows: int, 
         name = f"rows-{digest[:16]}{f'-{number}' if number > 1 else ''}{DATA}"
         archive = Archive(f"{folder}/{name}", table, cutoff, rows, size, digest)
         manifest = local.with_suffix(f".{number}{MANIFEST}")
-        manifest.write_bytes(_text(archive, _signature(archive, key)))
+        manifest.write_bytes(manifest_bytes(archive, key))
         if _holds(store, archive.path, local) and _holds(store, archive.manifest, manifest):
             return archive
     raise ArchiveError(f"{folder} has other files under every name of {digest[:16]}: run `hotdash retention verify`")
@@ -233,24 +244,11 @@ def open_archive(store: Store, path: str, key: str | None = None) -> Archive:
     except FileNotFoundError:
         raise ArchiveError(f"{path} has no manifest: a run was stopped before it was finished") from None
     try:
-        body = json.loads(data)
-        archive = Archive(
-            body["path"],
-            body["table"],
-            datetime.fromisoformat(body["cutoff"]),
-            body["rows"],
-            body["bytes"],
-            body["sha256"],
-        )
-        signature = body.get("hmac")
-    except (ValueError, KeyError, TypeError, AttributeError):
+        archive, _, doubt = _SEAL.open(data, _parsed, key)
+    except DamagedManifest:
         raise ArchiveError(f"{name} is damaged: restore it from a copy") from None
-    # Byte for byte, so that no bit of the file is outside of its digest.
-    if data != _text(archive, signature):
-        raise ArchiveError(f"{name} is damaged: restore it from a copy")
-    if key and not hmac.compare_digest(str(signature).encode(), str(_signature(archive, key)).encode()):
-        what = "signed with another key" if signature else "not signed"
-        raise ArchiveError(f"{name} is {what}: it was changed, or made before HOTDASH_MANIFEST_KEY was set")
+    if doubt:
+        raise ArchiveError(f"{name} is {doubt}: it was changed, or made before HOTDASH_MANIFEST_KEY was set")
     if archive.path != path:
         raise ArchiveError(f"{name} belongs to {archive.path}: files were moved")
     return archive
@@ -325,17 +323,13 @@ def _unreadable(name: str) -> Iterator[None]:
         raise ArchiveError(f"{name} cannot be read back ({reason}): look at the disk") from error
 
 
-def _plain_body(archive: Archive) -> dict[str, Any]:
+def _body(archive: Archive) -> dict[str, Any]:
     return {"format": _FORMAT, **dataclasses.asdict(archive), "cutoff": archive.cutoff.astimezone(UTC).isoformat()}
 
 
-def _signature(archive: Archive, key: str | None) -> str | None:
-    told = json.dumps(_plain_body(archive), sort_keys=True).encode()
-    return hmac.new(key.encode(), told, hashlib.sha256).hexdigest() if key else None
-
-
-def _text(archive: Archive, signature: str | None) -> bytes:
-    """The manifest as its file: what the archive is, the signature if there is one, and the digest of both."""
-    body = {**_plain_body(archive), **({"hmac": signature} if signature else {})}
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    return (json.dumps({**body, "digest": digest}, indent=2, sort_keys=True) + "\n").encode()
+def _parsed(body: dict[str, Any]) -> Archive:
+    archive = Archive(**{name: value for name, value in body.items() if name != "format"})
+    archive = dataclasses.replace(archive, cutoff=datetime.fromisoformat(body["cutoff"]))
+    if _signed(_body(archive)) != _signed(body):
+        raise ValueError("not the manifest of an archive")
+    return archive

@@ -4,7 +4,6 @@ Belongs here: pg_dump into a folder, reading the dump back whole, the manifest t
 Does not belong here: which tables, and why (rollback.py).
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hotdash_pipelines.storage.sealed import sha256_of
 from hotdash_pipelines.warehouse.postgres import WarehouseError, libpq_env
 from hotdash_pipelines.warehouse.server.binaries import tool_for_server
 
@@ -89,7 +89,7 @@ def decoded_rows(dump: Path, server_major: int) -> dict[str, int]:
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Add size and sha256 of every file to a manifest and write it: with it the folder becomes a backup."""
     files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     }
@@ -134,8 +134,3 @@ def _copied(line: str) -> str:
 
 def _quote(name: str) -> str:
     return name.replace('"', '""')
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

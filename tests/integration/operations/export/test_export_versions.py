@@ -21,6 +21,7 @@ from hotdash_pipelines.operations.export.run import export_training
 from hotdash_pipelines.operations.export.verify import verify
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.storage import Store, open_store
+from hotdash_pipelines.storage.sealed import sha256_of
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.operations.export import export_people as people
 
@@ -128,7 +129,7 @@ def test_swapped_and_added_files_and_other_signatures_are_found(url: str, tmp_pa
 
     was = export_files.read_manifest(store, second)
     data.write_bytes(data.read_bytes().replace(b"parcel", b"garden"))
-    forged = {"data.json": {"bytes": data.stat().st_size, "sha256": export_files.sha256_of(data)}}
+    forged = {"data.json": {"bytes": data.stat().st_size, "sha256": sha256_of(data)}}
     import dataclasses
 
     manifest.write_bytes(dataclasses.replace(was, files=forged).signed(None).encoded())
