@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from hotdash_pipelines.agent.listen_rows import CHANNELS, Row, check_reader, read_missed, read_rows
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, unreachable
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(p
 """
 
 
-class ListenError(WarehouseError):
+class ListenError(HotdashError):
     """The database cannot be followed. One line, says what to do."""
 
 
@@ -145,8 +146,6 @@ class Listener:
         time.sleep(max(0.0, pause))
         try:
             self._connect()
-        except ListenError:
-            raise
         except WarehouseError as error:
             self._lost(str(error))
             return False

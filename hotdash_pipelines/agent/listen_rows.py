@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.warehouse.postgres import WarehouseError
+from hotdash_pipelines.warehouse.postgres import WarehouseError, database_errors
 
 if TYPE_CHECKING:
     import psycopg
@@ -76,12 +76,12 @@ def check_reader(conn: "psycopg.Connection[Any]", role: str | None) -> tuple[str
             "the database sends no notifications of the support agent yet: run `hotdash schema migrate`"
         )
     if role is not None:
-        try:
+        with database_errors(
+            WarehouseError,
+            missing=f"there is no role {role}: docs/access.md lists the roles",
+            forbidden=f"this user may not become {role}: let an administrator grant it",
+        ):
             conn.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
-        except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
-            raise WarehouseError(f"there is no role {role}: docs/access.md lists the roles") from error
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise WarehouseError(f"this user may not become {role}: let an administrator grant it") from error
     unreadable = []
     for channel, stream in _STREAMS.items():
         try:

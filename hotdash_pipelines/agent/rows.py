@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.warehouse.access.roles import become
-from hotdash_pipelines.warehouse.postgres import WarehouseError
+from hotdash_pipelines.warehouse.postgres import database_errors
 
 if TYPE_CHECKING:
     import psycopg
@@ -70,7 +71,7 @@ AUDIT = ("facts", "decision_sync_event_logs", "observability_logs")
 TABLES = (*CHANGEABLE, *AUDIT)
 
 
-class AgentDataError(WarehouseError):
+class AgentDataError(HotdashError):
     """The support agent's rows cannot be written or removed; nothing was changed. One line, says what to do."""
 
 
@@ -81,26 +82,20 @@ def one_writer(conn: "psycopg.Connection[Any]", role: str = "service_role") -> I
     Raises AgentDataError when the connection's user may not act as the role, when the tables are missing, or when
     another writer has held the lock for half a minute.
     """
-    import psycopg
-
-    try:
-        with conn.transaction():
-            conn.execute("select set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
-            conn.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-            become(conn, role)
-            yield
-    except psycopg.errors.LockNotAvailable as error:
-        raise AgentDataError(
-            f"another process has been writing agent rows for over {_LOCK_TIMEOUT}: try later"
-        ) from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedObject) as error:
-        raise AgentDataError("the support agent's tables are missing: run `hotdash db migrate`") from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        reason = str(error.diag.message_primary)
-        raise AgentDataError(
-            f"the server refuses ({reason}): let an administrator run "
-            f"`grant service_role, hotdash_retention to {conn.info.user}`"
-        ) from error
+    with (
+        database_errors(
+            AgentDataError,
+            locked=f"another process has been writing agent rows for over {_LOCK_TIMEOUT}: try later",
+            missing="the support agent's tables are missing: run `hotdash db migrate`",
+            forbidden="the server refuses ({reason}): let an administrator run "
+            f"`grant service_role, hotdash_retention to {conn.info.user}`",
+        ),
+        conn.transaction(),
+    ):
+        conn.execute("select set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
+        conn.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        become(conn, role)
+        yield
 
 
 def marked(table: str, row: Row, origin: Origin) -> dict[str, Any]:

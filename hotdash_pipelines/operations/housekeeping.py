@@ -15,12 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.lake.partition import LakeError, prune_pages, prune_quarantine
+from hotdash_pipelines.lake.partition import prune_pages, prune_quarantine
 from hotdash_pipelines.operations.erasure.run import keep_beside, listed
-from hotdash_pipelines.storage import Store, StoreError
-from hotdash_pipelines.warehouse.postgres import WarehouseError
+from hotdash_pipelines.storage import Store, StoreError, told_of_disk
+from hotdash_pipelines.warehouse.postgres import WarehouseError, database_errors
 
 if TYPE_CHECKING:
     import psycopg
@@ -177,18 +178,14 @@ def sweep(
 
 
 def _guarded(name: str, before: datetime | None, step: Callable[[Any], HousekeepingPart]) -> HousekeepingPart:
-    import psycopg
-
     try:
-        return step(before)
-    except (LakeError, StoreError, WarehouseError) as error:
+        with (
+            database_errors(WarehouseError, "the server refuses ({reason}): mend that, then run again"),
+            told_of_disk(StoreError, "the disk refused ({reason}): mend that, then run again"),
+        ):
+            return step(before)
+    except HotdashError as error:
         return HousekeepingPart(name, before, error=str(error))
-    except psycopg.Error as error:
-        reason = error.diag.message_primary or type(error).__name__
-        return HousekeepingPart(name, before, error=f"the server refuses ({reason}): mend that, then run again")
-    except OSError as error:
-        what = error.strerror or type(error).__name__
-        return HousekeepingPart(name, before, error=f"the disk refused ({what}): mend that, then run again")
 
 
 def _pages(

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _RUNS_AT_ONCE = 200
 
 
-class HistoryError(WarehouseError):
+class HistoryError(HotdashError):
     """Dagster's storage cannot be swept. One line, says what to do."""
 
 

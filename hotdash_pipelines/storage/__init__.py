@@ -3,7 +3,7 @@
 Belongs here: stores, scratch folders. Does not belong here: what the files mean (lake, operations).
 """
 
-from hotdash_pipelines.storage.folder import FolderStore, disk_errors, make_private, private_file
+from hotdash_pipelines.storage.folder import FolderStore, disk_errors, make_private, private_file, told_of_disk
 from hotdash_pipelines.storage.open import open_store
 from hotdash_pipelines.storage.store import COPIED_AT_ONCE, Store, StoreError
 
@@ -16,4 +16,5 @@ __all__ = [
     "make_private",
     "open_store",
     "private_file",
+    "told_of_disk",
 ]

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.storage.store import COPIED_AT_ONCE, StoreError
 
 _TEMPORARY = ".partial-"
@@ -142,15 +143,22 @@ class FolderStore:
         return str(self._root / path)
 
 
-@contextlib.contextmanager
-def disk_errors(path: str) -> Iterator[None]:
+def disk_errors(path: str) -> contextlib.AbstractContextManager[None]:
     """Tell of a disk's refusal in one line; a file that is missing, or there already, passes as it is."""
+    passing = (FileNotFoundError, FileExistsError)
+    return told_of_disk(StoreError, f"the disk refused {path}: {{reason}}", passing=passing)
+
+
+@contextlib.contextmanager
+def told_of_disk(kind: type[HotdashError], text: str, *, passing: tuple[type[OSError], ...] = ()) -> Iterator[None]:
+    """Turn OSErrors into `kind`, but those that are `passing`; `{reason}` in the text is what the system said."""
     try:
         yield
-    except (FileNotFoundError, FileExistsError):
+    except passing:
         raise
     except OSError as error:
-        raise StoreError(f"the disk refused {path}: {error.strerror or type(error).__name__}") from error
+        reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+        raise kind(text.replace("{reason}", reason)) from error
 
 
 def make_private(folder: Path) -> None:

@@ -1,11 +1,12 @@
 """Connections to the warehouse, whoever runs the server.
 
-Belongs here: which server is used, and its address in the forms that psycopg, ADBC, SQLAlchemy and libpq programs
-take.
+Belongs here: which server is used, its address in the forms that psycopg, ADBC, SQLAlchemy and libpq programs take,
+and what the drivers' errors become.
 Does not belong here: running a server (warehouse/server/embedded.py), statements (warehouse/schema/migrate.py,
 warehouse/loading/ddl.py, warehouse/loading/load.py).
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,10 +38,68 @@ _LIBPQ_VARIABLES = {
     "channel_binding": "PGCHANNELBINDING",
 }
 _SESSION = "-c timezone=UTC"
+# SQLSTATEs; 22023 is what `set role` says of a role that is not there.
+_HAPPENED = {
+    "55P03": "locked",
+    "42501": "forbidden",
+    **dict.fromkeys(("42P01", "3F000", "42704", "22023"), "missing"),
+}
+_AWAY = ("08", "57")
 
 
 class WarehouseError(HotdashError):
     """The warehouse cannot be used. The message is one line, without a password, and says what to do."""
+
+
+@contextmanager
+def database_errors(
+    kind: type[HotdashError],
+    otherwise: str | None = None,
+    *,
+    locked: str | None = None,
+    missing: str | None = None,
+    forbidden: str | None = None,
+    away: str | None = None,
+) -> Iterator[None]:
+    """Turn errors of psycopg and ADBC into `kind`; a text for each thing that may have happened.
+
+    `locked`: a lock was not had in time. `missing`: a table, schema or role is. `forbidden`: a right is. `away`: the
+    server went away. `otherwise`: all of these without a text, and the rest. In a text `{reason}` stands for what the
+    server said. What has no text passes as it is.
+    """
+    try:
+        yield
+    except driver_errors() as error:
+        texts = {"locked": locked, "missing": missing, "forbidden": forbidden, "away": away}
+        text = texts.get(_happened(error)) or otherwise
+        if text is None:
+            raise
+        raise kind(text.replace("{reason}", reason_of(error))) from error
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What psycopg and, where it is loaded, ADBC raise."""
+    import psycopg
+
+    adbc = sys.modules.get("adbc_driver_manager")
+    return (psycopg.Error, adbc.Error) if adbc else (psycopg.Error,)
+
+
+def reason_of(error: Exception) -> str:
+    """What the server or its driver said, in one line; the message's detail, which may quote rows, stays out of it."""
+    diagnosis = getattr(error, "diag", None)
+    said = (diagnosis and diagnosis.message_primary) or str(error).split("ERROR:", 1)[-1]
+    return said.strip().partition("\n")[0].strip() or type(error).__name__
+
+
+def _happened(error: Exception) -> str:
+    import psycopg
+
+    state = getattr(error, "sqlstate", None) or ""
+    if not state.strip("0\0"):
+        # What psycopg itself refuses has no state either.
+        return "refused" if isinstance(error, psycopg.ProgrammingError | psycopg.DataError) else "away"
+    return "away" if state[:2] in _AWAY else _HAPPENED.get(state, "refused")
 
 
 def database_url(settings_url: str | None, home: Path, start: bool = True) -> str:

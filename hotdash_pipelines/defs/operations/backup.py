@@ -157,6 +157,7 @@ def are_kept(stores: StoresResource, url: str, now: datetime) -> OperationVerdic
 
 def restores(stores: StoresResource, url: str, now: datetime) -> OperationVerdict:
     """Whether the newest backup, restored into a scratch database, is what its manifest says."""
+    from hotdash_pipelines.operations.backup.files import BackupError
     from hotdash_pipelines.operations.restore.check import restore_test
     from hotdash_pipelines.warehouse.postgres import WarehouseError
 
@@ -168,7 +169,7 @@ def restores(stores: StoresResource, url: str, now: datetime) -> OperationVerdic
             found = restore_test(
                 url, stores.backups(), newest.id, now=now, scratch=stores.scratch(), key=stores.manifest_key()
             )
-        except WarehouseError as error:
+        except (BackupError, WarehouseError) as error:
             return OperationVerdict(False, str(error), facts=facts)
         if found.untried:
             facts["roles_not_tried"] = ", ".join(found.untried)

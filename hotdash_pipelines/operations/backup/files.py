@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.storage.sealed import DamagedManifest, Seal, leads_elsewhere, pretty
-from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 DATA = "data.dump.zst"
 MANIFEST = "manifest.json"
@@ -26,7 +26,7 @@ _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 _SEAL = Seal("sha256", "hmac", signed=pretty, digested=lambda body, _: pretty(body))
 
 
-class BackupError(WarehouseError):
+class BackupError(HotdashError):
     """A backup cannot be made, found, believed or removed. One line, says what to do."""
 
 

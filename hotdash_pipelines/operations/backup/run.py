@@ -40,9 +40,9 @@ from hotdash_pipelines.operations.backup.files import (
 )
 from hotdash_pipelines.operations.backup.prune import sweep_unfinished
 from hotdash_pipelines.operations.backup.verify import check_dump, check_files, local_chunks, row_counts
-from hotdash_pipelines.storage import Store, StoreError
+from hotdash_pipelines.storage import Store, StoreError, told_of_disk
 from hotdash_pipelines.storage.scratch import scratch_folder
-from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.postgres import connect, database_errors
 from hotdash_pipelines.warehouse.schema.dump import client_version
 
 if TYPE_CHECKING:
@@ -128,14 +128,10 @@ def one_at_a_time(conn: "psycopg.Connection[Any]") -> Iterator[None]:
     """Keep other backups and prunes of this database out; `conn` is in autocommit. Raises BackupError when one runs."""
     import psycopg
 
-    try:
-        with conn.transaction():
-            conn.execute("select set_config('lock_timeout', %s, true)", (_LOCK_WAIT,))
-            conn.execute("select pg_advisory_lock(%s)", (_LOCK,))
-    except psycopg.errors.LockNotAvailable as error:
-        raise BackupError("another backup of this database is being made or pruned: try again when it is done") from (
-            error
-        )
+    said = "another backup of this database is being made or pruned: try again when it is done"
+    with database_errors(BackupError, locked=said), conn.transaction():
+        conn.execute("select set_config('lock_timeout', %s, true)", (_LOCK_WAIT,))
+        conn.execute("select pg_advisory_lock(%s)", (_LOCK,))
     try:
         yield
     finally:
@@ -173,16 +169,11 @@ class _Clock:
 @contextmanager
 def _one_line() -> Iterator[None]:
     """Tell of the server's and the disk's failures in one line each."""
-    import psycopg
-
-    try:
+    with (
+        database_errors(BackupError, "the warehouse broke the backup off ({reason}): mend that, then run it again"),
+        told_of_disk(BackupError, "the disk refused the backup ({reason}): mend that, then run it again"),
+    ):
         yield
-    except psycopg.Error as error:
-        said = error.diag.message_primary or (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BackupError(f"the warehouse broke the backup off ({said}): mend that, then run it again") from error
-    except OSError as error:
-        said = error.strerror or type(error).__name__
-        raise BackupError(f"the disk refused the backup ({said}): mend that, then run it again") from error
 
 
 def _made(
@@ -269,9 +260,11 @@ def _publish(store: Store, folder: Path, manifest: BackupManifest, key: str | No
 
 
 def _record(conn: "psycopg.Connection[Any]", store: Store, manifest: BackupManifest) -> None:
-    import psycopg
-
-    try:
+    said = (
+        f"backup {manifest.id} is whole and stays, but its record could not be written ({{reason}}): mend that and "
+        "make another one, since retention believes the records"
+    )
+    with database_errors(BackupError, said):
         conn.execute(
             "insert into ops.backup_runs (backup_id, scope, state, location, started_at, finished_at, bytes, row_count)"
             " values (%s, %s, 'verified', %s, %s, %s, %s, %s)",
@@ -280,12 +273,6 @@ def _record(conn: "psycopg.Connection[Any]", store: Store, manifest: BackupManif
                 manifest.bytes, manifest.rows,
             ),
         )  # fmt: skip
-    except psycopg.Error as error:
-        said = error.diag.message_primary or "the connection is gone"
-        raise BackupError(
-            f"backup {manifest.id} is whole and stays, but its record could not be written ({said}): mend that and "
-            "make another one, since retention believes the records"
-        ) from error
 
 
 def _record_failure(url: str, store: Store, backup_id: str, scope: Scope, clock: _Clock, error: BaseException) -> None:

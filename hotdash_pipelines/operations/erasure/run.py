@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from hotdash_pipelines.base.errors import HotdashError, SafetyRefusal
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.warehouse.access.roles import become
-from hotdash_pipelines.warehouse.postgres import WarehouseError
+from hotdash_pipelines.warehouse.postgres import database_errors
 
 if TYPE_CHECKING:
     import psycopg
@@ -38,11 +39,11 @@ RECORDS = "erasures"
 _LOCK_TIMEOUT = "30s"
 
 
-class EraseError(WarehouseError):
+class EraseError(HotdashError):
     """Nothing was erased. One line, says what to do."""
 
 
-class EraseRefused(EraseError):
+class EraseRefused(EraseError, SafetyRefusal):
     """It does not take two people who are not the same."""
 
 
@@ -307,23 +308,18 @@ def _about(table: str) -> "Composable":
 @contextmanager
 def _whole(conn: "psycopg.Connection[Any]") -> Iterator[None]:
     """All or nothing, with errors that say what to do."""
-    import psycopg
-
-    try:
-        with conn.transaction():
-            conn.execute("select set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
-            yield
-    except psycopg.errors.LockNotAvailable as error:
-        raise EraseError(
-            f"another process has held a lock on the agent's tables for over {_LOCK_TIMEOUT}: try later"
-        ) from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedObject) as error:
-        raise EraseError("the tables are missing: run `hotdash db migrate`") from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise EraseError(
-            f"the server refuses ({error.diag.message_primary}): let an administrator run "
-            f"`grant service_role, hotdash_retention to {conn.info.user}`"
-        ) from error
+    with (
+        database_errors(
+            EraseError,
+            locked=f"another process has held a lock on the agent's tables for over {_LOCK_TIMEOUT}: try later",
+            missing="the tables are missing: run `hotdash db migrate`",
+            forbidden="the server refuses ({reason}): let an administrator run "
+            f"`grant service_role, hotdash_retention to {conn.info.user}`",
+        ),
+        conn.transaction(),
+    ):
+        conn.execute("select set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
+        yield
 
 
 @contextmanager

@@ -14,12 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from hotdash_pipelines.base.errors import HotdashError, SafetyRefusal
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.storage import Store, StoreError, make_private
+from hotdash_pipelines.storage import Store, StoreError, make_private, told_of_disk
 from hotdash_pipelines.storage.sealed import DamagedManifest, Seal, leads_elsewhere, sha256_of
-from hotdash_pipelines.warehouse.postgres import WarehouseError
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"training_data_(?P<at>[0-9]{8}_[0-9]{6})-(?P<content>[0-9a-f]{16})")
@@ -41,16 +41,18 @@ _SEAL = Seal(
 )
 
 
-class ExportError(WarehouseError):
+class ExportError(HotdashError):
     """Nothing was exported, or an export cannot be used. One line without any exported text, says what to do."""
 
 
-class ExportRefused(ExportError):
+class ExportRefused(ExportError, SafetyRefusal):
     """A name or a path leads where exports do not belong. Nothing was read or written there."""
 
 
 class BadVersionName(ExportRefused):
     """A text is no name of a version."""
+
+    exit_code: ClassVar[int] = 2
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def copy_out(store: Store, version: str, target: Path, scratch: Path) -> Path:
     manifest = read_manifest(store, version)
     if folder.is_symlink():
         raise ExportRefused(f"{folder} is a link: remove it, or give another folder")
-    try:
+    with told_of_disk(StoreError, f"the disk refused {folder}: {{reason}}"):
         make_private(folder)
         for name in (manifest.data_file, MANIFEST):
             fetched = scratch / f"copy-{name}"
@@ -241,8 +243,6 @@ def copy_out(store: Store, version: str, target: Path, scratch: Path) -> Path:
                     f"the data of {version} is not what its manifest says: run `hotdash export verify {version}`"
                 )
             _place(fetched, folder / name)
-    except OSError as error:
-        raise StoreError(f"the disk refused {folder}: {error.strerror or type(error).__name__}") from error
     return folder
 
 

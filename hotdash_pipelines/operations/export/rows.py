@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hotdash_pipelines.operations.export.files import ExportError
 from hotdash_pipelines.warehouse.access.roles import become
-from hotdash_pipelines.warehouse.postgres import connect
+from hotdash_pipelines.warehouse.postgres import connect, database_errors
 
 if TYPE_CHECKING:
     import psycopg
@@ -142,25 +142,25 @@ def snapshot(url: str, filters: Filters) -> Iterator[Snapshot]:
     """
     import psycopg
 
-    with connect(url) as conn:
+    with (
+        connect(url) as conn,
+        database_errors(
+            ExportError,
+            "the warehouse broke the export off ({reason}): nothing was exported, run again",
+            missing="the support agent's tables are missing: run `hotdash db migrate`",
+            forbidden=f"the server refuses ({{reason}}): let an administrator run `grant {_ROLE} to {conn.info.user}`",
+            away="the connection to the warehouse broke: nothing was exported, run again",
+        ),
+    ):
         conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         conn.read_only = True
         try:
             yield _opened(conn, filters)
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-            raise ExportError("the support agent's tables are missing: run `hotdash db migrate`") from error
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise ExportError(
-                f"the server refuses ({error.diag.message_primary}): let an administrator run "
-                f"`grant {_ROLE} to {conn.info.user}`"
-            ) from error
         except psycopg.DataError as error:
             raise ExportError(
                 "a draft's created_at or updated_at is outside of the years 1 to 9999, or infinite: mend that row, "
                 "then run again"
             ) from error
-        except psycopg.OperationalError as error:
-            raise ExportError("the connection to the warehouse broke: nothing was exported, run again") from error
         finally:
             if not conn.closed:
                 conn.rollback()

@@ -14,7 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from hotdash_pipelines.operations.backup.files import BackupError
 from hotdash_pipelines.operations.backup.verify import error_line
-from hotdash_pipelines.warehouse.postgres import libpq_env
+from hotdash_pipelines.storage import told_of_disk
+from hotdash_pipelines.warehouse.postgres import database_errors, libpq_env
 from hotdash_pipelines.warehouse.server.binaries import tool_for_server
 
 if TYPE_CHECKING:
@@ -35,16 +36,11 @@ class RestoreError(BackupError):
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """Tell of a failing server or disk in one line: RestoreError."""
-    import psycopg
-
-    try:
+    with (
+        database_errors(RestoreError, "the server broke the restore off ({reason}): mend that, then run it again"),
+        told_of_disk(RestoreError, "the disk refused the restore ({reason}): mend that, then run it again"),
+    ):
         yield
-    except psycopg.Error as error:
-        said = error.diag.message_primary or (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RestoreError(f"the server broke the restore off ({said}): mend that, then run it again") from error
-    except OSError as error:
-        said = error.strerror or type(error).__name__
-        raise RestoreError(f"the disk refused the restore ({said}): mend that, then run it again") from error
 
 
 def create_database(admin: "psycopg.Connection[Any]", name: str, facts: Mapping[str, Any], owner: str) -> None:
@@ -52,7 +48,6 @@ def create_database(admin: "psycopg.Connection[Any]", name: str, facts: Mapping[
 
     Raises RestoreError when the user may not, or when the server lacks the locale.
     """
-    import psycopg
     from psycopg import sql
 
     words = [
@@ -67,19 +62,14 @@ def create_database(admin: "psycopg.Connection[Any]", name: str, facts: Mapping[
         words.append(sql.SQL("{} {}").format(kind, sql.Literal(facts["locale"])))
     if facts["icu_rules"]:
         words.append(sql.SQL("icu_rules {}").format(sql.Literal(facts["icu_rules"])))
-    try:
+    forbidden = (
+        f"{admin.info.user} may not make a database to restore into ({{reason}}): "
+        f"let an administrator run `alter role {admin.info.user} createdb`"
+    )
+    otherwise = "no database to restore into could be made ({reason}): mend that, then run again"
+    with database_errors(RestoreError, otherwise, forbidden=forbidden):
         admin.execute(sql.SQL(" ").join(words))
         admin.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(name), sql.Literal(_MARK)))
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise RestoreError(
-            f"{admin.info.user} may not make a database to restore into ({error.diag.message_primary}): "
-            f"let an administrator run `alter role {admin.info.user} createdb`"
-        ) from error
-    except psycopg.Error as error:
-        reason = str(error).splitlines()[0]
-        raise RestoreError(
-            f"no database to restore into could be made ({reason}): mend that, then run again"
-        ) from error
 
 
 def drop_database(admin: "psycopg.Connection[Any]", name: str) -> None:

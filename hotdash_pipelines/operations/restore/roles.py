@@ -6,11 +6,13 @@ Belongs here: making them for a restored database. Does not belong here: reading
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.operations.restore.load import RestoreError
 from hotdash_pipelines.warehouse.access.declared import SERVICE
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, migrations
+from hotdash_pipelines.warehouse.postgres import database_errors
 
 if TYPE_CHECKING:
     import psycopg
@@ -82,14 +84,10 @@ def check_owner(conn: "psycopg.Connection[Any]", owner: str) -> None:
 def _run(conn: "psycopg.Connection[Any]", statement: "Composed") -> None:
     import psycopg
 
-    try:
+    said = f"{conn.info.user} may not run `{statement.as_string(conn)}`: let an administrator run it, then run again"
+    # Another database of this server may make the same in the same moment.
+    with database_errors(RestoreError, forbidden=said), suppress(psycopg.errors.DuplicateObject):
         conn.execute(statement)
-    except psycopg.errors.DuplicateObject:
-        return  # another database of this server made it in the same moment
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise RestoreError(
-            f"{conn.info.user} may not run `{statement.as_string(conn)}`: let an administrator run it, then run again"
-        ) from error
 
 
 def make_schemas(conn: "psycopg.Connection[Any]", role: str | None) -> None:
@@ -111,28 +109,24 @@ def apply_facts(
 
     The last thing that a session there does: what comes after it runs under them. Raises RestoreError.
     """
-    import psycopg
     from psycopg import sql
 
     database = sql.Identifier(conn.info.dbname)
-    try:
-        with conn.transaction():
-            limit = sql.Literal(facts["connection_limit"])
-            conn.execute(sql.SQL("alter database {} connection limit {}").format(database, limit))
-            for role, pairs in settings:
-                whose = sql.SQL("database {}").format(database)
-                if role is not None:
-                    whose = sql.SQL("role {} in database {}").format(sql.Identifier(role), database)
-                for pair in pairs:
-                    name, _, value = pair.partition("=")
-                    conn.execute("select set_config(%s, %s, true)", (name, value))
-                    setting = sql.SQL(".").join(map(sql.Identifier, name.split(".")))
-                    conn.execute(sql.SQL("alter {} set {} from current").format(whose, setting))
-            if facts["rights"] is not None:
-                _give_rights(conn, database, facts)
-    except psycopg.Error as error:
-        reason = str(error).splitlines()[0]
-        raise RestoreError(f"a setting of the database cannot be given to the new one ({reason})") from error
+    said = "a setting of the database cannot be given to the new one ({reason})"
+    with database_errors(RestoreError, said), conn.transaction():
+        limit = sql.Literal(facts["connection_limit"])
+        conn.execute(sql.SQL("alter database {} connection limit {}").format(database, limit))
+        for role, pairs in settings:
+            whose = sql.SQL("database {}").format(database)
+            if role is not None:
+                whose = sql.SQL("role {} in database {}").format(sql.Identifier(role), database)
+            for pair in pairs:
+                name, _, value = pair.partition("=")
+                conn.execute("select set_config(%s, %s, true)", (name, value))
+                setting = sql.SQL(".").join(map(sql.Identifier, name.split(".")))
+                conn.execute(sql.SQL("alter {} set {} from current").format(whose, setting))
+        if facts["rights"] is not None:
+            _give_rights(conn, database, facts)
 
 
 def _give_rights(conn: "psycopg.Connection[Any]", database: "Composable", facts: Mapping[str, Any]) -> None:

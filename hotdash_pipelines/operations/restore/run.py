@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hotdash_pipelines.base.errors import SafetyRefusal
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.operations.backup.catalog import OPERATIONAL, schemas
 from hotdash_pipelines.operations.backup.files import BackupManifest, newest, read_manifest
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 LATEST = "latest"
 
 
-class RestoreRefused(RestoreError):
+class RestoreRefused(RestoreError, SafetyRefusal):
     """A restore would replace tables and was not told to; nothing was touched. One line, says what to do."""
 
 

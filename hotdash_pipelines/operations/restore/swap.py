@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.operations.restore.load import RestoreError
-from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, with_database
+from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, database_errors, with_database
 
 if TYPE_CHECKING:
     import psycopg
@@ -72,12 +72,10 @@ def alone(admin: "psycopg.Connection[Any]", database: str, wait: str = "1ms") ->
     """One restore of a database at a time. Raises RestoreError while another one runs that does not end in `wait`."""
     import psycopg
 
-    try:
-        with admin.transaction():
-            admin.execute("select set_config('lock_timeout', %s, true)", (wait,))
-            admin.execute("select pg_advisory_lock(%s, hashtext(%s))", (_LOCK, database))
-    except psycopg.errors.LockNotAvailable as error:
-        raise RestoreError(f"another restore of {database} is running: wait for it, then run again") from error
+    said = f"another restore of {database} is running: wait for it, then run again"
+    with database_errors(RestoreError, locked=said), admin.transaction():
+        admin.execute("select set_config('lock_timeout', %s, true)", (wait,))
+        admin.execute("select pg_advisory_lock(%s, hashtext(%s))", (_LOCK, database))
     try:
         yield
     finally:
@@ -96,26 +94,23 @@ def hold(url: str, tables: Sequence[tuple[str, str]]) -> "psycopg.Connection[Any
 
     Raises RestoreError when a writer holds one of them for half a minute.
     """
-    import psycopg
     from psycopg import sql
 
     conn = connect(url)
+    locked = (
+        f"a running job has been writing to the database for over {_LOCK_TIMEOUT}: "
+        "let it finish or stop it, then run again"
+    )
+    otherwise = "the present tables cannot be locked ({reason}): mend that, then run again"
     try:
-        conn.execute("select set_config('idle_in_transaction_session_timeout', '0', true)")
-        conn.execute("select set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
-        if tables:
-            names = sql.SQL(", ").join(sql.Identifier(*names) for names in tables)
-            conn.execute(sql.SQL("lock table {} in share mode").format(names))
-    except BaseException as error:
+        with database_errors(RestoreError, otherwise, locked=locked):
+            conn.execute("select set_config('idle_in_transaction_session_timeout', '0', true)")
+            conn.execute("select set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
+            if tables:
+                names = sql.SQL(", ").join(sql.Identifier(*names) for names in tables)
+                conn.execute(sql.SQL("lock table {} in share mode").format(names))
+    except BaseException:
         conn.close()
-        if isinstance(error, psycopg.errors.LockNotAvailable):
-            raise RestoreError(
-                f"a running job has been writing to the database for over {_LOCK_TIMEOUT}: "
-                "let it finish or stop it, then run again"
-            ) from error
-        if isinstance(error, psycopg.Error):
-            reason = str(error).splitlines()[0]
-            raise RestoreError(f"the present tables cannot be locked ({reason}): mend that, then run again") from error
         raise
     return conn
 
@@ -196,12 +191,9 @@ def _is_shut(admin: "psycopg.Connection[Any]", database: str, renamer: int) -> b
 
 
 def _end(admin: "psycopg.Connection[Any]", pid: int, user: str) -> None:
-    import psycopg
-
-    try:
+    said = (
+        f"a session of {user} is in the way and {admin.info.user} may not end it: "
+        f"close it, or let an administrator run `grant pg_signal_backend to {admin.info.user}`"
+    )
+    with database_errors(RestoreError, forbidden=said):
         admin.execute("select pg_terminate_backend(%s)", (pid,))
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise RestoreError(
-            f"a session of {user} is in the way and {admin.info.user} may not end it: "
-            f"close it, or let an administrator run `grant pg_signal_backend to {admin.info.user}`"
-        ) from error

@@ -18,7 +18,7 @@ from hotdash_pipelines.operations.retention.rules import (
     RetentionRule,
     as_retention,
     lock_of,
-    refused_by_server,
+    retention_errors,
     rules,
 )
 from hotdash_pipelines.storage import Store
@@ -83,14 +83,9 @@ def look(
 
 
 def _records(conn: "psycopg.Connection[Any]") -> dict[str, tuple[str, int, str]]:
-    import psycopg
-
-    try:
-        with conn.transaction():
-            found = conn.execute(_RECORDS).fetchall()
-    except psycopg.Error as error:
-        raise refused_by_server(conn.info.user, error.sqlstate, str(error.diag.message_primary)) from error
-    return {uri: (table, rows, sha256) for uri, table, rows, sha256 in found}
+    with retention_errors(conn.info.user), conn.transaction():
+        records = conn.execute(_RECORDS).fetchall()
+    return {uri: (table, rows, sha256) for uri, table, rows, sha256 in records}
 
 
 def _look(

@@ -8,16 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.operations.backup.files import BackupError, BackupManifest
 from hotdash_pipelines.operations.retention.rules import (
     SCHEMA,
     RetentionRefused,
     RetentionRule,
     follower_of,
-    refused_by_server,
+    retention_errors,
 )
-from hotdash_pipelines.storage import Store, StoreError
-from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
+from hotdash_pipelines.storage import Store
+from hotdash_pipelines.warehouse.postgres import connect
 
 if TYPE_CHECKING:
     import psycopg
@@ -62,7 +63,7 @@ def standing_backup(
             raise BackupError(f"it does not hold {', '.join(missing)}")
         if not is_tested:
             _restore(database_url, store, backup_id, now, scratch, key, on_progress)
-    except (WarehouseError, StoreError) as error:
+    except HotdashError as error:
         raise RetentionRefused(f"backup {backup_id} cannot be relied on ({error}): {_REMEDY}") from error
     return backup_id
 
@@ -102,9 +103,5 @@ def _leaves(conn: "psycopg.Connection[Any]", table: str) -> list[tuple[str]]:
 
 
 def _asked(conn: "psycopg.Connection[Any]", statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    import psycopg
-
-    try:
+    with retention_errors(conn.info.user):
         return conn.execute(statement.encode(), values).fetchall()
-    except psycopg.Error as error:
-        raise refused_by_server(conn.info.user, error.sqlstate, str(error.diag.message_primary)) from error

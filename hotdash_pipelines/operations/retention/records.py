@@ -9,10 +9,9 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from hotdash_pipelines.operations.retention.archive import Archive
-from hotdash_pipelines.operations.retention.rules import CutOffs, RetentionError, RetentionRule, refused_by_server
+from hotdash_pipelines.operations.retention.rules import CutOffs, RetentionError, RetentionRule, retention_errors
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.access.roles import become
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
@@ -87,23 +86,9 @@ def note_failure(
 
 def note_success(url: str, rule: RetentionRule, at: CutOffs, rows: Mapping[str, int]) -> None:
     """Log what a run archived and deleted. Raises RetentionError."""
-    import psycopg
-
-    with connect(url, autocommit=True) as conn:
-        try:
-            told = ", ".join(f"{count:,} of {table}" for table, count in rows.items())
-            _log(conn, "INFO", f"retention archived and deleted {told}", {**_figures(rule, at), "rows": dict(rows)})
-        except psycopg.Error as error:
-            raise refused_by_server(conn.info.user, error.sqlstate, str(error.diag.message_primary)) from error
-
-
-def told(url: str, sqlstate: str | None, message: str) -> RetentionError:
-    """The error for what the server or the driver said; the rows of the message's detail stay out of it."""
-    reason = message.split("ERROR:", 1)[-1].strip().splitlines()[0].strip() if message.strip() else "no reason given"
-    state = sqlstate or ""
-    if state[:2] in ("08", "57") or not state.strip("0"):
-        return RetentionError("the database server went away: the part in hand is not deleted; run it again")
-    return refused_by_server(unquote(urlsplit(url).username or "the user"), state, reason)
+    figures = ", ".join(f"{count:,} of {table}" for table, count in rows.items())
+    with connect(url, autocommit=True) as conn, retention_errors(conn.info.user):
+        _log(conn, "INFO", f"retention archived and deleted {figures}", {**_figures(rule, at), "rows": dict(rows)})
 
 
 def _common(table: str, at: CutOffs, part: int, backup_id: str | None, started_at: datetime) -> dict[str, Any]:

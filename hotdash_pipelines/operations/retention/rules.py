@@ -6,13 +6,14 @@ row. Does not belong here: archiving and deleting (retention_run), the backup th
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from hotdash_pipelines.base.errors import HotdashError, SafetyRefusal
 from hotdash_pipelines.warehouse.access.roles import become
-from hotdash_pipelines.warehouse.postgres import WarehouseError
+from hotdash_pipelines.warehouse.postgres import database_errors
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,11 +26,11 @@ WHOLE_ROWS = 100_000
 CHUNK_ROWS = 50_000
 
 
-class RetentionError(WarehouseError):
+class RetentionError(HotdashError):
     """Rows could not be archived and deleted; what was not committed is as it was. One line, says what to do."""
 
 
-class RetentionRefused(RetentionError):
+class RetentionRefused(RetentionError, SafetyRefusal):
     """Deleting would not be safe now; nothing was changed. One line, says what to do."""
 
 
@@ -204,23 +205,17 @@ def _planned(
 @contextmanager
 def as_retention(conn: "psycopg.Connection[Any]") -> Iterator[None]:
     """One transaction under the role of retention. Raises RetentionError for what an administrator has to mend."""
-    import psycopg
-
-    try:
-        with conn.transaction():
-            become(conn, ROLE)
-            yield
-    except psycopg.Error as error:
-        raise refused_by_server(conn.info.user, error.sqlstate, str(error.diag.message_primary or error)) from error
+    with retention_errors(conn.info.user), conn.transaction():
+        become(conn, ROLE)
+        yield
 
 
-def refused_by_server(user: str, sqlstate: str | None, reason: str) -> RetentionError:
-    """The error for what the server said; `user` is the connection's."""
-    reason = " ".join(reason.split())
-    if sqlstate == "42501":
-        return RetentionError(
-            f"the server refuses ({reason}): let an administrator run `grant {ROLE}, service_role to {user}`"
-        )
-    if sqlstate in ("42P01", "3F000", "42704", "22023"):
-        return RetentionError(f"the support agent's tables or roles are missing ({reason}): run `hotdash db migrate`")
-    return RetentionError(f"the server ended it ({reason}): nothing of this part is deleted; run it again")
+def retention_errors(user: str, away: str | None = None) -> AbstractContextManager[None]:
+    """Tell of what the server refuses as RetentionError; `user` is the connection's. See database_errors."""
+    return database_errors(
+        RetentionError,
+        "the server ended it ({reason}): nothing of this part is deleted; run it again",
+        missing="the support agent's tables or roles are missing ({reason}): run `hotdash db migrate`",
+        forbidden=f"the server refuses ({{reason}}): let an administrator run `grant {ROLE}, service_role to {user}`",
+        away=away,
+    )

@@ -1,7 +1,7 @@
 """Taking rows that are too old out of a table, so that each is in its table or in a verified archive at every instant.
 
 Belongs here: the protocol. Does not belong here: which rows (retention), the file (archive), whole partitions
-(retention_partitions), what is written down about it (retention_records).
+(partitions), what is written down about it (records).
 
 One part is one transaction: DELETE .. RETURNING gives the rows, they are written, read back, put into the store and
 recorded, and only then committed. What was archived is what was deleted, because it is the same statement; a row that
@@ -20,17 +20,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.operations.retention import (
-    archive,
-)
-from hotdash_pipelines.operations.retention import (
-    partitions as retention_partitions,
-)
-from hotdash_pipelines.operations.retention import (
-    records as retention_records,
-)
+from hotdash_pipelines.operations.retention import archive, partitions, records
 from hotdash_pipelines.operations.retention.rules import (
     CHUNK_ROWS,
     ROLE,
@@ -43,11 +37,12 @@ from hotdash_pipelines.operations.retention.rules import (
     cut_offs,
     follower_of,
     lock_of,
+    retention_errors,
     too_old,
 )
-from hotdash_pipelines.storage import Store, StoreError
+from hotdash_pipelines.storage import Store, told_of_disk
 from hotdash_pipelines.storage.scratch import scratch_folder
-from hotdash_pipelines.warehouse.postgres import WarehouseError, adbc_connection, connect
+from hotdash_pipelines.warehouse.postgres import adbc_connection, connect
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Connection as AdbcConnection
@@ -60,6 +55,8 @@ _BLOCKS = 8
 # Serialization failure, deadlock, lock not had in time: the same part may succeed in a moment.
 _TRANSIENT = ("40001", "40P01", "55P03")
 _LOCK_TIMEOUT = "60s"
+_DISK = "the disk refused ({reason}): make room below HOTDASH_HOME, then run it again"
+_AWAY = "the database server went away: the part in hand is not deleted; run it again"
 _FURTHEST_AHEAD = timedelta(days=1)
 _SESSION = {
     "lock_timeout": _LOCK_TIMEOUT,
@@ -122,14 +119,12 @@ def run_table(
     """
     run = _Run(database_url, store, rule, cut_offs(rule, now), now, scratch, backup_id, key, on_progress)
     try:
-        outcome = run.all(chunk_rows, whole_rows)
-    except (WarehouseError, StoreError, OSError) as error:
-        told = error if isinstance(error, WarehouseError | StoreError) else _disk(error)
-        retention_records.note_failure(database_url, rule, run.at, run.failed, backup_id, now, str(told))
-        if told is error:
-            raise
-        raise told from error
-    retention_records.note_success(database_url, rule, run.at, outcome.rows)
+        with told_of_disk(RetentionError, _DISK):
+            outcome = run.all(chunk_rows, whole_rows)
+    except HotdashError as error:
+        records.note_failure(database_url, rule, run.at, run.failed, backup_id, now, str(error))
+        raise
+    records.note_success(database_url, rule, run.at, outcome.rows)
     _vacuum(database_url, outcome)
     return outcome
 
@@ -158,7 +153,7 @@ class _Run:
     def all(self, chunk_rows: int, whole_rows: int) -> RetentionOutcome:
         """The whole protocol for the table; see run_table."""
         with (
-            _told_in_one_line(self._url),
+            retention_errors(unquote(urlsplit(self._url).username or "the user"), _AWAY),
             adbc_connection(self._url) as conn,
             conn.cursor() as cursor,
             scratch_folder(self._scratch, f"retention-{uuid.uuid4().hex[:12]}") as self._folder,
@@ -239,14 +234,14 @@ class _Run:
     def _jobs(self, conn: "AdbcConnection", cursor: "Cursor", bounds: Sequence[int]) -> "list[_Job]":
         """What each part does: drop a partition, or delete; few rows at once, more by ranges of ids."""
         follower = follower_of(self.rule)
-        parts = retention_records.next_parts(cursor, self.rule.table, self.at)
-        versions = retention_records.next_parts(cursor, follower.table, self.at) if follower else itertools.repeat(0)
-        partitions = retention_partitions.below(cursor, self.rule, self.at)
+        parts = records.next_parts(cursor, self.rule.table, self.at)
+        versions = records.next_parts(cursor, follower.table, self.at) if follower else itertools.repeat(0)
+        whole = partitions.below(cursor, self.rule, self.at)
         conn.rollback()
         condition = too_old(self.rule, self.at)
         # The first and the last range are open to their side.
         ranges = zip(["true", *(f"id > {n}" for n in bounds)], [*(f"id <= {n}" for n in bounds), "true"], strict=True)
-        work = [("", name) for name in partitions]
+        work = [("", name) for name in whole]
         work += [(f"({condition}) and {low} and {high}", None) for low, high in ranges]
         return [_Job(next(parts), next(versions), told, name) for told, name in work]
 
@@ -277,7 +272,7 @@ class _Run:
             ((started_at, _),) = cursor.fetchall()
             local = Path(folder, "rows")
             if job.partition:
-                statement = retention_partitions.rows_of(cursor, self.rule, job.partition)
+                statement = partitions.rows_of(cursor, self.rule, job.partition)
             else:
                 statement = _deleting(self.rule, job.condition)
             kept = [(job.part, found) for found in self._archived(cursor, self.rule, statement, local)]
@@ -286,10 +281,10 @@ class _Run:
                 taken = self._archived(cursor, follower, _deleting(follower, its_rows), Path(folder, "versions"))
                 kept += [(job.versions, found) for found in taken]
             if job.partition:
-                retention_partitions.drop(cursor, job.partition)
+                partitions.drop(cursor, job.partition)
             cursor.execute("reset role")
             for part, found in kept:
-                retention_records.note_part(cursor, found, part, self._store, self.at, started_at, self._backup_id)
+                records.note_part(cursor, found, part, self._store, self.at, started_at, self._backup_id)
             reach("retention.recorded")
             conn.commit()
         reach("retention.committed")
@@ -353,21 +348,6 @@ def _rows_of(cursor: "Cursor", follower: RetentionRule, local: Path) -> str | No
     ((has_any,),) = cursor.fetchall()
     listed = (str(number) for batch in ids for number in batch.to_pylist()) if has_any else ()
     return f"id = any('{{{','.join(listed)}}}'::bigint[])" if has_any else None
-
-
-def _disk(error: OSError) -> RetentionError:
-    reason = error.strerror or " ".join(str(error).split())
-    return RetentionError(f"the disk refused ({reason}): make room below HOTDASH_HOME, then run it again")
-
-
-@contextmanager
-def _told_in_one_line(url: str) -> Iterator[None]:
-    from adbc_driver_manager import Error
-
-    try:
-        yield
-    except Error as error:
-        raise retention_records.told(url, error.sqlstate, str(error)) from error
 
 
 def _vacuum(url: str, outcome: RetentionOutcome) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.warehouse.advice.model import AdviceTable, MissingIndex
 from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, describe
 
@@ -37,7 +38,7 @@ from pg_stat_progress_create_index where pid = %s
 """
 
 
-class AdviceError(WarehouseError):
+class AdviceError(HotdashError):
     """Indexes cannot be built now. One line, says what to do."""
 
 

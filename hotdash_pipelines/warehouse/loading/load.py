@@ -20,7 +20,7 @@ from hotdash_pipelines.contracts.arrow import compute
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.warehouse.loading import merge
 from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables, raw_schema
-from hotdash_pipelines.warehouse.postgres import WarehouseError, adbc_connection, connect
+from hotdash_pipelines.warehouse.postgres import WarehouseError, adbc_connection, connect, driver_errors, reason_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -324,14 +324,11 @@ def _check_dates(contract: Contract, manifest: PartitionManifest, tables: "dict[
 @contextlib.contextmanager
 def _one_line(contract: Contract, key: str) -> Iterator[None]:
     """Turn the drivers' errors into LoadError. Values of rows, which they may quote, stay out."""
-    import psycopg
-    from adbc_driver_manager import Error
-
     name = f"{contract.source}/{contract.stream} {key}"
     try:
         yield
-    except (Error, psycopg.Error) as error:
-        raise _translated(name, getattr(error, "sqlstate", None), str(error)) from error
+    except driver_errors() as error:
+        raise _translated(name, error) from error
     except LoadError:
         raise
     except WarehouseError as error:
@@ -339,8 +336,8 @@ def _one_line(contract: Contract, key: str) -> Iterator[None]:
         raise kind(f"{name}: {error}") from error
 
 
-def _translated(name: str, sqlstate: str | None, message: str) -> LoadError:
-    state = sqlstate or ""
+def _translated(name: str, error: Exception) -> LoadError:
+    state, reason = getattr(error, "sqlstate", None) or "", reason_of(error)
     unchanged = "the tables are as they were"
     if state == "53100":
         return LoadError(f"{name}: the database server's disk is full; free space there and load again; {unchanged}")
@@ -351,13 +348,7 @@ def _translated(name: str, sqlstate: str | None, message: str) -> LoadError:
     if state[:2] in ("40", "53"):
         return TransientLoadError(f"{name}: the database server was too busy ({state}); load again; {unchanged}")
     if state in ("42P01", "3F000", "42703"):
-        return LoadError(
-            f"{name}: a table or column is missing ({_primary(message)}); run `hotdash up`, then load again"
-        )
+        return LoadError(f"{name}: a table or column is missing ({reason}); run `hotdash up`, then load again")
     if state == "42501":
-        return LoadError(f"{name}: the database user lacks a right ({_primary(message)}); grant it, then load again")
+        return LoadError(f"{name}: the database user lacks a right ({reason}); grant it, then load again")
     return LoadError(f"{name}: Postgres refused the rows (SQLSTATE {state}); compare the contract with the table")
-
-
-def _primary(message: str) -> str:
-    return message.split("ERROR:", 1)[-1].strip().splitlines()[0]

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.storage.sealed import sha256_of
-from hotdash_pipelines.warehouse.postgres import WarehouseError, libpq_env
+from hotdash_pipelines.warehouse.postgres import libpq_env
 from hotdash_pipelines.warehouse.server.binaries import tool_for_server
 
 DATA = "data.dump"
@@ -21,7 +22,7 @@ MANIFEST = "manifest.json"
 _LOCK_WAIT = "30s"
 
 
-class DumpError(WarehouseError):
+class DumpError(HotdashError):
     """A dump could not be made or proven. One line; the folder holds no manifest then."""
 
 

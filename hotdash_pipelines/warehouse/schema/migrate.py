@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, Migration, migrations
-from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, describe
+from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, database_errors, describe, driver_errors
 
 if TYPE_CHECKING:
     import psycopg
@@ -164,15 +164,10 @@ def _check_server(conn: "psycopg.Connection[Any]", url: str) -> None:
 
 @contextmanager
 def _locked(conn: "psycopg.Connection[Any]") -> "Iterator[None]":
-    import psycopg
-
     conn.execute("select set_config('lock_timeout', %s, false)", (_LOCK_TIMEOUT,))
-    try:
+    said = f"another process has been migrating this database for over {_LOCK_TIMEOUT}: wait for it, then run again"
+    with database_errors(MigrationError, locked=said):
         conn.execute("select pg_advisory_lock(%s)", (_LOCK,))
-    except psycopg.errors.LockNotAvailable as error:
-        raise MigrationError(
-            f"another process has been migrating this database for over {_LOCK_TIMEOUT}: wait for it, then run again"
-        ) from error
     try:
         yield
     finally:
@@ -208,7 +203,7 @@ def _run_alembic(
                 getattr(command, direction)(config, target)
         except DBAPIError as error:
             raise _failed(url, connection, direction, error.orig) from error
-        except _driver_errors() as error:
+        except driver_errors() as error:
             raise _failed(url, connection, direction, error) from error
 
 
@@ -221,12 +216,6 @@ def _session(url: str) -> Any:
     conn.execute("select set_config('lock_timeout', %s, false)", (_LOCK_TIMEOUT,))
     conn.commit()
     return conn
-
-
-def _driver_errors() -> type[Exception]:
-    import psycopg
-
-    return psycopg.Error
 
 
 def _failed(url: str, connection: "Connection", direction: str, error: BaseException | None) -> MigrationError:

@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hotdash_pipelines.base.errors import HotdashError, SafetyRefusal
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, Migration, migrations
-from hotdash_pipelines.warehouse.postgres import WarehouseError
 from hotdash_pipelines.warehouse.schema import dump, migrate
-from hotdash_pipelines.warehouse.server.binaries import EmbeddedPostgresError
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,7 +29,7 @@ where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.
 """
 
 
-class RollbackRefused(WarehouseError):
+class RollbackRefused(SafetyRefusal):
     """A rollback would lose rows and is not allowed to, or they could not be brought to safety. Nothing was changed."""
 
 
@@ -188,7 +187,7 @@ def _save(
                 },
             )
             return target
-    except (WarehouseError, EmbeddedPostgresError, OSError) as error:
+    except (HotdashError, OSError) as error:
         raise RollbackRefused(f"the rows could not be dumped, so nothing was changed: {error}") from error
 
 

@@ -18,8 +18,9 @@ from dagster._core.storage.event_log import schema
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.orchestration.run_history import PrunedRuns, prune_runs
-from hotdash_pipelines.warehouse.postgres import WarehouseError, sqlalchemy_url
+from hotdash_pipelines.warehouse.postgres import sqlalchemy_url
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-05")
 FIRST, SECOND, THIRD = "2026-01-01", "2026-01-02", "2026-01-03"
@@ -209,6 +210,6 @@ def test_a_storage_that_cannot_be_asked_is_told_in_one_line(instance: dg.Dagster
     """So that housekeeping counts it as the part that failed, and says how the others went."""
     with instance.event_log_storage.index_connection() as conn:  # type: ignore[attr-defined]
         conn.execute(sa.text("drop table asset_check_executions"))
-    with pytest.raises(WarehouseError, match="asset_check_executions") as told:
+    with pytest.raises(HotdashError, match="asset_check_executions") as told:
         prune_runs(instance, datetime.now(UTC))
     assert "\n" not in str(told.value)

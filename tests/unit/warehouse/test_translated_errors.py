@@ -5,6 +5,13 @@ import pytest
 from hotdash_pipelines.warehouse.loading.load import LoadError, TransientLoadError, _translated
 
 
+def refused(state: str | None, message: str) -> Exception:
+    """What ADBC raises: a state beside the whole text of the server."""
+    error = RuntimeError(message)
+    error.sqlstate = state
+    return error
+
+
 @pytest.mark.parametrize(
     ("state", "is_transient"),
     [
@@ -25,7 +32,9 @@ from hotdash_pipelines.warehouse.loading.load import LoadError, TransientLoadErr
     ],
 )
 def test_only_what_passes_by_itself_is_transient(state: str | None, is_transient: bool) -> None:
-    error = _translated("shopify/orders 2025-03-01", state, "ERROR:  jane@example.com\nDETAIL: jane@example.com")
+    error = _translated(
+        "shopify/orders 2025-03-01", refused(state, "ERROR:  jane@example.com\nDETAIL: jane@example.com")
+    )
     assert isinstance(error, LoadError)
     assert isinstance(error, TransientLoadError) is is_transient
     assert str(error).startswith("shopify/orders 2025-03-01: ")
@@ -34,5 +43,5 @@ def test_only_what_passes_by_itself_is_transient(state: str | None, is_transient
 
 @pytest.mark.parametrize("state", ["22P02", "23502", "23514"])
 def test_errors_about_values_never_quote_them(state: str) -> None:
-    error = _translated("s/t k", state, 'ERROR:  invalid input: "jane@example.com"\nDETAIL: jane@example.com')
+    error = _translated("s/t k", refused(state, 'ERROR:  invalid input: "jane@example.com"\nDETAIL: jane@example.com'))
     assert "jane" not in str(error)

@@ -15,13 +15,14 @@ import psycopg
 import pytest
 
 from hotdash_pipelines.agent.seed import seed
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.operations.backup.catalog import CatalogTable, differences, figures, pin, tables_of
 from hotdash_pipelines.operations.backup.files import DATA, BackupError, BackupManifest, list_backups
 from hotdash_pipelines.operations.backup.prune import prune
 from hotdash_pipelines.operations.backup.run import create_backup, one_at_a_time, plan_backup
 from hotdash_pipelines.operations.backup.verify import verify_decode, verify_quick
 from hotdash_pipelines.storage import FolderStore, StoreError
-from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, libpq_env
+from hotdash_pipelines.warehouse.postgres import connect, libpq_env
 from hotdash_pipelines.warehouse.server.binaries import tool_for_server
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.backup_copies import add_copy
@@ -236,7 +237,7 @@ def test_a_connection_that_is_cut_ends_in_one_line(
         conn.execute(LOGS, (5000,))
     password = libpq_env(seeded_url)["PGPASSWORD"]
     with cut_proxy(seeded_url, cut_after=after, direction="client") as proxy:
-        with pytest.raises(WarehouseError) as caught:
+        with pytest.raises(HotdashError) as caught:
             _back_up(proxy.through(seeded_url), store, tmp_path)
         assert proxy.cuts
     assert "\n" not in str(caught.value)

@@ -12,10 +12,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.operations.backup.files import BackupError
 from hotdash_pipelines.operations.restore.load import RestoreError
 from hotdash_pipelines.operations.restore.swap import alone, server_url
-from hotdash_pipelines.warehouse.postgres import WarehouseError, connect, with_database
+from hotdash_pipelines.warehouse.postgres import connect, with_database
 from hotdash_pipelines.warehouse.schema.migrate import migrate
 from hotdash_pipelines.warehouse.server.binaries import run_as, server_user
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
@@ -117,7 +118,7 @@ def test_a_connection_cut_after_any_number_of_bytes_leaves_the_target_untouched(
         for after in (2_000, 40_000, 120_000, 400_000, 900_000):
             proxy.heal()
             proxy.direction, proxy.reset, proxy.cut_after = "server", after % 3 == 0, after
-            with pytest.raises(WarehouseError):
+            with pytest.raises(HotdashError):
                 bring_back(through, tmp_path, manifest.id)
             assert proxy._left() == 0, after
             assert contents(filled) == before, after
