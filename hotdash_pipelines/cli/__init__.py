@@ -1,15 +1,12 @@
 """The `hotdash` command.
 
-Belongs here: the verbs, one file a group, each a thin voice over the rooms. Exit codes everywhere: 0 done, 1 something
-failed or was found, 2 wrong usage, 3 refused for safety.
+Belongs here: the verbs, one file or folder a group, each a thin voice over the rooms. Exit codes everywhere: 0 done,
+1 something failed or was found, 2 wrong usage, 3 refused for safety.
 Does not belong here: logic. Verbs import what they need when they run, so `hotdash --help` answers at once.
 """
 
-import sys
-
 import typer
 
-from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.cli import (
     agent,
     alerts,
@@ -29,10 +26,12 @@ from hotdash_pipelines.cli import (
     up,
 )
 from hotdash_pipelines.cli.monitor import verbs as monitor
+from hotdash_pipelines.cli.output import Verbs
 from hotdash_pipelines.cli.sla import incident
 from hotdash_pipelines.cli.sla import verbs as sla
 
 app = typer.Typer(
+    cls=Verbs,
     name="hotdash",
     help="The data platform behind HotDash. `hotdash up` runs everything; `hotdash doctor` says what is missing.",
     no_args_is_help=True,
@@ -62,20 +61,5 @@ app.add_typer(incident.app, name="incident")
 
 
 def main() -> None:
-    """Run the command; an expected failure is one line on standard error, never a traceback."""
-    from pydantic import ValidationError
-
-    try:
-        app()
-    except ValidationError as error:
-        first = error.errors()[0]
-        variable = "HOTDASH_" + ".".join(str(part) for part in first["loc"]).upper().removeprefix("HOTDASH_")
-        print(f"hotdash: {variable}: {first['msg']}", file=sys.stderr)
-        sys.exit(2)
-    except HotdashError as error:
-        print(f"hotdash: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-        print(f"hotdash: {what}; mend that, then run the command again", file=sys.stderr)
-        sys.exit(1)
+    """Run the command."""
+    app()

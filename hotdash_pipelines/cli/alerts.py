@@ -3,18 +3,21 @@
 Belongs here: asking, printing. Does not belong here: delivery and wording (hotdash_pipelines.alerts).
 """
 
-import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from hotdash_pipelines.base.errors import HotdashError
+from hotdash_pipelines.cli.output import Json, say
 
 if TYPE_CHECKING:
     from hotdash_pipelines.alerts.outbox import Waiting
 
 app = typer.Typer(help="Alerts on their way to Slack: look, send again, try out.", no_args_is_help=True)
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 _STATES = ("pending", "delivered", "dead")
 _EXPORT = "HOTDASH_SLACK_WEBHOOK_URL"
 
@@ -23,7 +26,7 @@ _EXPORT = "HOTDASH_SLACK_WEBHOOK_URL"
 def list_(
     state: Annotated[str | None, typer.Option(help="Only `pending`, `delivered` or `dead` ones.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many of the newest.")] = 30,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show the newest alerts: where each goes, how often it was tried, and what stands in its way.
 
@@ -40,16 +43,11 @@ def list_(
         raise typer.BadParameter(f"one of {', '.join(_STATES)}", param_hint="--state")
     settings = get_settings()
     with started(settings) as url, connect(url) as conn, told(conn):
-        found = rows(conn, state, limit)
+        alerts = rows(conn, state, limit)
     destination = slack_destination(settings)
-    if as_json:
-        way = "bot" if destination.bot_token else "webhook" if destination.webhook_url else None
-        print(json.dumps({"slack": way, "alerts": [_as_json(row) for row in found]}))
-    elif not found:
-        print("no alerts")
-    else:
-        _table(found)
-    stuck = [row for row in found if row.state == "dead" or (row.last_error or "").startswith("undeliverable")]
+    way = "bot" if destination.bot_token else "webhook" if destination.webhook_url else None
+    say({"slack": way, "alerts": [asdict(row) for row in alerts]}, _lines(alerts), as_json)
+    stuck = [row for row in alerts if row.state == "dead" or (row.last_error or "").startswith("undeliverable")]
     raise typer.Exit(1 if any(row.state != "delivered" for row in stuck) else 0)
 
 
@@ -58,7 +56,7 @@ def retry(
     ids: Annotated[
         list[int] | None, typer.Argument(help="Numbers of alerts; none: all that did not get through.")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Give dead alerts a fresh set of attempts, have waiting ones tried at once, and send what is due.
 
@@ -79,16 +77,13 @@ def retry(
         again, hurried = requeue_dead(conn, now, ids or None), hurry_waiting(conn, now, ids or None)
         done = deliver_pending(conn, slack_destination(settings), now)
     left = done.dead + done.waiting - done.held
-    if as_json:
-        outcome = {"requeued": again, "hurried": hurried, "sent": done.sent, "dead": done.dead}
-        print(json.dumps({**outcome, "waiting": done.waiting, "undeliverable": done.undeliverable, "held": done.held}))
-    else:
-        print(
-            f"{again} dead ones and {hurried} waiting ones taken up again; sent {done.sent}, waiting {done.waiting} "
-            f"(undeliverable {done.undeliverable}, held by quiet hours {done.held}), dead {done.dead}"
-        )
-        if left:
-            print("`hotdash alerts list` says what stands in their way")
+    outcome = {"requeued": again, "hurried": hurried, "sent": done.sent, "dead": done.dead}
+    outcome |= {"waiting": done.waiting, "undeliverable": done.undeliverable, "held": done.held}
+    lines = [
+        f"{again} dead ones and {hurried} waiting ones taken up again; sent {done.sent}, waiting {done.waiting} "
+        f"(undeliverable {done.undeliverable}, held by quiet hours {done.held}), dead {done.dead}"
+    ]
+    say(outcome, [*lines, *(["`hotdash alerts list` says what stands in their way"] if left else [])], as_json)
     raise typer.Exit(1 if left else 0)
 
 
@@ -97,31 +92,24 @@ def try_out(
     target: Annotated[
         str | None, typer.Option("--to", help="`#channel`, a channel's id, or an owner such as `team:support`.")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Send one message past the outbox, and say where it went. Exit codes: 0 Slack took it, 1 it did not."""
     from hotdash_pipelines.alerts.channels.routing import UNDELIVERABLE
     from hotdash_pipelines.alerts.channels.slack.courier import open_courier
-    from hotdash_pipelines.alerts.channels.slack.webhook import SlackError
     from hotdash_pipelines.services.connections import slack_destination
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()
     destination = slack_destination(settings)
     if not destination.is_configured:
-        _fail(UNDELIVERABLE.removeprefix("undeliverable: "))
-    text = f"[{settings.stage}] A test of HotDash's alerts; nothing is wrong."
-    try:
-        with open_courier(destination) as courier:
-            placed = courier.say(target, text)
-    except SlackError as error:
-        _fail(str(error))
+        raise HotdashError(UNDELIVERABLE.removeprefix("undeliverable: "))
+    with open_courier(destination) as courier:
+        placed = courier.say(target, f"[{settings.stage}] A test of HotDash's alerts; nothing is wrong.")
     way = "bot" if destination.bot_token else "webhook"
     where = (destination.channel_of(target) or "") if placed.channel else "the webhook's channel"
-    if as_json:
-        print(json.dumps({"slack": way, "channel": where, "channel_id": placed.channel, "ts": placed.ts}))
-    else:
-        print(f"sent to {where} by the {way}")
+    document = {"slack": way, "channel": where, "channel_id": placed.channel, "ts": placed.ts}
+    say(document, [f"sent to {where} by the {way}"], as_json)
 
 
 @app.command()
@@ -134,7 +122,7 @@ def configure(
             "`hotdash alerts configure --slack-webhook < file`. It is never an argument: those show in process lists.",
         ),
     ] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Check a webhook's address without sending a message, and say how to keep it set.
 
@@ -155,41 +143,30 @@ def configure(
     try:
         with SlackWebhook(given) as webhook:
             is_known = webhook.is_known()
-    except RefusedSlackError as error:
-        _fail(str(error))
+    except RefusedSlackError:
+        raise
     except SlackError as error:
-        _fail(f"{error}: the address was not checked")
+        raise SlackError(f"{error}: the address was not checked") from error
     if not is_known:
-        _fail("Slack does not know this webhook: make a new one at https://api.slack.com/apps")
+        raise HotdashError("Slack does not know this webhook: make a new one at https://api.slack.com/apps")
     is_set = bool(os.environ.get(_EXPORT))
-    if as_json:
-        print(json.dumps({"known": True, "is_set": is_set}))
-    elif is_set:
-        print(f"Slack knows the webhook, and {_EXPORT} is set: alerts go there")
-    else:
-        print(f"Slack knows the webhook; set {_EXPORT} to it where `hotdash up` or Dagster is started")
+    use = (
+        f", and {_EXPORT} is set: alerts go there"
+        if is_set
+        else (f"; set {_EXPORT} to it where `hotdash up` or Dagster is started")
+    )
+    say({"known": True, "is_set": is_set}, [f"Slack knows the webhook{use}"], as_json)
 
 
-def _as_json(row: "Waiting") -> dict[str, Any]:
-    from dataclasses import asdict
-    from datetime import datetime
-
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(row).items()}
-
-
-def _table(found: "tuple[Waiting, ...]") -> None:
-    for row in found:
+def _lines(alerts: "tuple[Waiting, ...]") -> Iterator[str]:
+    if not alerts:
+        yield "no alerts"
+    for row in alerts:
         where = row.target or "default channel"
         tried = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"
-        print(
-            f"{row.id:>6} {row.state:9} {row.created_at:%Y-%m-%d %H:%M} UTC  {row.severity:8} {where:18} {row.summary}"
-        )
+        since = f"{row.created_at:%Y-%m-%d %H:%M} UTC"
+        yield f"{row.id:>6} {row.state:9} {since}  {row.severity:8} {where:18} {row.summary}"
         if row.state == "pending" and row.hold_until:
-            print(f"{'':7}held by quiet hours until {row.hold_until:%Y-%m-%d %H:%M} UTC")
+            yield f"{'':7}held by quiet hours until {row.hold_until:%Y-%m-%d %H:%M} UTC"
         if row.last_error:
-            print(f"{'':7}{tried}: {row.last_error}")
-
-
-def _fail(reason: str) -> NoReturn:
-    print(f"hotdash: {reason}", file=sys.stderr)
-    raise typer.Exit(1)
+            yield f"{'':7}{tried}: {row.last_error}"

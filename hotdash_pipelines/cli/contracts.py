@@ -3,9 +3,10 @@
 Belongs here: listing contracts and writing the dbt sources. Does not belong here: the contracts themselves.
 """
 
-from typing import Annotated
-
 import typer
+
+from hotdash_pipelines.base.errors import HotdashError
+from hotdash_pipelines.cli.output import Check
 
 app = typer.Typer(help="The contracts of the ingested streams.", no_args_is_help=True)
 
@@ -34,9 +35,7 @@ def list_contracts() -> None:
 
 
 @app.command("dbt-sources")
-def dbt_sources(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a file is out of date.")] = False,
-) -> None:
+def dbt_sources(check: Check = False) -> None:
     """Write dbt's source files from the contracts."""
     from hotdash_pipelines.contracts import load_contracts
     from hotdash_pipelines.contracts.dbt_sources import render_sources
@@ -52,6 +51,5 @@ def dbt_sources(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     if check and stale:
-        typer.echo(f"out of date: {', '.join(stale)}; run `hotdash contracts dbt-sources`", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"written: {', '.join(stale)}" if stale else "up to date")
+        raise HotdashError(f"out of date: {', '.join(stale)}; run `hotdash contracts dbt-sources`")
+    print(f"written: {', '.join(stale)}" if stale else "up to date")

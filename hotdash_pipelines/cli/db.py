@@ -4,13 +4,14 @@ Belongs here: starting and stopping the embedded server, its address, psql and d
 Does not belong here: the server itself (warehouse.server.embedded), migrations.
 """
 
-import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from hotdash_pipelines.base.errors import SafetyRefusal
+from hotdash_pipelines.cli.output import Json, note, say
 
 app = typer.Typer(help="The warehouse's Postgres server.", no_args_is_help=True)
 
@@ -34,21 +35,16 @@ def down() -> None:
     """Stop the embedded server."""
     server = _embedded()
     if server is None:
-        print(_OTHER_SERVER, file=sys.stderr)
-        raise typer.Exit(3)
+        raise SafetyRefusal(_OTHER_SERVER)
     print("Postgres stopped" if server.down() else "Postgres was not running")
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+def status(as_json: Json = False) -> None:
     """Whether the warehouse answers, and where it is. Exit code 1 when it does not."""
-    found = _status()
-    if as_json:
-        print(json.dumps(found, sort_keys=True))
-    else:
-        for name, value in found.items():
-            print(f"{name:8} {value}")
-    if not found["running"]:
+    server = _status()
+    say(server, [f"{name:8} {value}" for name, value in server.items()], as_json)
+    if not server["running"]:
         raise typer.Exit(1)
 
 
@@ -61,11 +57,11 @@ def url(
     """The warehouse's connection URL; starts the embedded server when it is down."""
     from hotdash_pipelines.warehouse.postgres import without_password
 
-    address = _warehouse_url()
+    address = warehouse()
     print(address if with_password else without_password(address))
     server = _embedded()
     if server is not None and not with_password:
-        print(f"the password is in {server.password_file}", file=sys.stderr)
+        note(f"the password is in {server.password_file}")
 
 
 @app.command()
@@ -75,7 +71,7 @@ def migrate() -> None:
     from hotdash_pipelines.local.warehouse import prepare
     from hotdash_pipelines.settings import get_settings
 
-    address = _warehouse_url()
+    address = warehouse()
     applied = prepare(address)
     print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
     prepare_instance(get_settings(), address)
@@ -89,7 +85,7 @@ def psql(context: typer.Context) -> None:
     from hotdash_pipelines.warehouse.postgres import libpq_env
     from hotdash_pipelines.warehouse.server.binaries import client_tool
 
-    address = _warehouse_url()
+    address = warehouse()
     program = client_tool("psql") if _embedded() else _system_psql() or client_tool("psql")
     os.execve(program, [str(program), *context.args], {**os.environ, **libpq_env(address)})  # noqa: S606 - the purpose
 
@@ -99,7 +95,7 @@ def dbt(context: typer.Context) -> None:
     from hotdash_pipelines.services.connections import dbt_environment
     from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, dbt_executable
 
-    environment = {**os.environ, **dbt_environment(_warehouse_url())}
+    environment = {**os.environ, **dbt_environment(warehouse())}
     folders = ["--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR)]
     arguments = [*context.args, *folders] if context.args else ["--help"]
     os.execvpe(dbt_executable(), ["dbt", *arguments], environment)  # noqa: S606 - the purpose
@@ -109,15 +105,8 @@ def _system_psql() -> Path | None:
     """The machine's psql, preferred for other servers: the wheel's is built without TLS."""
     import shutil
 
-    found = shutil.which("psql")
-    return Path(found) if found else None
-
-
-def _given_url() -> str | None:
-    from hotdash_pipelines.settings import get_settings
-
-    secret = get_settings().database_url
-    return secret.get_secret_value() if secret else None
+    program = shutil.which("psql")
+    return Path(program) if program else None
 
 
 def _embedded() -> Any:
@@ -125,14 +114,16 @@ def _embedded() -> Any:
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
-    return None if _given_url() else EmbeddedPostgres(get_settings().home)
+    settings = get_settings()
+    return None if settings.database_url else EmbeddedPostgres(settings.home)
 
 
-def _warehouse_url() -> str:
+def warehouse() -> str:
+    """The URL of the warehouse that the settings name; the embedded server is started when it is down, and stays."""
+    from hotdash_pipelines.services.connections import warehouse_url
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.warehouse.postgres import database_url
 
-    return database_url(_given_url(), get_settings().home)
+    return warehouse_url(get_settings())
 
 
 def _status() -> dict[str, Any]:
@@ -140,17 +131,17 @@ def _status() -> dict[str, Any]:
 
     server = _embedded()
     if server is not None:
-        found = server.status()
+        status = server.status()
         return {
             "server": "embedded",
-            "running": found.running,
-            "pid": found.pid,
-            "port": found.port,
-            "data": str(found.data) if found.data else None,
-            "log": str(found.log),
+            "running": status.running,
+            "pid": status.pid,
+            "port": status.port,
+            "data": str(status.data) if status.data else None,
+            "log": str(status.log),
         }
-    address = _given_url() or ""
     try:
+        address = warehouse()
         with connect(address) as conn:
             version = conn.info.server_version // 10000
     except WarehouseError as error:

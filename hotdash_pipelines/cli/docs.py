@@ -5,11 +5,11 @@ access. Does not belong here: prose.
 """
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from pydantic.fields import FieldInfo
 
+from hotdash_pipelines.base.errors import HotdashError
+from hotdash_pipelines.cli.output import Check
 from hotdash_pipelines.settings import PROJECT_ROOT, Settings
 from hotdash_pipelines.warehouse.access import sql as access_sql
 from hotdash_pipelines.warehouse.access.page import render_access
@@ -53,15 +53,12 @@ def pages() -> dict[Path, str]:
     return wanted
 
 
-def docs(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a page is stale.")] = False,
-) -> None:
+def docs(check: Check = False) -> None:
     """Write the generated pages of docs/ and the access blocks of the migrations anew."""
     stale = {path: text for path, text in pages().items() if not path.exists() or path.read_text() != text}
     names = ", ".join(str(path.relative_to(PROJECT_ROOT)) for path in stale)
     if check and stale:
-        typer.echo(f"out of date: {names}: run `make docs`", err=True)
-        raise typer.Exit(1)
+        raise HotdashError(f"out of date: {names}: run `make docs`")
     for path, text in stale.items():
         path.write_text(text)
-    typer.echo(f"written: {names}" if stale else "up to date")
+    print(f"written: {names}" if stale else "up to date")

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from hotdash_pipelines.cli.output import say
 from hotdash_pipelines.settings import SOURCES, Settings
 
 _SMALLEST_DISK_GIB = 2
@@ -34,14 +35,13 @@ def doctor(
 
     Exits 1 when something must be mended. Starts nothing.
     """
-    import json
     from dataclasses import asdict
 
     from hotdash_pipelines.settings import get_settings
 
     diagnoses = list(examine(get_settings()))
     if as_json:
-        print(json.dumps([asdict(entry) for entry in diagnoses], indent=2))
+        say([asdict(entry) for entry in diagnoses], (), as_json)
     else:
         _show(diagnoses)
     if any(not entry.is_fine and entry.is_fatal for entry in diagnoses):
@@ -147,11 +147,11 @@ def _warehouse(settings: Settings) -> Diagnosis:
 
 
 def _lake(settings: Settings) -> Diagnosis:
-    from hotdash_pipelines.storage import StoreError, open_store
+    from hotdash_pipelines.services.stores import Stores
+    from hotdash_pipelines.storage import StoreError
 
     try:
-        store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
-        store.list("")
+        Stores(settings).lake().list("")
     except (OSError, StoreError) as error:
         return Diagnosis("lake", False, f"{settings.lake}: {error}", "check HOTDASH_LAKE_URL and the AWS_* variables")
     return Diagnosis("lake", True, settings.lake)

@@ -3,19 +3,18 @@
 Belongs here: asking, refusing, printing. Does not belong here: what goes and the record of it (operations.erasure.run).
 """
 
-import json
-import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hotdash_pipelines.cli.output import DryRun, Json, Yes, ask, counts, must_ask, note, say
+
 if TYPE_CHECKING:
     from hotdash_pipelines.operations.erasure.run import Erasure, Holder
-    from hotdash_pipelines.settings import Settings
+    from hotdash_pipelines.services.stores import Stores
 
 app = typer.Typer(help="Delete everything about one conversation, when two people ask for it.")
-
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -28,9 +27,9 @@ def erase(
     reason: Annotated[
         str | None, typer.Option(help="Kept in the record. Name no customer here: the record outlives the rows.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
-    as_json: _Json = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Delete everything about one conversation, when two people ask for it.
 
@@ -49,7 +48,7 @@ def erase(
 
 
 @app.command("list")
-def list_(as_json: _Json = False) -> None:
+def list_(as_json: Json = False) -> None:
     """Every erasure, newest first, with the files that held the conversation then. Exit code 0."""
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.operations.erasure.run import listed
@@ -57,85 +56,71 @@ def list_(as_json: _Json = False) -> None:
     from hotdash_pipelines.warehouse.postgres import connect
 
     with started(get_settings()) as url, connect(url, autocommit=True) as conn:
-        found = listed(conn)
-    if as_json:
-        print(json.dumps({"erasures": [entry.as_json() for entry in found]}))
-        return
-    for entry in found:
-        print(
-            f"{entry.finished_at:%Y-%m-%d %H:%M} UTC  conversation {entry.subject}: {entry.total:,} rows, "
-            f"approved by {' and '.join(entry.approved_by)}"
+        erasures = listed(conn)
+    lines = []
+    for erasure in erasures:
+        lines.append(
+            f"{erasure.finished_at:%Y-%m-%d %H:%M} UTC  conversation {erasure.subject}: {erasure.total:,} rows, "
+            f"approved by {' and '.join(erasure.approved_by)}"
         )
-        _files(entry.holders)
-    print(f"{len(found)} erasures" if found else "nothing was erased yet")
+        lines += _files(erasure.holders)
+    lines.append(f"{len(erasures)} erasures" if erasures else "nothing was erased yet")
+    say({"erasures": [erasure.as_json() for erasure in erasures]}, lines, as_json)
 
 
 def _erase(subject: str, approved_by: list[str], reason: str | None, dry_run: bool, yes: bool, as_json: bool) -> None:
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.operations.erasure import run as operation
+    from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.storage import open_store
     from hotdash_pipelines.warehouse.postgres import connect, describe
 
-    try:
-        people = operation.two_people(*approved_by)
-    except operation.EraseRefused as error:
-        _refuse(str(error))
-    asks = not (dry_run or yes)
-    if asks and (as_json or not _somebody_answers()):
-        _refuse("nobody can be asked here: look with --dry-run first, then give --yes")
+    people = operation.two_people(*approved_by)
+    asks = must_ask(goes_on=dry_run or yes, as_json=as_json)
     settings = get_settings()
+    stores = Stores(settings)
     with started(settings) as url, connect(url, autocommit=True) as conn:
-        found = operation.count(conn, subject)
+        rows = operation.count(conn, subject)
         read: list[str] = []
-        holders = _holders(settings, conn, subject, read)
-        if not as_json:
-            _table(found)
-            _files(holders)
-            print(f"{sum(found.values()):,} rows at {describe(url)} are about conversation {subject}")
+        holders = _holders(stores, conn, subject, read)
+        total = f"{sum(rows.values()):,} rows at {describe(url)} are about conversation {subject}"
+        if dry_run or not as_json:
+            say(_as_json(rows, holders, None, is_new=False), [*counts(rows), *_files(holders), total], as_json)
         if dry_run:
-            if as_json:
-                _print_json(found, holders, None, is_new=False)
             return
-        if asks and any(found.values()) and not typer.confirm("Erase them? Nothing brings them back"):
-            print("nothing erased")
-            raise typer.Exit(3)
+        if asks and any(rows.values()):
+            ask("Erase them? Nothing brings them back", "nothing erased")
         before = {entry.erasure_id for entry in operation.listed(conn)}
         try:
             done = operation.erase(conn, subject, people, settings.now(), reason=reason, holders=holders)
             # Retention may have moved rows from a table into an archive that was not there when we looked.
-            holders = _both(holders, _holders(settings, conn, subject, read))
+            holders = _both(holders, _holders(stores, conn, subject, read))
         except operation.UnknownSubject:
-            holders = _both(holders, _holders(settings, conn, subject, read))
+            holders = _both(holders, _holders(stores, conn, subject, read))
             done = operation.erase(conn, subject, people, settings.now(), reason=reason, holders=holders)
         done = operation.note_holders(conn, done, holders)
-        backups = open_store(settings.backups, settings.s3_endpoint_url, "HOTDASH_BACKUP_URL")
-        operation.keep_beside(backups, operation.listed(conn))
+        operation.keep_beside(stores.backups(), operation.listed(conn))
     is_new = done.erasure_id not in before
-    if as_json:
-        _print_json(found, holders, done, is_new=is_new)
-    elif not is_new:
-        print(f"nothing left to erase: it was erased on {done.finished_at:%Y-%m-%d %H:%M} UTC")
-    else:
-        print(f"erased {done.total:,} rows; the record is {done.erasure_id}")
+    line = f"erased {done.total:,} rows; the record is {done.erasure_id}"
+    if not is_new:
+        line = f"nothing left to erase: it was erased on {done.finished_at:%Y-%m-%d %H:%M} UTC"
+    say(_as_json(rows, holders, done, is_new=is_new), [line], as_json)
 
 
-def _holders(settings: "Settings", conn: Any, subject: str, read: "list[str]") -> "list[Holder]":
+def _holders(stores: "Stores", conn: Any, subject: str, read: "list[str]") -> "list[Holder]":
     """Files that hold the subject, archives in `read` left out; those that are read now are added to it."""
     from hotdash_pipelines.operations.erasure.holders import find, kept_databases
-    from hotdash_pipelines.storage import open_store
 
     def reading(path: str) -> None:
-        print(f"looking into {path}", file=sys.stderr)
+        note(f"looking into {path}")
         read.append(path)
 
-    endpoint = settings.s3_endpoint_url
     return find(
         subject,
-        archive=open_store(settings.archive, endpoint, "HOTDASH_ARCHIVE_URL"),
-        backups=open_store(settings.backups, endpoint, "HOTDASH_BACKUP_URL"),
-        exports=open_store(settings.exports, endpoint, "HOTDASH_EXPORT_URL"),
-        rollback_dumps=settings.home / "backups",
+        archive=stores.archive(),
+        backups=stores.backups(),
+        exports=stores.exports(),
+        rollback_dumps=stores.rollback_dumps,
         databases=kept_databases(conn),
         read_before=tuple(read),
         reading=reading,
@@ -143,29 +128,16 @@ def _holders(settings: "Settings", conn: Any, subject: str, read: "list[str]") -
 
 
 def _both(first: "list[Holder]", second: "list[Holder]") -> "list[Holder]":
-    return sorted({*first, *second}, key=lambda one: (one.kind, one.name))
+    return sorted({*first, *second}, key=lambda holder: (holder.kind, holder.name))
 
 
-def _somebody_answers() -> bool:
-    return sys.stdin.isatty()
+def _files(holders: "Iterable[Holder]") -> list[str]:
+    return [
+        f"  {holder.kind:8} {holder.name}: {'may hold it' if holder.rows is None else f'{holder.rows:,} rows'}"
+        for holder in holders
+    ]
 
 
-def _refuse(reason: str) -> NoReturn:
-    print(f"hotdash: {reason}", file=sys.stderr)
-    raise typer.Exit(3)
-
-
-def _table(rows: dict[str, int]) -> None:
-    for table, count in rows.items():
-        print(f"{table:26} {count:>8,}")
-
-
-def _files(holders: "list[Holder] | tuple[Holder, ...]") -> None:
-    for holder in holders:
-        held = "may hold it" if holder.rows is None else f"{holder.rows:,} rows"
-        print(f"  {holder.kind:8} {holder.name}: {held}")
-
-
-def _print_json(found: dict[str, int], holders: "list[Holder]", done: "Erasure | None", *, is_new: bool) -> None:
-    plain: dict[str, Any] = {"dry_run": done is None, "found_rows": found, "holders": [vars(one) for one in holders]}
-    print(json.dumps({**plain, "erased_now": is_new, "erasure": done.as_json() if done else None}))
+def _as_json(rows: dict[str, int], holders: "list[Holder]", done: "Erasure | None", *, is_new: bool) -> dict[str, Any]:
+    document = {"dry_run": done is None, "found_rows": rows, "holders": [vars(holder) for holder in holders]}
+    return {**document, "erased_now": is_new, "erasure": done.as_json() if done else None}

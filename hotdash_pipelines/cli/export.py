@@ -3,10 +3,8 @@
 Belongs here: options, printing, exit codes. Does not belong here: exporting (hotdash_pipelines.operations.export.run).
 """
 
-import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,14 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hotdash_pipelines.cli.output import Json, picked, say
+
 if TYPE_CHECKING:
     from hotdash_pipelines.operations.export.run import Export
-    from hotdash_pipelines.settings import Settings
-    from hotdash_pipelines.storage import Store
+    from hotdash_pipelines.services.stores import Stores
 
 app = typer.Typer(help="Training data for the support agent, without the people in it.", no_args_is_help=True)
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
+
+_NONE_YET = "no exports yet: `hotdash export training` makes one"
 
 
 class Format(StrEnum):
@@ -49,7 +49,7 @@ def training(
     ] = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Publish also when there is no draft.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, redact and look through; publish nothing.")] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Export annotated drafts as a new version, redacted; the same content again gives the version that is there.
 
@@ -61,70 +61,55 @@ def training(
     from hotdash_pipelines.operations.export.pseudonyms import pseudonym_key
     from hotdash_pipelines.operations.export.rows import Filters
     from hotdash_pipelines.operations.export.run import export_training
+    from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()
+    stores = Stores(settings)
     filters = Filters(include_unsafe, _instant("--since", since), _instant("--until", until))
-    with _refusals():
-        if output is not None:
-            checked_output(output)
-        export_key = settings.export_key.get_secret_value() if settings.export_key else None
-        with started(settings) as url:
-            done = export_training(
-                url,
-                _store(settings),
-                format=file_format.value,
-                now=settings.now(),
-                scratch=_scratch(settings),
-                pseudonym_key=pseudonym_key(settings.home, export_key),
-                key=_key(settings),
-                filters=filters,
-                dry_run=dry_run,
-                allow_empty=allow_empty,
-                on_progress=_progress("redacted"),
-            )
-        copied = None
-        if output is not None and not dry_run:
-            copied = _copied(settings, done.manifest.version, output)
-    if as_json:
-        print(json.dumps({**_as_json(done), "copied_to": copied}))
-    else:
-        _tell(done)
-        if copied:
-            print(f"copied to {copied}")
+    if output is not None:
+        checked_output(output)
+    with started(settings) as url:
+        done = export_training(
+            url,
+            stores.exports(),
+            format=file_format.value,
+            now=settings.now(),
+            scratch=stores.scratch,
+            pseudonym_key=pseudonym_key(settings.home, stores.export_key),
+            key=stores.manifest_key,
+            filters=filters,
+            dry_run=dry_run,
+            allow_empty=allow_empty,
+            on_progress=_progress("redacted"),
+        )
+    copied = None
+    if output is not None and not dry_run:
+        copied = _copied(stores, done.manifest.version, output)
+    lines = [*_lines(done), *([f"copied to {copied}"] if copied else [])]
+    say({**_as_json(done), "copied_to": copied}, lines, as_json)
 
 
 @app.command("list")
-def list_exports(as_json: _Json = False) -> None:
+def list_exports(as_json: Json = False) -> None:
     """List the finished versions, oldest first. Sizes are looked at, contents only by `verify`.
 
     Exit codes: 0 listed; 1 a version is damaged, or the store cannot be read.
     """
     from hotdash_pipelines.operations.export.files import listed
+    from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.settings import get_settings
 
-    found = list(listed(_store(get_settings())))
-    if as_json:
-        rows = [
-            {
-                "version": one.version,
-                "location": one.location,
-                "problem": one.problem,
-                **(_described(one.manifest) if one.manifest else {}),
-            }
-            for one in found
-        ]
-        print(json.dumps({"versions": rows}))
-    elif not found:
-        print("no exports yet: `hotdash export training` makes one")
-    for one in () if as_json else found:
-        about = (
-            f"{one.manifest.format:8} {one.manifest.rows:>9,} rows {one.manifest.bytes:>13,} bytes"
-            if one.manifest
-            else ""
-        )
-        print(f"{one.version}  {about}{'  damaged: ' + one.problem if one.problem else ''}".rstrip())
-    if any(one.problem for one in found):
+    documents, lines = [], []
+    exports = list(listed(Stores(get_settings()).exports()))
+    for export in exports:
+        manifest = export.manifest
+        described = _described(manifest) if manifest else {}
+        documents.append({**picked(export, "version", "location", "problem"), **described})
+        about = f"{manifest.format:8} {manifest.rows:>9,} rows {manifest.bytes:>13,} bytes" if manifest else ""
+        lines.append(f"{export.version}  {about}{'  damaged: ' + export.problem if export.problem else ''}".rstrip())
+    say({"versions": documents}, lines or [_NONE_YET], as_json)
+    if any(export.problem for export in exports):
         raise typer.Exit(1)
 
 
@@ -132,7 +117,7 @@ def list_exports(as_json: _Json = False) -> None:
 def verify(
     version: Annotated[str | None, typer.Argument(help="Name of a version, or `latest`.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Verify every version.")] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Hold versions against their manifests (size, sha256, signature, rows) and look through their texts again.
 
@@ -140,73 +125,41 @@ def verify(
     """
     from hotdash_pipelines.operations.export import files as export_files
     from hotdash_pipelines.operations.export.verify import verify as prove
+    from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.settings import get_settings
 
     if (version is None) is not every:
         raise typer.BadParameter("give a version, `latest` or --all")
-    settings = get_settings()
-    store = _store(settings)
-    with _refusals():
-        names = export_files.versions(store) if version is None else [export_files.find(store, version)]
-        found = [
-            prove(store, name, scratch=_scratch(settings), key=_key(settings), on_progress=_progress(f"{name}: read"))
-            for name in names
-        ]
-    if as_json:
-        print(json.dumps({"versions": [{**vars(one), "is_sound": one.is_sound} for one in found]}))
-    else:
-        for one in found:
-            print(f"{one.version}  {'well' if one.is_sound else 'BROKEN'}  {one.rows:,} rows")
-            for problem in one.problems:
-                print(f"  {problem}")
-        if not found:
-            print("no exports yet: `hotdash export training` makes one")
-    if any(not one.is_sound for one in found):
+    stores = Stores(get_settings())
+    store, scratch, key = stores.exports(), stores.scratch, stores.manifest_key
+    names = export_files.versions(store) if version is None else [export_files.find(store, version)]
+    proofs = [prove(store, name, scratch=scratch, key=key, on_progress=_progress(f"{name}: read")) for name in names]
+    lines = []
+    for proof in proofs:
+        lines.append(f"{proof.version}  {'well' if proof.is_sound else 'BROKEN'}  {proof.rows:,} rows")
+        lines += [f"  {problem}" for problem in proof.problems]
+    documents = [{**vars(proof), "is_sound": proof.is_sound} for proof in proofs]
+    say({"versions": documents}, lines or [_NONE_YET], as_json)
+    if any(not proof.is_sound for proof in proofs):
         raise typer.Exit(1)
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Errors that stand for an exit code of their own."""
-    from hotdash_pipelines.operations.export.files import BadVersionName, ExportRefused
-
-    try:
-        yield
-    except ExportRefused as error:
-        print(f"hotdash: {error}", file=sys.stderr)
-        raise typer.Exit(2 if isinstance(error, BadVersionName) else 3) from error
-
-
-def _store(settings: "Settings") -> "Store":
-    from hotdash_pipelines.storage import open_store
-
-    return open_store(settings.exports, settings.s3_endpoint_url, "HOTDASH_EXPORT_URL")
-
-
-def _scratch(settings: "Settings") -> Path:
-    return settings.home / "scratch"
-
-
-def _key(settings: "Settings") -> str | None:
-    return settings.manifest_key.get_secret_value() if settings.manifest_key else None
-
-
-def _copied(settings: "Settings", version: str, output: Path) -> str:
+def _copied(stores: "Stores", version: str, output: Path) -> str:
     from hotdash_pipelines.operations.export.files import copy_out
     from hotdash_pipelines.operations.export.run import workspace
 
-    with workspace(_scratch(settings)) as folder:
-        return str(copy_out(_store(settings), version, output, folder))
+    with workspace(stores.scratch) as folder:
+        return str(copy_out(stores.exports(), version, output, folder))
 
 
 def _instant(option: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"{option} takes an instant such as 2026-11-01T00:00+00:00 or 2026-11-01") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _progress(what: str) -> Callable[[int, int], None]:
@@ -222,14 +175,8 @@ def _progress(what: str) -> Callable[[int, int], None]:
 
 
 def _described(manifest: Any) -> dict[str, Any]:
-    return {
-        "format": manifest.format,
-        "rows": manifest.rows,
-        "bytes": manifest.bytes,
-        "sha256": manifest.sha256,
-        "made_at": manifest.made_at,
-        "is_signed": manifest.signature is not None,
-    }
+    entry = picked(manifest, "format", "rows", "bytes", "sha256", "made_at")
+    return {**entry, "is_signed": manifest.signature is not None}
 
 
 def _as_json(done: "Export") -> dict[str, Any]:
@@ -247,12 +194,14 @@ def _as_json(done: "Export") -> dict[str, Any]:
     }
 
 
-def _tell(done: "Export") -> None:
+def _lines(done: "Export") -> list[str]:
     manifest = done.manifest
     said = "would export" if done.dry_run else "exported" if done.is_new else "nothing new, the same content is there:"
     redacted = ", ".join(f"{kind} {count:,}" for kind, count in manifest.redactions.items()) or "nothing"
-    print(f"{said} {manifest.rows:,} rows ({manifest.bytes:,} bytes)")
     known = manifest.known
-    print(f"redacted: {redacted}")
-    print(f"people looked for in the texts: of {known['matched']:,} conversations, unknown of {known['unmatched']:,}")
-    print(done.location)
+    return [
+        f"{said} {manifest.rows:,} rows ({manifest.bytes:,} bytes)",
+        f"redacted: {redacted}",
+        f"people looked for in the texts: of {known['matched']:,} conversations, unknown of {known['unmatched']:,}",
+        done.location,
+    ]

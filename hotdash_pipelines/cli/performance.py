@@ -4,11 +4,13 @@ Belongs here: showing advice, and the guard before indexes are built.
 Does not belong here: the advice (warehouse.advice).
 """
 
-import json
-import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from hotdash_pipelines.cli.db import warehouse
+from hotdash_pipelines.cli.output import Env, Json, Yes, note, refuse_production, say
 
 if TYPE_CHECKING:
     from hotdash_pipelines.warehouse.advice.apply import Built
@@ -19,7 +21,7 @@ app = typer.Typer(help="Find what slows the warehouse down, and build missing in
 
 @app.command()
 def analyze(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    as_json: Json = False,
     statistics_days: Annotated[
         float, typer.Option(min=0, help="Call an index unused only when statistics are at least this many days old.")
     ] = 7,
@@ -36,9 +38,9 @@ def analyze(
     from hotdash_pipelines.warehouse.advice.model import Limits
 
     limits = Limits(statistics_days=statistics_days, calls_a_day=calls_a_day)
-    report = look(_warehouse_url(), get_settings().now(), limits)
+    report = look(warehouse(), get_settings().now(), limits)
     if as_json:
-        print(json.dumps(report.as_dict(), indent=2))
+        say(report.as_dict(), (), as_json)
     else:
         _show(report)
     if report.findings:
@@ -53,34 +55,27 @@ def optimize(
     apply: Annotated[
         bool, typer.Option("--apply", help="Build them, concurrently: readers and writers go on meanwhile.")
     ] = False,
-    env: Annotated[
-        str | None, typer.Option("--env", help="Name of the environment; unset: HOTDASH_ENVIRONMENT, else demo or dev.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Build in production too.")] = False,
+    env: Env = None,
+    yes: Yes = False,
     lock_timeout: Annotated[
         int, typer.Option(min=1, help="Seconds to wait for other sessions before an index is given up.")
     ] = 30,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of SQL.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the indexes that are missing as SQL; build them with `--apply`. Never drops an index that works.
 
     Exit code 1 while an index is missing or could not be built, 3 in production without `--yes`.
     """
-    from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.advice.advise import find_missing_indexes
 
     if not auto_index:
         raise typer.BadParameter("say what to optimize", param_hint="--auto-index")
-    if apply and "prod" in (env, get_settings().stage) and not yes:
-        print("hotdash: this would build indexes in production: add --yes to go on", file=sys.stderr)
-        raise typer.Exit(3)
-    url = _warehouse_url()
+    if apply and not yes:
+        refuse_production("this would build indexes in production: add --yes to go on", env)
+    url = warehouse()
     missing = find_missing_indexes(url)
     results = _build(url, missing, lock_timeout) if apply else []
-    if as_json:
-        print(json.dumps(_as_dict(missing, results), indent=2))
-    else:
-        _show_indexes(missing, results)
+    say(_as_dict(missing, results), _indexes(missing, results), as_json)
     if missing and not (results and all(result.state == "created" for result in results)):
         raise typer.Exit(1)
 
@@ -88,12 +83,9 @@ def optimize(
 def _build(url: str, missing: "list[MissingIndex]", lock_timeout: int) -> "list[Built]":
     from hotdash_pipelines.warehouse.advice.apply import build
 
-    def tell(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     results = []
-    for result in build(url, missing, tell, lock_timeout):
-        tell(f"{result.index.name}: {result.state}{f': {result.note}' if result.note else ''}")
+    for result in build(url, missing, note, lock_timeout):
+        note(f"{result.index.name}: {result.state}{f': {result.note}' if result.note else ''}")
         results.append(result)
     return results
 
@@ -115,8 +107,8 @@ def _show(report: "AdviceReport") -> None:
         line(f"{'':10}{'remedy':18}{finding.remedy}")
         if finding.ddl:
             line(f"{'':28}{finding.ddl};")
-    for note in report.notes:
-        line(f"note      {note}", "dim")
+    for remark in report.notes:
+        line(f"note      {remark}", "dim")
     critical = sum(finding.severity == "critical" for finding in report.findings)
     since = f"since {report.statistics_since:%Y-%m-%d %H:%M} UTC" if report.statistics_since else "of unknown age"
     line(
@@ -125,24 +117,24 @@ def _show(report: "AdviceReport") -> None:
     )
 
 
-def _show_indexes(missing: "list[MissingIndex]", results: "list[Built]") -> None:
+def _indexes(missing: "list[MissingIndex]", results: "list[Built]") -> Iterator[str]:
     created = {result.index.name for result in results if result.state == "created"}
     if not missing:
-        print("-- no index is missing")
+        yield "-- no index is missing"
     for index in missing:
         for reason in index.reasons:
-            print(f"-- {index.table.qualified}: {reason}")
+            yield f"-- {index.table.qualified}: {reason}"
         if index.ddl is None:
-            print(f"-- {', '.join(index.columns)}: partitioned, build it on each partition, then on the table")
+            yield f"-- {', '.join(index.columns)}: partitioned, build it on each partition, then on the table"
         else:
-            print(f"{index.ddl};{' -- created' if index.name in created else ''}")
+            yield f"{index.ddl};{' -- created' if index.name in created else ''}"
 
 
 def _as_dict(missing: "list[MissingIndex]", results: "list[Built]") -> dict[str, Any]:
-    told = {(result.index.table.oid, result.index.name): result for result in results}
+    built = {(result.index.table.oid, result.index.name): result for result in results}
 
     def entry(index: "MissingIndex") -> dict[str, Any]:
-        result = told.get((index.table.oid, index.name))
+        result = built.get((index.table.oid, index.name))
         return {
             "name": index.name,
             "table": index.table.qualified,
@@ -154,11 +146,3 @@ def _as_dict(missing: "list[MissingIndex]", results: "list[Built]") -> dict[str,
         }
 
     return {"applied": bool(results), "indexes": [entry(index) for index in missing]}
-
-
-def _warehouse_url() -> str:
-    from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.warehouse.postgres import database_url
-
-    secret = get_settings().database_url
-    return database_url(secret.get_secret_value() if secret else None, get_settings().home)

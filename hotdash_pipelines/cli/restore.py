@@ -3,16 +3,27 @@
 Belongs here: asking, refusing, printing. Does not belong here: the work (hotdash_pipelines.operations.restore.run*).
 """
 
-import json
-import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotdash_pipelines.cli.output import (
+    DryRun,
+    Json,
+    WrongUsage,
+    Yes,
+    ask,
+    must_ask,
+    note,
+    refusals_in,
+    refuse_production,
+    say,
+)
+
 if TYPE_CHECKING:
     from hotdash_pipelines.operations.restore.run import Restored
-    from hotdash_pipelines.settings import Settings
 
 _NEEDS = "this needs --replace"
 
@@ -31,11 +42,9 @@ def restore(
             help="Leave raw tables, models and marts behind, where those are damaged: `hotdash up` builds them again.",
         ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Needed in production.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
-    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Restore a backup into a new database, prove it, and put it in the place of the present one.
 
@@ -44,57 +53,41 @@ def restore(
     """
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.operations.backup.files import is_id
-    from hotdash_pipelines.operations.restore.run import LATEST, RestoreRefused
+    from hotdash_pipelines.operations.restore import run as operation
+    from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.settings import get_settings
 
-    if backup_id != LATEST and not is_id(backup_id):
-        print("hotdash: that is no backup's id: `hotdash backup list` shows them", file=sys.stderr)
-        raise typer.Exit(2)
+    if backup_id != operation.LATEST and not is_id(backup_id):
+        raise WrongUsage("that is no backup's id: `hotdash backup list` shows them")
     settings = get_settings()
-    if settings.stage == "prod" and not (yes or dry_run):
-        _refuse("this is production (HOTDASH_ENVIRONMENT): look with --dry-run first, then give --yes", as_json)
-    with started(settings) as url:
-        run = _restorer(settings, url, backup_id, without_the_rest)
-        try:
-            asks = replace and not (yes or dry_run)
-            if asks and (as_json or not sys.stdin.isatty()):
-                _refuse("nobody can be asked here: look with --dry-run first, then give --yes", as_json)
+    stores = Stores(settings)
+    goes_on = yes or dry_run
+    with refusals_in(as_json):
+        if not goes_on:
+            refuse_production("this is production (HOTDASH_ENVIRONMENT): look with --dry-run first, then give --yes")
+        with started(settings) as url:
+            run = partial(
+                operation.restore,
+                url,
+                stores.backups(),
+                backup_id,
+                scratch=stores.scratch,
+                key=stores.manifest_key,
+                without_the_rest=without_the_rest,
+                on_progress=note,
+            )
+            asks = must_ask(goes_on=goes_on or not replace, as_json=as_json)
             if dry_run or asks:
                 plan = run(replace=True, dry_run=True)
+                lines = _planned(plan)
                 if dry_run:
-                    _say(plan, [*_planned(plan), *([] if replace or not plan.replaced else [_NEEDS])], as_json)
+                    say(asdict(plan), [*lines, *([] if replace or not plan.replaced else [_NEEDS])], as_json)
                     return
-                print("\n".join(_planned(plan)))
-                if plan.replaced and not typer.confirm("Restore it?"):
-                    print("nothing was changed")
-                    raise typer.Exit(3)
+                say(None, lines)
+                if plan.replaced:
+                    ask("Restore it?", "nothing was changed")
             done = run(replace=replace, dry_run=False)
-        except RestoreRefused as error:
-            _refuse(str(error), as_json)
-    _say(done, _told(done), as_json)
-
-
-def _restorer(settings: "Settings", url: str, backup_id: str, without_the_rest: bool) -> Any:
-    from hotdash_pipelines.operations.restore import run as operation
-    from hotdash_pipelines.storage import open_store
-
-    endpoint, key = settings.s3_endpoint_url, settings.manifest_key
-    store = open_store(settings.backups, endpoint, "HOTDASH_BACKUP_URL")
-
-    def run(*, replace: bool, dry_run: bool) -> "Restored":
-        return operation.restore(
-            url,
-            store,
-            backup_id,
-            replace=replace,
-            scratch=settings.home / "scratch",
-            key=key.get_secret_value() if key else None,
-            dry_run=dry_run,
-            without_the_rest=without_the_rest,
-            on_progress=lambda line: print(line, file=sys.stderr),
-        )
-
-    return run
+    say(asdict(done), _done(done), as_json)
 
 
 def _planned(plan: "Restored") -> list[str]:
@@ -110,7 +103,7 @@ def _planned(plan: "Restored") -> list[str]:
     return lines
 
 
-def _told(done: "Restored") -> list[str]:
+def _done(done: "Restored") -> list[str]:
     lines = [
         f"restored {done.backup_id}: {done.rows:,} rows of {done.tables} tables, compared and proven; "
         f"{done.sessions} sessions were ended"
@@ -128,14 +121,3 @@ def _told(done: "Restored") -> list[str]:
         lines.append(f"what was there before is kept in {done.kept_as}; when it is needed no more:")
         lines.append(f"  hotdash db psql -- -c '{drop}'")
     return lines
-
-
-def _say(found: "Restored", lines: list[str], as_json: bool) -> None:
-    print(json.dumps(asdict(found), sort_keys=True) if as_json else "\n".join(lines))
-
-
-def _refuse(reason: str, as_json: bool) -> NoReturn:
-    if as_json:
-        print(json.dumps({"refused": reason}))
-    print(f"hotdash: {reason}", file=sys.stderr)
-    raise typer.Exit(3)

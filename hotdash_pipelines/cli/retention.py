@@ -3,19 +3,18 @@
 Belongs here: asking, refusing, printing. Does not belong here: the work (operations.retention).
 """
 
-import json
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from hotdash_pipelines.cli.output import DryRun, Json, WrongUsage, Yes, ask, must_ask, note, picked, say
 
 if TYPE_CHECKING:
     from hotdash_pipelines.operations.retention.archive_audit import Found
     from hotdash_pipelines.operations.retention.rules import Planned, RetentionPlan, RetentionRule
     from hotdash_pipelines.operations.retention.run import RetentionOutcome, RetentionPart
     from hotdash_pipelines.settings import Settings
-    from hotdash_pipelines.storage import Store
 
 app = typer.Typer(
     help="Rows of the support agent that are too old: archive, then delete. "
@@ -23,91 +22,79 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
-_Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 _Table = Annotated[
     list[str] | None, typer.Option("--table", help="Only this table; repeat it for more. Unset: all with a rule.")
 ]
 
 
 @app.command()
-def plan(table: _Table = None, as_json: _Json = False) -> None:
+def plan(table: _Table = None, as_json: Json = False) -> None:
     """Count the rows that are too old now, table by table. Changes nothing and needs no backup."""
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()
     with started(settings) as url:
-        _show(_planned(settings, url, table), as_json)
+        plan = _plan(settings, url, table)
+    say(_plan_as_json(plan), _lines(plan), as_json)
 
 
 @app.command()
-def run(table: _Table = None, dry_run: _DryRun = False, yes: _Yes = False, as_json: _Json = False) -> None:
+def run(table: _Table = None, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
     """Archive the rows that are too old, then delete them. Exit code 1 when that failed, 3 when it was refused.
 
     Needs a verified backup of this day (UTC); one that was never restored for a test is restored first. A row is in
     its table or in a verified archive at every instant: a run that was stopped is simply run again.
     """
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.operations.retention.rules import RetentionRefused
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()
-    if not (dry_run or yes) and (as_json or not sys.stdin.isatty()):
-        _refuse("nobody can be asked here: look with --dry-run first, then give --yes")
+    asks = must_ask(goes_on=dry_run or yes, as_json=as_json)
     with started(settings) as url:
-        found = _planned(settings, url, table)
+        plan = _plan(settings, url, table)
         if dry_run or not as_json:
-            _show(found, as_json, dry_run=True)
+            say({"dry_run": True, **_plan_as_json(plan)}, _lines(plan), as_json)
         if dry_run:
             return
-        if found.rows and not yes and not typer.confirm(f"Archive and delete {found.rows:,} rows?"):
-            print("nothing deleted")
-            raise typer.Exit(3)
-        try:
-            outcomes = _run(settings, url, found)
-        except RetentionRefused as error:
-            _refuse(str(error))
-    if as_json:
-        print(json.dumps({"dry_run": False, "tables": [_outcome_as_json(outcome) for outcome in outcomes]}))
-    else:
-        total = sum(part.rows for outcome in outcomes for part in outcome.parts)
-        print(f"archived and deleted {total:,} rows")
+        if asks and plan.rows:
+            ask(f"Archive and delete {plan.rows:,} rows?", "nothing deleted")
+        outcomes = _run(settings, url, plan)
+    total = sum(part.rows for outcome in outcomes for part in outcome.parts)
+    document = {"dry_run": False, "tables": [_outcome_as_json(outcome) for outcome in outcomes]}
+    say(document, [f"archived and deleted {total:,} rows"], as_json)
 
 
 @app.command()
-def archives(as_json: _Json = False) -> None:
+def archives(as_json: Json = False) -> None:
     """Every archive, by its manifest and size. Exit code 1 when one is damaged, missing or left over."""
     _look(decode=False, as_json=as_json)
 
 
 @app.command()
-def verify(as_json: _Json = False) -> None:
+def verify(as_json: Json = False) -> None:
     """Read every archive whole and prove it by the digests of its record. Exit code 1 when something is wrong."""
     _look(decode=True, as_json=as_json)
 
 
 @app.command()
-def clean(dry_run: _DryRun = False, as_json: _Json = False) -> None:
+def clean(dry_run: DryRun = False, as_json: Json = False) -> None:
     """Remove archives that a stopped run left, where every row of them is still in its table."""
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.operations.retention.archive_audit import clean as remove
+    from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.postgres import connect
 
-    settings = get_settings()
-    with started(settings) as url, connect(url, autocommit=True) as conn:
-        gone = remove(conn, _store(settings), scratch=settings.home / "scratch", key=_key(settings), dry_run=dry_run)
-    if as_json:
-        print(json.dumps({"dry_run": dry_run, "removed": [_found_as_json(found) for found in gone]}))
-    else:
-        for found in gone:
-            print(found.uri)
-        print(f"{'would remove' if dry_run else 'removed'} {len(gone)} archives that no run committed")
+    stores = Stores(get_settings())
+    with started(stores.settings) as url, connect(url, autocommit=True) as conn:
+        gone = remove(conn, stores.archive(), scratch=stores.scratch, key=stores.manifest_key, dry_run=dry_run)
+    lines = [archive.uri for archive in gone]
+    lines.append(f"{'would remove' if dry_run else 'removed'} {len(gone)} archives that no run committed")
+    say({"dry_run": dry_run, "removed": [_archive_as_json(archive) for archive in gone]}, lines, as_json)
 
 
-def _planned(settings: "Settings", url: str, tables: Sequence[str] | None) -> "RetentionPlan":
+def _plan(settings: "Settings", url: str, tables: Sequence[str] | None) -> "RetentionPlan":
     from hotdash_pipelines.operations.retention import rules as retention
     from hotdash_pipelines.warehouse.postgres import connect
 
@@ -122,131 +109,87 @@ def _rules(settings: "Settings", tables: Sequence[str] | None) -> "list[Retentio
     names = [rule.table for rule in known]
     unknown = sorted(set(tables or ()) - set(names))
     if unknown:
-        print(f"hotdash: no rule for {', '.join(unknown)}; there are rules for {', '.join(names)}", file=sys.stderr)
-        raise typer.Exit(2)
+        raise WrongUsage(f"no rule for {', '.join(unknown)}; there are rules for {', '.join(names)}")
     return [rule for rule in known if not tables or rule.table in tables]
 
 
-def _run(settings: "Settings", url: str, found: "RetentionPlan") -> "list[RetentionOutcome]":
+def _run(settings: "Settings", url: str, plan: "RetentionPlan") -> "list[RetentionOutcome]":
     from hotdash_pipelines.operations.retention.gate import standing_backup
     from hotdash_pipelines.operations.retention.run import run_table
-    from hotdash_pipelines.storage import open_store
+    from hotdash_pipelines.services.stores import Stores
 
-    now, scratch, key = settings.now(), settings.home / "scratch", _key(settings)
-    backup_id = None
-    if found.rows:
-        backups = open_store(settings.backups, settings.s3_endpoint_url, "HOTDASH_BACKUP_URL")
-        among = [planned.rule for planned in found.tables]
-        backup_id = standing_backup(url, backups, among, now=now, scratch=scratch, key=key, on_progress=_progress)
+    stores, rules, backup_id = Stores(settings), [planned.rule for planned in plan.tables], None
+    now, scratch, key = settings.now(), stores.scratch, stores.manifest_key
+    if plan.rows:
+        backups = stores.backups()
+        backup_id = standing_backup(url, backups, rules, now=now, scratch=scratch, key=key, on_progress=note)
     return [
         run_table(
             url,
-            _store(settings),
-            planned.rule,
+            stores.archive(),
+            rule,
             now=now,
             scratch=scratch,
             backup_id=backup_id,
             key=key,
-            on_progress=_tell,
+            on_progress=_note_part,
         )
-        for planned in found.tables
+        for rule in rules
     ]
 
 
 def _look(*, decode: bool, as_json: bool) -> None:
     from hotdash_pipelines.local.warehouse import started
     from hotdash_pipelines.operations.retention.archive_audit import look
+    from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.postgres import connect
 
-    settings = get_settings()
-    store = _store(settings)
-    with started(settings) as url, connect(url, autocommit=True) as conn:
-        found = look(
-            conn,
-            store,
-            scratch=settings.home / "scratch",
-            key=_key(settings),
-            decode=decode,
-            on_progress=_progress if decode else None,
+    stores = Stores(get_settings())
+    store, progress = stores.archive(), note if decode else None
+    with started(stores.settings) as url, connect(url, autocommit=True) as conn:
+        archives = look(
+            conn, store, scratch=stores.scratch, key=stores.manifest_key, decode=decode, on_progress=progress
         )
-    if as_json:
-        print(json.dumps({"location": store.uri(""), "archives": [_found_as_json(one) for one in found]}))
-    else:
-        for one in found:
-            rows = "" if one.rows is None else f"{one.rows:,} rows"
-            print(f"{one.state:10} {rows:>16}  {one.uri}" + (f"\n{'':29}{one.problem}" if one.problem else ""))
-        print(f"{len(found)} archives at {store.uri('')}" if found else f"no archive at {store.uri('')}")
-    if any(one.state != "kept" for one in found):
+    lines = []
+    for archive in archives:
+        rows = "" if archive.rows is None else f"{archive.rows:,} rows"
+        lines.append(f"{archive.state:10} {rows:>16}  {archive.uri}")
+        lines += [f"{'':29}{archive.problem}"] if archive.problem else []
+    lines.append(f"{len(archives)} archives at {store.uri('')}" if archives else f"no archive at {store.uri('')}")
+    document = {"location": store.uri(""), "archives": [_archive_as_json(archive) for archive in archives]}
+    say(document, lines, as_json)
+    if any(archive.state != "kept" for archive in archives):
         raise typer.Exit(1)
 
 
-def _show(found: "RetentionPlan", as_json: bool, dry_run: bool | None = None) -> None:
-    if as_json:
-        more = {} if dry_run is None else {"dry_run": dry_run}
-        print(json.dumps({**more, "rows": found.rows, "tables": [_planned_as_json(one) for one in found.tables]}))
-        return
-    for one in found.tables:
-        oldest = f"oldest of {one.oldest:%Y-%m-%d}" if one.oldest else ""
-        exception = f", exceptions before {one.cut_offs.long:%Y-%m-%d}" if one.cut_offs.long else ""
-        print(
-            f"{one.rule.table:26} {one.rows:>10,}  before {one.cut_offs.normal:%Y-%m-%d}{exception}  {oldest}".rstrip()
-        )
-    print(f"{found.rows:,} rows are too old")
+def _lines(plan: "RetentionPlan") -> Iterator[str]:
+    for planned in plan.tables:
+        at = planned.cut_offs
+        oldest = f"oldest of {planned.oldest:%Y-%m-%d}" if planned.oldest else ""
+        exception = f", exceptions before {at.long:%Y-%m-%d}" if at.long else ""
+        line = f"{planned.rule.table:26} {planned.rows:>10,}  before {at.normal:%Y-%m-%d}{exception}  {oldest}"
+        yield line.rstrip()
+    yield f"{plan.rows:,} rows are too old"
 
 
-def _planned_as_json(one: "Planned") -> dict[str, Any]:
-    at = one.cut_offs
-    return {
-        "table": one.rule.table,
-        "rows": one.rows,
-        "cutoff": at.normal.isoformat(),
-        "long_cutoff": at.long.isoformat() if at.long else None,
-        "oldest": one.oldest.isoformat() if one.oldest else None,
-    }
+def _plan_as_json(plan: "RetentionPlan") -> dict[str, Any]:
+    return {"rows": plan.rows, "tables": [_planned_as_json(planned) for planned in plan.tables]}
+
+
+def _planned_as_json(planned: "Planned") -> dict[str, Any]:
+    cutoffs = {"cutoff": planned.cut_offs.normal, "long_cutoff": planned.cut_offs.long}
+    return {"table": planned.rule.table, "rows": planned.rows, **cutoffs, "oldest": planned.oldest}
 
 
 def _outcome_as_json(outcome: "RetentionOutcome") -> dict[str, Any]:
-    return {
-        "table": outcome.table,
-        "cutoff": outcome.cutoff.isoformat(),
-        "rows": outcome.rows,
-        "archives": [
-            {"table": part.table, "uri": part.uri, "rows": part.rows, "sha256": part.sha256} for part in outcome.parts
-        ],
-    }
+    parts = [picked(part, "table", "uri", "rows", "sha256") for part in outcome.parts]
+    return {**picked(outcome, "table", "cutoff", "rows"), "archives": parts}
 
 
-def _found_as_json(one: "Found") -> dict[str, Any]:
-    return {
-        "uri": one.uri,
-        "state": one.state,
-        "table": one.table,
-        "rows": one.rows,
-        "bytes": one.bytes,
-        "sha256": one.sha256,
-        "problem": one.problem,
-    }
+def _archive_as_json(archive: "Found") -> dict[str, Any]:
+    return picked(archive, "uri", "state", "table", "rows", "bytes", "sha256", "problem")
 
 
-def _tell(part: "RetentionPart") -> None:
-    _progress(f"{part.table} part {part.part}: {part.rows:,} rows in {part.uri}")
-
-
-def _progress(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
-def _store(settings: "Settings") -> "Store":
-    from hotdash_pipelines.storage import open_store
-
-    return open_store(settings.archive, settings.s3_endpoint_url, "HOTDASH_ARCHIVE_URL")
-
-
-def _key(settings: "Settings") -> str | None:
-    return settings.manifest_key.get_secret_value() if settings.manifest_key else None
-
-
-def _refuse(reason: str) -> NoReturn:
-    print(f"hotdash: {reason}", file=sys.stderr)
-    raise typer.Exit(3)
+def _note_part(part: "RetentionPart") -> None:
+    note(f"{part.table} part {part.part}: {part.rows:,} rows in {part.uri}")

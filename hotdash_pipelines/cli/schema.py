@@ -4,19 +4,19 @@ Belongs here: what is printed, and who is asked before production changes. Does 
 (warehouse.schema.migrate), what a rollback would lose (warehouse.schema.rollback), the lints (warehouse.access.lint).
 """
 
-import json
 import sys
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from hotdash_pipelines.base.errors import SafetyRefusal
+from hotdash_pipelines.cli.db import warehouse
+from hotdash_pipelines.cli.output import Env, Json, Yes, is_production, picked, refusals_in, say, somebody_answers
+
 app = typer.Typer(help="The warehouse's schema: what it is, changing it, and the way back.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-Env = Annotated[str | None, typer.Option("--env", help="The environment you mean; `prod` asks before it changes.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Go on in production without being asked.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL that would run; change nothing.")]
+_Script = Annotated[bool, typer.Option("--dry-run", help="Print the SQL that would run; change nothing.")]
 
 
 @app.command()
@@ -31,43 +31,40 @@ def validate(
     problems = check_files()
     # Without its way back a migration has no checksum to compare.
     if not files_only and not any(problem.id == "file-missing" for problem in problems):
-        problems += check_database(_warehouse_url())
-    if as_json:
-        found = [{"id": problem.id, "subject": problem.subject, "message": problem.message} for problem in problems]
-        print(json.dumps({"ok": not problems, "problems": found}, sort_keys=True))
-    elif problems:
-        print("\n".join(f"{problem.subject} {problem.message} [{problem.id}]" for problem in problems))
-    else:
-        where = "well formed" if files_only else "well formed and applied"
-        print(f"{len(migrations())} migrations are {where}")
+        problems += check_database(warehouse())
+    lines = [f"{problem.subject} {problem.message} [{problem.id}]" for problem in problems]
+    if not problems:
+        lines = [f"{len(migrations())} migrations are {'well formed' if files_only else 'well formed and applied'}"]
+    document = {"ok": not problems, "problems": [picked(problem, "id", "subject", "message") for problem in problems]}
+    say(document, lines, as_json)
     if problems:
         raise typer.Exit(1)
 
 
 @app.command()
-def migrate(dry_run: DryRun = False, env: Env = None, yes: Yes = False, as_json: Json = False) -> None:
+def migrate(dry_run: _Script = False, env: Env = None, yes: Yes = False, as_json: Json = False) -> None:
     """Apply what the database lacks, one transaction a file. Safe to repeat; `hotdash up` does it by itself."""
     from hotdash_pipelines.warehouse.schema import migrate as steps
     from hotdash_pipelines.warehouse.schema.script import upgrade_script
 
-    url = _warehouse_url()
+    url = warehouse()
     pending = steps.pending(url)
     if dry_run:
         script = upgrade_script(pending)
-        waiting = [migration.name for migration in pending]
-        _say({"dry_run": True, "pending": waiting, "sql": script}, script or "-- the schema is up to date", as_json)
+        document = {"dry_run": True, "pending": [migration.name for migration in pending], "sql": script}
+        say(document, [script.rstrip("\n") or "-- the schema is up to date"], as_json)
         return
     if pending:
         _confirm(url, env, yes, f"apply {len(pending)} migrations to", as_json)
     applied = steps.migrate(url)
-    text = "\n".join(f"applied {revision}" for revision in applied) or "the schema is up to date"
-    _say({"dry_run": False, "applied": applied}, text, as_json)
+    lines = [f"applied {revision}" for revision in applied] or ["the schema is up to date"]
+    say({"dry_run": False, "applied": applied}, lines, as_json)
 
 
 @app.command()
 def rollback(
     to: Annotated[str, typer.Option("--to", help="Newest migration to keep, such as 0004; `base` keeps none.")],
-    dry_run: DryRun = False,
+    dry_run: _Script = False,
     allow_data_loss: Annotated[
         bool, typer.Option("--allow-data-loss", help="Dump the rows that would go, prove the dump, then go on.")
     ] = False,
@@ -76,12 +73,13 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Undo every migration after --to, in one transaction. Refused (exit code 3) while that would take rows with it."""
+    from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.schema import migrate as steps
-    from hotdash_pipelines.warehouse.schema.rollback import RollbackRefused, guarded_rollback, rehearse
+    from hotdash_pipelines.warehouse.schema.rollback import guarded_rollback, rehearse
     from hotdash_pipelines.warehouse.schema.script import downgrade_script
 
-    url = _warehouse_url()
+    url = warehouse()
     revision = None if to == "base" else to.partition("_")[0]
     undone = steps.to_undo(url, revision)
     if dry_run:
@@ -91,29 +89,26 @@ def rollback(
             f"-- takes {loss.rows} rows of {loss}: refused without --allow-data-loss\n" for loss in losses
         )
         rows = {str(loss): loss.rows for loss in losses}
-        found = {"dry_run": True, "undone": [migration.name for migration in undone], "losses": rows, "sql": script}
-        _say(found, warning + script or "-- nothing to undo", as_json)
+        document = {"dry_run": True, "undone": [migration.name for migration in undone], "losses": rows, "sql": script}
+        say(document, [(warning + script).rstrip("\n") or "-- nothing to undo"], as_json)
         return
     if undone:
         _confirm(url, env, yes, f"undo {len(undone)} migrations of", as_json)
     settings = get_settings()
-    try:
-        done = guarded_rollback(
-            url, revision, allow_data_loss=allow_data_loss, backups=settings.home / "backups", now=settings.now()
-        )
-    except RollbackRefused as error:
-        raise _refused(str(error), as_json) from error
+    dumps = Stores(settings).rollback_dumps
+    with refusals_in(as_json):
+        done = guarded_rollback(url, revision, allow_data_loss=allow_data_loss, backups=dumps, now=settings.now())
     lines = [f"undid {gone}" for gone in done.revisions]
     if done.backup:
         lines.append(f"the rows of {', '.join(map(str, done.losses))} are in {done.backup}")
-    _say(
+    say(
         {
             "dry_run": False,
             "undone": done.revisions,
             "losses": {str(loss): loss.rows for loss in done.losses},
             "backup": str(done.backup) if done.backup else None,
         },
-        "\n".join(lines) or "nothing to undo",
+        lines or ["nothing to undo"],
         as_json,
     )
 
@@ -124,7 +119,7 @@ def history(as_json: Json = False) -> None:
     from hotdash_pipelines.warehouse.migrations.files import migrations
     from hotdash_pipelines.warehouse.schema.migrate import applied_at
 
-    applied = applied_at(_warehouse_url())
+    applied = applied_at(warehouse())
     names = {migration.revision: migration.name for migration in migrations()}
     names |= {revision: name for revision, (name, _) in applied.items()}
     rows = [
@@ -135,11 +130,8 @@ def history(as_json: Json = False) -> None:
         }
         for revision, name in sorted(names.items())
     ]
-    if as_json:
-        print(json.dumps({"current": max(applied, default=None), "migrations": rows}, sort_keys=True))
-        return
-    for row in rows:
-        print(f"{row['applied_at'] or 'pending':25}  {row['name']}")
+    lines = [f"{row['applied_at'] or 'pending':25}  {row['name']}" for row in rows]
+    say({"current": max(applied, default=None), "migrations": rows}, lines, as_json)
 
 
 @app.command()
@@ -148,54 +140,26 @@ def lint(as_json: Json = False) -> None:
     from hotdash_pipelines.warehouse.access import lint as rules
     from hotdash_pipelines.warehouse.postgres import connect
 
-    with connect(_warehouse_url()) as conn:
+    with connect(warehouse()) as conn:
         findings = rules.lint(conn)
     checked = len(rules.lints())
-    if as_json:
-        shown = [asdict(finding) for finding in findings]
-        print(json.dumps({"ok": not findings, "lints": checked, "findings": shown}, sort_keys=True))
-    else:
-        for finding in findings:
-            print(f"{finding.problem} [{finding.id}]\n    {finding.remedy}")
-        print(f"{checked} lints, {len(findings)} findings")
+    lines = [f"{finding.problem} [{finding.id}]\n    {finding.remedy}" for finding in findings]
+    document = {"ok": not findings, "lints": checked, "findings": [asdict(finding) for finding in findings]}
+    say(document, [*lines, f"{checked} lints, {len(findings)} findings"], as_json)
     if findings:
         raise typer.Exit(1)
 
 
-def _say(found: dict[str, Any], text: str, as_json: bool) -> None:
-    print(json.dumps(found, sort_keys=True) if as_json else text.rstrip("\n"))
-
-
-def _refused(reason: str, as_json: bool) -> typer.Exit:
-    if as_json:
-        print(json.dumps({"refused": reason}))
-    print(f"hotdash: {reason}", file=sys.stderr)
-    return typer.Exit(3)
-
-
 def _confirm(url: str, env: str | None, yes: bool, action: str, as_json: bool) -> None:
     """Ask before production changes: its name must be typed, and nobody at the keyboard means no."""
-    from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.warehouse.postgres import describe
 
-    if yes or "prod" not in (env, get_settings().stage):
+    if yes or not is_production(env):
         return
     where = describe(url)
-    if not _somebody_types():
-        raise _refused(f"{where} is production: pass --yes to {action} it", as_json)
-    print(f"{where} is production. Type its name ({where}) to {action} it: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != where:
-        raise _refused("that is not its name: nothing was changed", as_json)
-
-
-def _somebody_types() -> bool:
-    return sys.stdin.isatty()
-
-
-def _warehouse_url() -> str:
-    from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.warehouse.postgres import database_url
-
-    settings = get_settings()
-    secret = settings.database_url
-    return database_url(secret.get_secret_value() if secret else None, settings.home)
+    with refusals_in(as_json):
+        if not somebody_answers():
+            raise SafetyRefusal(f"{where} is production: pass --yes to {action} it")
+        print(f"{where} is production. Type its name ({where}) to {action} it: ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip() != where:
+            raise SafetyRefusal("that is not its name: nothing was changed")

@@ -4,13 +4,14 @@ Belongs here: the order of the start, what is printed, and the exit code.
 Does not belong here: the instance, the processes and the run (hotdash_pipelines.local).
 """
 
-import json
 import sys
 import time
 from contextlib import ExitStack, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from hotdash_pipelines.cli.output import Json, picked, say
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 def up(
     days: Annotated[int, typer.Option(help="How many past days to have in the warehouse.", min=1, max=90)] = 14,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the Dagster UI afterwards, or end.")] = True,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
-    ] = False,
+    as_json: Json = False,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Serve the UI without buttons that change anything.")
     ] = False,
@@ -77,7 +76,8 @@ def _run(
         outcome = _load(settings, console, children, stack, days)
         seconds = time.monotonic() - began
         if as_json:
-            print(json.dumps(_as_json(outcome, seconds)), file=sys.stdout, flush=True)
+            say(_as_json(outcome, seconds), (), as_json)
+            sys.stdout.flush()
         _summary(console, outcome, seconds)
         if serve:
             try:
@@ -89,7 +89,7 @@ def _run(
 
 
 def _as_json(outcome: "LoadOutcome", seconds: float) -> dict[str, Any]:
-    checks = {"passed": outcome.passed, "failed": outcome.failed, "warned": outcome.warned}
+    checks = picked(outcome, "passed", "failed", "warned")
     return {"assets": outcome.assets, "checks": checks, "seconds": round(seconds, 1)}
 
 
@@ -100,13 +100,13 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     from hotdash_pipelines.local.first_load import due_range, run_nightly
     from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance, prepare_instance
     from hotdash_pipelines.services.connections import dbt_environment
-    from hotdash_pipelines.storage import open_store
+    from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.transform.manifest import prepare_manifest
     from hotdash_pipelines.warehouse.postgres import describe
 
     received = stack.enter_context(signals_received())
     # First of all: it refuses a wrong address, and nothing has been started yet.
-    store = open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
+    store = Stores(settings).lake()
     stand_in = local_warehouse.start_stand_in(settings, children) if settings.uses_demo else None
     with console.status("starting Postgres"):
         url = stack.enter_context(local_warehouse.started(settings))

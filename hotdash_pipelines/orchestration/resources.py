@@ -20,6 +20,7 @@ from dagster_dbt.core.dbt_cli_invocation import PARTIAL_PARSE_FILE_NAME
 from packaging import version
 
 from hotdash_pipelines.services.connections import dbt_environment, open_client, slack_destination, warehouse_url
+from hotdash_pipelines.services.stores import Stores
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, dbt_executable
 
@@ -59,10 +60,7 @@ class LakeResource(dg.ConfigurableResource):
 
     def store(self) -> "Store":
         """The store behind the lake."""
-        from hotdash_pipelines.storage import open_store
-
-        settings = get_settings()
-        return open_store(settings.lake, endpoint_url=settings.s3_endpoint_url)
+        return Stores(get_settings()).lake()
 
 
 class StoresResource(dg.ConfigurableResource):
@@ -70,36 +68,33 @@ class StoresResource(dg.ConfigurableResource):
 
     def backups(self) -> "Store":
         """The store behind the backups."""
-        return self._open(get_settings().backups, "HOTDASH_BACKUP_URL")
+        return Stores(get_settings()).backups()
 
     def archive(self) -> "Store":
         """The store behind what retention took out of the tables."""
-        return self._open(get_settings().archive, "HOTDASH_ARCHIVE_URL")
+        return Stores(get_settings()).archive()
 
     def exports(self) -> "Store":
         """The store behind the exports."""
-        return self._open(get_settings().exports, "HOTDASH_EXPORT_URL")
+        return Stores(get_settings()).exports()
 
     def manifest_key(self) -> str | None:
         """What signs the manifests of all three, None when they are not signed: never log it."""
-        given = get_settings().manifest_key
-        return given.get_secret_value() if given else None
+        return Stores(get_settings()).manifest_key
 
     def pseudonym_key(self) -> bytes:
         """What turns conversations of exports into pseudonyms: never log it. ExportError when it is no good."""
         from hotdash_pipelines.operations.export.pseudonyms import pseudonym_key
 
-        given = get_settings().export_key
-        return pseudonym_key(get_settings().home, given.get_secret_value() if given else None)
+        return pseudonym_key(get_settings().home, Stores(get_settings()).export_key)
 
     def scratch(self) -> Path:
         """Local folder for files on their way; nothing stays there."""
-        return get_settings().home / "scratch"
+        return Stores(get_settings()).scratch
 
-    def _open(self, url: str, setting: str) -> "Store":
-        from hotdash_pipelines.storage import open_store
-
-        return open_store(url, get_settings().s3_endpoint_url, setting)
+    def rollback_dumps(self) -> Path:
+        """Local folder of the rows that a rollback of the schema would have lost."""
+        return Stores(get_settings()).rollback_dumps
 
 
 class WarehouseResource(dg.ConfigurableResource):

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from hotdash_pipelines.alerts.channels.routing import Destination
 
 
-def warehouse_url(settings: Settings) -> str:
-    """The warehouse's URL; starts the embedded server when no other is set."""
+def warehouse_url(settings: Settings, *, start: bool = True) -> str:
+    """The warehouse's URL; unless `start` is False, starts the embedded server when no other is set."""
     from hotdash_pipelines.warehouse.postgres import database_url
 
     given = settings.database_url.get_secret_value() if settings.database_url else None
-    return database_url(given, settings.home)
+    return database_url(given, settings.home, start)
 
 
 def open_client(endpoints: Endpoints, source: str) -> Any:

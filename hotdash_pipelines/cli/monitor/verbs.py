@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotdash_pipelines.cli.db import warehouse
+from hotdash_pipelines.cli.output import note, picked
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -51,11 +54,10 @@ def start(
 
     from hotdash_pipelines.agent.listen import Listener
     from hotdash_pipelines.agent.live import Refresher
-    from hotdash_pipelines.cli.db import _warehouse_url
     from hotdash_pipelines.local.children import Terminated, unwind_on_signals
 
     unwind_on_signals()
-    url = _warehouse_url()
+    url = warehouse()
     listener = Listener(url, role=role)
     deadline = None if seconds is None else time.monotonic() + seconds
     console = Console()
@@ -77,22 +79,12 @@ def start(
     except BrokenPipeError:
         # Whoever read our lines has seen enough; what is left to write has nowhere to go.
         sys.stdout = None
-    print(f"{listener.state.delivered} events shown", file=sys.stderr)
+    note(f"{listener.state.delivered} events shown")
 
 
 def as_line(event: "AgentEvent") -> str:
     """An event as one line of JSON."""
-    return json.dumps(
-        {
-            "channel": event.channel,
-            "op": event.op,
-            "id": event.id,
-            "at": event.at,
-            "seq": event.seq,
-            "lag_ms": event.lag_ms,
-            "row": dict(event.row),
-        }
-    )
+    return json.dumps({**picked(event, "channel", "op", "id", "at", "seq", "lag_ms"), "row": dict(event.row)})
 
 
 def _over(deadline: float | None) -> bool:
@@ -107,13 +99,12 @@ def _lines(listener: "Listener", deadline: float | None, as_json: bool) -> None:
     """Events on standard output, the state of the connection on standard error."""
     from hotdash_pipelines.cli.monitor.view import event_text
 
-    told = None
+    shown = None
     while True:
         state = listener.state
-        if (now := (state.connected, state.reason)) != told:
-            told = now
-            text = "listening" if state.connected else f"connection lost, trying again: {state.reason}"
-            print(text, file=sys.stderr, flush=True)
+        if (now := (state.connected, state.reason)) != shown:
+            shown = now
+            note("listening" if state.connected else f"connection lost, trying again: {state.reason}")
         if _over(deadline):
             return
         for event in listener.step(_timeout(deadline)):
@@ -141,9 +132,9 @@ def _view(
         stack.callback(reader.close)
         live = stack.enter_context(Live(console=console, screen=True, auto_refresh=False))
         while not _over(deadline):
-            found = listener.step(_timeout(deadline))
-            events.extend(found)
-            if listener.state.connected and time.monotonic() - read_at >= (_STEP_SECONDS if found else _FIGURE_SECONDS):
+            new = listener.step(_timeout(deadline))
+            events.extend(new)
+            if listener.state.connected and time.monotonic() - read_at >= (_STEP_SECONDS if new else _FIGURE_SECONDS):
                 figures, read_at = reader.read() or figures, time.monotonic()
             picture = Picture(describe(url), role, listener.state, refresher.note, figures, tuple(events))
             live.update(draw(picture, console.height), refresh=True)

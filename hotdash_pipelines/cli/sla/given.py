@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hotdash_pipelines.settings import Settings
     from hotdash_pipelines.sla import Definition
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 Slas = Annotated[
     Path | None, typer.Option("--slas", help="Another folder of definitions, to try a change. Default: slas/.")
 ]
@@ -79,9 +78,8 @@ def start(since: str | None, settings: "Settings") -> datetime | None:
 @contextmanager
 def warehouse(settings: "Settings") -> "Iterator[psycopg.Connection[Any]]":
     """A connection in autocommit to the warehouse as it runs; nothing is started. Raises WarehouseError."""
-    from hotdash_pipelines.warehouse.postgres import connect, database_url
+    from hotdash_pipelines.services.connections import warehouse_url
+    from hotdash_pipelines.warehouse.postgres import connect
 
-    secret = settings.database_url
-    url = database_url(secret.get_secret_value() if secret else None, settings.home, start=False)
-    with connect(url, autocommit=True) as conn:
+    with connect(warehouse_url(settings, start=False), autocommit=True) as conn:
         yield conn

@@ -4,13 +4,13 @@ Belongs here: asking, printing. Does not belong here: what an incident is (sla.r
 (sla.records.postmortem).
 """
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotdash_pipelines.cli.sla.given import Json, Since, start, warehouse
+from hotdash_pipelines.cli.output import Json, say
+from hotdash_pipelines.cli.sla.given import Since, start, warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +42,8 @@ def list_them(
     settings = get_settings()
     with warehouse(settings) as conn:
         found = incidents(conn, open_only=only_open, since=start(since, settings), limit=limit)
-    if as_json:
-        print(json.dumps({"incidents": [plain(row) for row in found]}))
-        return
-    print("\n".join(columns([_row(row, settings.zone) for row in found])) or "no incident")
+    lines = columns([_row(row, settings.zone) for row in found])
+    say({"incidents": [plain(row) for row in found]}, lines or ["no incident"], as_json)
 
 
 @app.command()
@@ -58,7 +56,7 @@ def show(number: _Number, as_json: Json = False) -> None:
     settings = get_settings()
     with warehouse(settings) as conn:
         found = incident(conn, number)
-    print(json.dumps(plain(found)) if as_json else "\n".join(_whole(found, settings.zone)))
+    say(plain(found), _whole(found, settings.zone), as_json)
 
 
 @app.command()
@@ -80,7 +78,7 @@ def postmortem(
     settings = get_settings()
     with warehouse(settings) as conn:
         path = write(conn, incident(conn, number), out, settings.now(), settings.store_timezone)
-    print(json.dumps({"incident": number, "path": str(path)}) if as_json else path)
+    say({"incident": number, "path": str(path)}, [str(path)], as_json)
 
 
 def _row(row: "IncidentRow", zone: "ZoneInfo") -> tuple[str, ...]:

@@ -4,8 +4,6 @@ Belongs here: playing, printing, counting. Does not belong here: the engine (sla
 (sla.records.record). Nothing is written or sent.
 """
 
-import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotdash_pipelines.cli.sla.given import Json, Slas, instant, read_definitions, span, warehouse
+from hotdash_pipelines.cli.output import Json, note, say
+from hotdash_pipelines.cli.sla.given import Slas, instant, read_definitions, span, warehouse
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -68,18 +67,16 @@ def simulate(
             )
         for definition in definitions:
             if definition.name not in known:
-                print(f"{definition.name}: left out, nothing was recorded of it then", file=sys.stderr)
+                note(f"{definition.name}: left out, nothing was recorded of it then")
         told = Told(settings.zone, None if as_json else _printer())
         ticks = play(played, replay(conn, begins, ends), _upstream(), begins, ends, every, stale_after=STALE_AFTER)
         try:
             for at, tick in paced(ticks, speed):
                 told.take(at, tick)
         except KeyboardInterrupt:
-            print(f"stopped at {told.at(told.last)}" if told.last else "stopped", file=sys.stderr)
-    if as_json:
-        print(json.dumps(told.as_json(played, begins, every)))
-        return
-    print("\n".join(["", *columns(told.summary(played, begins)), *told.total(played, begins)]))
+            note(f"stopped at {told.at(told.last)}" if told.last else "stopped")
+    lines = ["", *columns(told.summary(played, begins)), *told.total(played, begins)]
+    say(told.as_json(played, begins, every), lines, as_json)
 
 
 @dataclass

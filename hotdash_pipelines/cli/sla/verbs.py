@@ -4,15 +4,14 @@ Belongs here: asking, printing, exit codes. Does not belong here: judging and it
 time again (simulate.py), how a line looks (view.py).
 """
 
-import json
-import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hotdash_pipelines.cli.output import Json, WrongUsage, note, say
 from hotdash_pipelines.cli.sla import simulate as sla_simulate
-from hotdash_pipelines.cli.sla.given import Json, Since, Slas, read_definitions, start, warehouse
+from hotdash_pipelines.cli.sla.given import Since, Slas, read_definitions, start, warehouse
 
 if TYPE_CHECKING:
     import psycopg
@@ -41,15 +40,12 @@ def list_them(slas: Slas = None, as_json: Json = False) -> None:
 
     settings = get_settings()
     definitions = read_definitions(settings, slas)
-    if as_json:
-        entries = [definition.model_dump(mode="json") | {"version": definition.version} for definition in definitions]
-        print(json.dumps({"slas": entries}))
-        return
+    entries = [definition.model_dump(mode="json") | {"version": definition.version} for definition in definitions]
     rows = [
         (one.name, one.dataset, promise(one, settings.zone), one.severity, one.owner, one.runbook)
         for one in definitions
     ]
-    print("\n".join(columns(rows)))
+    say({"slas": entries}, columns(rows), as_json)
 
 
 @app.command()
@@ -74,12 +70,10 @@ def validate(slas: Slas = None, as_json: Json = False) -> None:
             for definition in definitions
             if (lacks := missing_headings(PROJECT_ROOT / definition.runbook))
         ]
-    if as_json:
-        print(json.dumps({"ok": not problems, "slas": len(definitions), "problems": problems}))
-    elif not problems:
-        print(f"{len(definitions)} definitions are valid")
-    else:
-        print("\n".join(f"hotdash: {problem}" for problem in problems), file=sys.stderr)
+    lines = [] if problems else [f"{len(definitions)} definitions are valid"]
+    say({"ok": not problems, "slas": len(definitions), "problems": problems}, lines, as_json)
+    for problem in () if as_json else problems:
+        note(f"hotdash: {problem}")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -106,12 +100,12 @@ def status(as_json: Json = False) -> None:
     is_open = any(standing.violation_id is not None for standing in found)
     if as_json:
         entries = [plain(standing) for standing in found]
-        print(json.dumps({"evaluation": plain(evaluation), "open": is_open, "slas": entries}))
+        say({"evaluation": plain(evaluation), "open": is_open, "slas": entries}, (), as_json)
     else:
         # Takes the colours away where nobody looks.
         typer.echo("\n".join(verdicts(definitions, found, now, settings.zone)))
     if not evaluation.ok:
-        print(f"hotdash: {evaluation.message}: what stands here is old; see `hotdash sla probe`", file=sys.stderr)
+        note(f"hotdash: {evaluation.message}: what stands here is old; see `hotdash sla probe`")
     raise typer.Exit(1 if is_open or not evaluation.ok else 0)
 
 
@@ -131,10 +125,8 @@ def history(
     settings = get_settings()
     with warehouse(settings) as conn:
         found = violations(conn, name=name, since=start(since, settings), limit=limit)
-    if as_json:
-        print(json.dumps({"violations": [plain(violation) for violation in found]}))
-        return
-    print("\n".join(columns([past(violation, settings.zone) for violation in found])) or "no violation")
+    lines = columns([past(violation, settings.zone) for violation in found])
+    say({"violations": [plain(violation) for violation in found]}, lines or ["no violation"], as_json)
 
 
 @app.command()
@@ -155,7 +147,7 @@ def ack(
 
     who, said = " ".join(clean(by).split()), " ".join(clean(note or "").split())
     if len(said) > _NOTE_LENGTH:
-        _usage(f"--note takes at most {_NOTE_LENGTH} characters")
+        raise WrongUsage(f"--note takes at most {_NOTE_LENGTH} characters")
     settings = get_settings()
     definitions = read_definitions(settings)
     now = settings.now()
@@ -167,7 +159,7 @@ def ack(
     entry = {"sla": found.sla, "partition": found.partition, "violation_id": found.violation_id}
     entry |= {"acked_by": found.acked_by or who, "is_new": found.acked_by is None}
     had = f"had been taken on by {found.acked_by}" if found.acked_by else f"taken on by {who}"
-    print(json.dumps(entry) if as_json else f"{found.sla} #{found.violation_id}: {had}")
+    say(entry, [f"{found.sla} #{found.violation_id}: {had}"], as_json)
 
 
 @app.command()
@@ -195,12 +187,10 @@ def probe(as_json: Json = False) -> None:
     except (WarehouseError, EmbeddedPostgresError) as error:
         reason = str(error)
     ok = reason is None and all(loop.ok for loop in found)
-    if as_json:
-        print(json.dumps({"ok": ok, "reason": reason, "loops": [plain(loop) for loop in found]}))
-    elif reason:
-        print(f"hotdash: nobody can be asked: {reason}", file=sys.stderr)
-    else:
-        print("\n".join(f"{'ok' if loop.ok else 'STOPPED':8} {loop.message}" for loop in found))
+    if reason and not as_json:
+        note(f"hotdash: nobody can be asked: {reason}")
+    lines = [f"{'ok' if loop.ok else 'STOPPED':8} {loop.message}" for loop in found]
+    say({"ok": ok, "reason": reason, "loops": [plain(loop) for loop in found]}, lines, as_json)
     raise typer.Exit(0 if ok else 1)
 
 
@@ -233,8 +223,3 @@ def _teller(settings: "Settings", said: str) -> "Enqueue":
         write(conn, notice, now)
 
     return tell
-
-
-def _usage(reason: str) -> NoReturn:
-    print(f"hotdash: {reason}", file=sys.stderr)
-    raise typer.Exit(2)

@@ -61,7 +61,6 @@ def housekeeping(
     from hotdash_pipelines.orchestration.run_history import prune_runs
     from hotdash_pipelines.warehouse.postgres import connect
 
-    settings = get_settings()
     with (
         one_line_errors(context.op_execution_context, "ops/housekeeping"),
         connect(warehouse.url(), autocommit=True) as conn,
@@ -69,12 +68,12 @@ def housekeeping(
         swept = sweep(
             conn,
             clock.now(),
-            settings,
+            get_settings(),
             lake=lake.store(),
             contracts=load_contracts(),
             project=project.key(),
             backups=stores.backups(),
-            rollback_dumps=settings.home / "backups",
+            rollback_dumps=stores.rollback_dumps(),
             history=lambda before, *, dry_run: prune_runs(context.instance, before, dry_run=dry_run),
         )
     if swept.failed:

@@ -173,7 +173,7 @@ def test_the_commands_refuse_preview_and_report(hotdash: Any, warehouse: Any, mo
     assert "49 marked rows" in preview.stdout
     assert "audit rows (facts, decision_sync_event_logs, observability_logs) stay" in preview.stdout
     assert one(warehouse, "select count(*) from agent.agent_queries") == (13,)
-    monkeypatch.setattr("hotdash_pipelines.cli.agent._somebody_answers", lambda: True)
+    monkeypatch.setattr("hotdash_pipelines.cli.output.somebody_answers", lambda: True)
     assert hotdash("cleanup", "--json").exit_code == 3
     declined = hotdash("cleanup", answer="n\n")
     assert declined.exit_code == 3

@@ -11,7 +11,7 @@ import psutil
 
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 
-PROGRAM = [sys.executable, "-c", "from hotdash_pipelines.cli.db import app; app()"]
+PROGRAM = [sys.executable, "-m", "hotdash_pipelines.cli", "db"]
 
 
 def _environment(home: Path, **more: str) -> dict[str, str]:

@@ -114,7 +114,7 @@ def test_at_a_keyboard_the_name_of_the_database_must_be_typed(
     schema: Callable[..., Schema], empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = schema(empty_database_url)
-    monkeypatch.setattr("hotdash_pipelines.cli.schema._somebody_types", lambda: True)
+    monkeypatch.setattr("hotdash_pipelines.cli.schema.somebody_answers", lambda: True)
     assert run("migrate", "--env", "prod", typed="yes\n").exit_code == 3
     assert run("migrate", "--env", "prod", typed="").exit_code == 3
     assert current(empty_database_url) is None
@@ -125,7 +125,7 @@ def test_at_a_keyboard_the_name_of_the_database_must_be_typed(
 
 def test_a_revision_that_does_not_exist_is_named(schema: Callable[..., Schema], warehouse_url: str) -> None:
     done = schema(warehouse_url)("rollback", "--to", "4711")
-    assert str(done.exception) == f"there is no migration 4711: the newest is {EVERY[-1]}"
+    assert done.stderr == f"hotdash: there is no migration 4711: the newest is {EVERY[-1]}\n"
 
 
 def test_open_doors_are_told_with_their_remedy_and_exit_code_1(
