@@ -6,7 +6,7 @@ Does not belong here: the instance, the processes and the run (hotdash_pipelines
 
 import sys
 import time
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +14,6 @@ import typer
 from hotdash_pipelines.cli.output import Json, picked, say
 
 if TYPE_CHECKING:
-    import dagster as dg
     from rich.console import Console
 
     from hotdash_pipelines.local.children import Children
@@ -96,15 +95,13 @@ def _as_json(outcome: "LoadOutcome", seconds: float) -> dict[str, Any]:
 def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "LoadOutcome":
     from hotdash_pipelines.contracts import load_contracts
     from hotdash_pipelines.local import warehouse as local_warehouse
-    from hotdash_pipelines.local.children import raise_for, signals_received, unwind_on_signals
-    from hotdash_pipelines.local.first_load import due_range, run_nightly
-    from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance, prepare_instance
+    from hotdash_pipelines.local.first_load import due_range, load
+    from hotdash_pipelines.local.instance import prepare_instance
     from hotdash_pipelines.services.connections import dbt_environment
     from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.transform.manifest import prepare_manifest
     from hotdash_pipelines.warehouse.postgres import describe
 
-    received = stack.enter_context(signals_received())
     # First of all: it refuses a wrong address, and nothing has been started yet.
     store = Stores(settings).lake()
     stand_in = local_warehouse.start_stand_in(settings, children) if settings.uses_demo else None
@@ -117,10 +114,6 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     )
     with console.status("reading the dbt project"):
         prepare_manifest(environment=dbt_environment(url))
-        instance = open_instance()
-        stack.callback(instance.dispose)
-    for run_id in end_orphaned_runs(instance):
-        console.print(f"ended       run {run_id[:8]}, whose process had been killed")
     address = None
     if stand_in:
         address = local_warehouse.wait_for_stand_in(settings, children, stand_in)
@@ -134,26 +127,17 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
         settings, contracts, store, local_warehouse.loaded_windows(url, settings.project), days, settings.now()
     )
     console.print(f"partitions  {first} to {last}\n")
-    # What a signal raised in the callback of a weak reference was ignored, and loading modules calls many.
-    raise_for(received())
-    # dbt writes to standard output, which belongs to the progress display or to the JSON object.
-    with (settings.home / "logs" / "run.log").open("a") as log, redirect_stdout(log), _progress(console) as show:
-        outcome = run_nightly(_definitions, instance, first, last, show)
-    unwind_on_signals()
+    with _progress(console) as show:
+        outcome = load(
+            settings.home / "logs",
+            first,
+            last,
+            show,
+            lambda run_id: console.print(f"ended       run {run_id[:8]}, whose process had been killed"),
+        )
     if not outcome.success:
-        owners = {
-            spec.key.to_user_string(): spec.owners[0]
-            for spec in _definitions().resolve_all_asset_specs()
-            if spec.owners
-        }
-        local_warehouse.alert_failure(settings, url, outcome, owners)
+        local_warehouse.alert_failure(settings, url, outcome)
     return outcome
-
-
-def _definitions() -> "dg.Definitions":
-    from hotdash_pipelines.definitions import defs
-
-    return defs()
 
 
 def _simulate_agent(settings: "Settings", console: "Console", url: str, address: str, days: int) -> None:

@@ -8,10 +8,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -19,7 +17,8 @@ from typing import Self
 
 from hotdash_pipelines.base.errors import HotdashError
 
-_terminated = threading.Event()
+# Signals that came since `unwind_on_signals`.
+_received: set[int] = set()
 
 
 class ChildError(HotdashError):
@@ -31,60 +30,28 @@ class Terminated(KeyboardInterrupt):
 
 
 def unwind_on_signals() -> None:
-    """Make SIGTERM and SIGINT unwind the stack, so that every `finally` runs.
+    """Make SIGTERM and SIGINT unwind the stack, so that every `finally` runs."""
+    _received.clear()
 
-    To be called again when Dagster ran a job in this process: it gives SIGTERM the handler of SIGINT, which is
-    "ignore" in a process that a shell started in the background.
-    """
+    def _note_and_raise(number: int, _frame: FrameType | None) -> None:
+        _received.add(number)
+        raise_received()
 
-    def _raise(_signal: int, _frame: FrameType | None) -> None:
-        _terminated.set()
+    signal.signal(signal.SIGTERM, _note_and_raise)
+    signal.signal(signal.SIGINT, _note_and_raise)
+
+
+def raise_received() -> None:
+    """Raise for a signal that came: it is lost where it is raised in a callback that may raise nothing."""
+    if signal.SIGTERM in _received:
         raise Terminated
-
-    signal.signal(signal.SIGTERM, _raise)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.unraisablehook = _tell_unraisable
-
-
-def _tell_unraisable(found: "sys.UnraisableHookArgs") -> None:
-    """No traceback for a signal in a callback that may raise nothing: `signals_received` has it."""
-    if not issubclass(found.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(found)
+    if signal.SIGINT in _received:
+        raise KeyboardInterrupt
 
 
 def was_terminated() -> bool:
     """Whether SIGTERM came since `unwind_on_signals`: raised while a module loads, it may surface as another error."""
-    return _terminated.is_set()
-
-
-@contextlib.contextmanager
-def signals_received() -> Iterator[Callable[[], set[int]]]:
-    """Yields a function that tells which signals arrived inside, whoever handled them."""
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-
-    def received() -> set[int]:
-        try:
-            return set(os.read(reader, 4096))
-        except BlockingIOError:
-            return set()
-
-    try:
-        yield received
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(writer)
-        os.close(reader)
-
-
-def raise_for(signals: set[int]) -> None:
-    """Raise what SIGTERM or SIGINT among the signals would have raised."""
-    if signal.SIGTERM in signals:
-        raise Terminated
-    if signal.SIGINT in signals:
-        raise KeyboardInterrupt
+    return signal.SIGTERM in _received
 
 
 def port_is_free(host: str, port: int) -> bool:
@@ -125,16 +92,15 @@ class Children:
     logs: Path
     running: list[Child] = field(default_factory=list)
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Child:
-        """Start a process in its own group, its output in `<logs>/<name>.log`."""
+    def start(self, name: str, command: Sequence[str], *, piped: bool = False) -> Child:
+        """Start a process in its own group, its output in `<logs>/<name>.log`; `piped`: stdin and stdout are ours."""
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{name}.log"
-        with log.open("ab") as output:
+        with open(log, "ab", opener=_owner_only) as output:
             process = subprocess.Popen(  # noqa: S603 - our own commands
                 command,
-                env={**os.environ, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else output,
                 stderr=output,
                 start_new_session=True,
             )
@@ -146,6 +112,7 @@ class Children:
         """Wait until `is_ready`; ChildError when the child dies first or the time is over."""
         deadline = time.monotonic() + seconds
         while not is_ready():
+            raise_received()
             if child.process.poll() is not None:
                 raise ChildError(
                     f"{child.name} ended with exit code {child.process.returncode}; "
@@ -158,6 +125,7 @@ class Children:
     def watch(self) -> Child:
         """Block until a child ends; return it."""
         while True:
+            raise_received()
             for child in self.running:
                 if child.process.poll() is not None:
                     return child
@@ -182,6 +150,9 @@ class Children:
             # Also after a clean end: a code server leaves grandchildren behind in its group.
             _signal_group(child.process.pid, signal.SIGKILL)
             child.process.wait()
+            # After its end: it takes the end of its input for ours.
+            for pipe in filter(None, (child.process.stdin, child.process.stdout)):
+                pipe.close()
         self.running.clear()
 
 
@@ -190,3 +161,7 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
     except ProcessLookupError:
         return
+
+
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -6,7 +6,7 @@ Belongs here: starting and preparing them. Does not belong here: how they work (
 import json
 import sys
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -89,8 +89,8 @@ def wait_for_stand_in(settings: Settings, children: Children, child: Child) -> s
     return str(json.loads(settings.demo_endpoint_file.read_text())["url"])
 
 
-def alert_failure(settings: Settings, url: str, outcome: "LoadOutcome", owners: Mapping[str, str]) -> None:
-    """Tell of a failed first load; the failure sensor would not see it before the daemon runs. `owners`: by asset."""
+def alert_failure(settings: Settings, url: str, outcome: "LoadOutcome") -> None:
+    """Tell of a failed first load; the failure sensor would not see it before the daemon runs."""
     from hotdash_pipelines.alerts import FailedRun
     from hotdash_pipelines.orchestration.keys import NIGHTLY_JOB, TEAM_DATA
     from hotdash_pipelines.services.connections import slack_destination
@@ -107,5 +107,5 @@ def alert_failure(settings: Settings, url: str, outcome: "LoadOutcome", owners: 
         failed_steps=tuple(line.partition(":")[0] for line in outcome.errors),
         reason=outcome.errors[0].partition(": ")[2] if outcome.errors else "",
     )
-    raise_alert(settings, url, failed, owners, TEAM_DATA, now)
+    raise_alert(settings, url, failed, outcome.owners, TEAM_DATA, now)
     deliver(url, slack_destination(settings), now)

@@ -17,7 +17,8 @@ import pytest
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.demo.credentials import write_endpoint_file
 from hotdash_pipelines.demo.testing import RunningStandIn
-from hotdash_pipelines.local.first_load import LoadOutcome, outcome_of
+from hotdash_pipelines.local.first_load import LoadOutcome
+from hotdash_pipelines.local.nightly_run import outcome_of
 from hotdash_pipelines.orchestration import failures, keys
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient

@@ -6,12 +6,11 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hotdash_pipelines.local import children
-from hotdash_pipelines.local.children import Terminated, unwind_on_signals
+from hotdash_pipelines.local.children import Children, Terminated, unwind_on_signals
 
 PROGRAM = """
 import os, signal
@@ -55,33 +54,29 @@ def test_a_sigint_while_a_module_loads_ends_up_with_130(tmp_path: Path) -> None:
     assert "stopped" in ran.stderr
 
 
-def test_a_sigterm_that_a_weak_reference_swallowed_before_the_run_ends_it(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "number, raised", [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)], ids=["SIGTERM", "SIGINT"]
+)
+def test_a_signal_that_a_weak_reference_swallowed_ends_the_next_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, raised: type[BaseException]
 ) -> None:
-    from hotdash_pipelines import definitions
-    from hotdash_pipelines.local import first_load
-
     class Gone:
         pass
 
-    def load() -> Any:
-        gone = Gone()
-        weak = weakref.ref(gone, lambda _: os.kill(os.getpid(), signal.SIGTERM))
-        del gone
-        assert weak() is None
-        return definitions_before()
-
-    definitions_before = definitions.defs
-    monkeypatch.setattr(definitions, "defs", load)
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    swallowed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     unwind_on_signals()
     try:
-        with pytest.raises(Terminated):
-            first_load.run_nightly(None, "2026-03-09", "2026-03-09", lambda _: None)  # type: ignore[arg-type]
-        assert "Traceback" not in capfd.readouterr().err
+        gone = Gone()
+        weak = weakref.ref(gone, lambda _: os.kill(os.getpid(), number))
+        del gone
+        assert weak() is None
+        assert len(swallowed) == 1
+        with pytest.raises(raised):
+            Children(tmp_path).watch()
     finally:
-        children._terminated.clear()
+        children._received.clear()
         for number, handler in kept.items():
             signal.signal(number, handler)
 

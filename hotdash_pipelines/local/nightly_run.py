@@ -1,0 +1,183 @@
+"""The process of a first load: runs the nightly job over a range of partitions and tells how it goes.
+
+`python -m hotdash_pipelines.local.nightly_run DEFINITIONS FIRST LAST`, started by first_load.py. It tells a JSON object
+a line on its standard output: `ended` (runs that a killed load left), `steps`, and at last `outcome` or `error`.
+
+Belongs here: the run. Does not belong here: who waits for it (first_load.py), what the job does (defs).
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from hotdash_pipelines.base.errors import HotdashError
+from hotdash_pipelines.local.first_load import LoadOutcome, StepProgress
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_POLL_S = 0.4
+_GRACE_S = 10.0
+
+
+def main(definitions: str, first: str, last: str) -> None:
+    """Run the nightly job of a module of definitions over `first`..`last`."""
+    tell = _own_the_output()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    # A shell starts what it puts in the background with Ctrl-C ignored, and Dagster treats SIGTERM as Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        # Here, so that a module that cannot be imported is told like any other failure.
+        from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance
+
+        defs = importlib.import_module(definitions).defs()
+        with open_instance() as instance:
+            tell(ended=end_orphaned_runs(instance))
+            tell(outcome=asdict(run_nightly(defs, instance, first, last, lambda steps: tell(steps=steps))))
+    except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits is told in one line
+        traceback.print_exc()
+        kind = "" if isinstance(error, HotdashError) else f"{type(error).__name__}: "
+        tell(error=f"{kind}{str(error).strip().partition(chr(10))[0]}")
+
+
+def _own_the_output() -> Callable[..., None]:
+    """What others print on standard output (dbt does) goes to the log from now on; only we tell."""
+    pipe = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    writing = threading.Lock()
+
+    def tell(**message: Any) -> None:
+        with writing:
+            print(json.dumps(message), file=pipe)
+
+    return tell
+
+
+def _end_with_the_parent() -> None:
+    """Standard input ends when the process that waits for us does, however it ended."""
+    # Not by sys.stdin, whose lock a thread would hold at the end of the interpreter.
+    os.read(0, 1)
+    os.killpg(0, signal.SIGTERM)
+    time.sleep(_GRACE_S)
+    os.killpg(0, signal.SIGKILL)
+
+
+def run_nightly(
+    definitions: "dg.Definitions",
+    instance: "dg.DagsterInstance",
+    first: str,
+    last: str,
+    report: Callable[[list[dict[str, Any]]], None],
+) -> LoadOutcome:
+    """Run the nightly job over `first`..`last` in this process; `report` is called with the steps as they move."""
+    from hotdash_pipelines.orchestration import keys
+
+    job = definitions.resolve_job_def(keys.NIGHTLY_JOB)
+    run_id = str(uuid.uuid4())
+    steps = [node.name for node in job.graph.nodes_in_topological_order]
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(instance, run_id, steps, report, stop), daemon=True)
+    watcher.start()
+    try:
+        result = job.execute_in_process(
+            run_id=run_id,
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            tags={
+                **keys.range_tags(first, last, refetch=keys.REFETCH_DUE),
+                "hotdash/pid": str(os.getpid()),
+                "hotdash/started_by": "hotdash up",
+            },
+        )
+    finally:
+        stop.set()
+        watcher.join()
+    outcome = outcome_of(run_id, result.success, result.all_events)
+    if not outcome.success:
+        specs = definitions.resolve_all_asset_specs()
+        outcome.owners = {spec.key.to_user_string(): spec.owners[0] for spec in specs if spec.owners}
+    return outcome
+
+
+def _watch(
+    instance: "dg.DagsterInstance",
+    run_id: str,
+    steps: Sequence[str],
+    report: Callable[[list[dict[str, Any]]], None],
+    stop: threading.Event,
+) -> None:
+    import dagster as dg
+
+    states = {
+        dg.DagsterEventType.STEP_START: "running",
+        dg.DagsterEventType.STEP_SUCCESS: "done",
+        dg.DagsterEventType.STEP_FAILURE: "failed",
+        dg.DagsterEventType.STEP_SKIPPED: "skipped",
+        dg.DagsterEventType.STEP_UP_FOR_RETRY: "retrying",
+    }
+    progress = {name: StepProgress(name) for name in steps}
+    started: dict[str, float] = {}
+    cursor = None
+    while True:
+        ending = stop.is_set()
+        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=set(states))
+        cursor = page.cursor
+        for record in page.records:
+            event = record.event_log_entry.dagster_event
+            if event is None or event.step_key is None:
+                continue
+            step = progress.setdefault(event.step_key, StepProgress(event.step_key))
+            step.state = states[event.event_type]
+            at = record.event_log_entry.timestamp
+            if event.is_step_start:
+                started[step.name] = at
+            else:
+                step.seconds = at - started.get(step.name, at)
+        for name, since in started.items():
+            if progress[name].state == "running":
+                progress[name].seconds = time.time() - since
+        report([asdict(step) for step in progress.values()])
+        if ending and not page.records:
+            return
+        stop.wait(_POLL_S)
+
+
+def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") -> LoadOutcome:
+    """What a finished run did, read from its events."""
+    import dagster as dg
+
+    from hotdash_pipelines.orchestration.failures import failure_line
+
+    outcome = LoadOutcome(run_id, success)
+    for event in events:
+        if event.is_step_materialization and event.asset_key:
+            rows = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
+            if rows is not None:
+                outcome.assets[event.asset_key.to_user_string()] = int(str(rows.value))
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.asset_check_evaluation_data
+            if check.passed:
+                outcome.passed += 1
+            elif check.severity == dg.AssetCheckSeverity.WARN:
+                outcome.warned += 1
+                outcome.failed_checks.append(f"{check.asset_key.to_user_string()}: {check.check_name} (warning)")
+            else:
+                outcome.failed += 1
+                outcome.failed_checks.append(f"{check.asset_key.to_user_string()}: {check.check_name}")
+        elif event.is_step_failure:
+            outcome.errors.append(f"{event.step_key}: {failure_line(event)}")
+    return outcome
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

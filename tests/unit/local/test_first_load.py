@@ -1,0 +1,114 @@
+"""Waiting for the process of a load: what it tells, how it may end, and that it never outlives who waits."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hotdash_pipelines.local import first_load
+from hotdash_pipelines.local.children import ChildError
+from hotdash_pipelines.local.first_load import LoadOutcome, StepProgress, load
+
+DAY = "2026-03-09"
+
+
+def loaded_by(program: str, logs: Path) -> tuple[LoadOutcome, list[list[StepProgress]], list[str]]:
+    """The outcome of a load by a program of a few lines, and all it told on the way."""
+    reports: list[list[StepProgress]] = []
+    runs: list[str] = []
+    outcome = load(logs, DAY, DAY, reports.append, runs.append, [sys.executable, "-c", program])
+    return outcome, reports, runs
+
+
+def test_what_the_process_tells_is_handed_on(tmp_path: Path) -> None:
+    program = """if True:
+        import json, sys
+        print(json.dumps({"ended": ["abc"]}))
+        print(json.dumps({"steps": [{"name": "lake", "state": "done", "seconds": 1.5}]}))
+        print("chatter of dbt", file=sys.stderr)
+        print(json.dumps({"outcome": {"run_id": "def", "success": True, "assets": {"raw/orders": 3}}}))
+    """
+    outcome, reports, runs = loaded_by(program, tmp_path)
+    assert outcome == LoadOutcome("def", True, {"raw/orders": 3})
+    assert reports == [[StepProgress("lake", "done", 1.5)]]
+    assert runs == ["abc"]
+    log = tmp_path / "run.log"
+    assert log.read_text() == "chatter of dbt\n"
+    assert log.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "program, words",
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was ended by SIGKILL"),
+        ("import no_such_module", "ended with exit code 1"),
+        ("print('{\"ended\": []}')", "ended with exit code 0"),
+    ],
+)
+def test_a_process_that_ends_without_an_outcome_is_told_in_one_line(tmp_path: Path, program: str, words: str) -> None:
+    with pytest.raises(ChildError, match=words) as raised:
+        loaded_by(program, tmp_path)
+    assert len(str(raised.value).splitlines()) == 1
+    assert str(tmp_path / "run.log") in str(raised.value)
+
+
+def test_definitions_that_cannot_be_imported_are_named(tmp_path: Path) -> None:
+    command = [*first_load.COMMAND[:-1], "hotdash_pipelines.no_such_definitions"]
+    with pytest.raises(ChildError, match=r"ModuleNotFoundError: .*no_such_definitions") as raised:
+        load(tmp_path, DAY, DAY, lambda _: None, lambda _: None, command)
+    assert len(str(raised.value).splitlines()) == 1
+    assert "Traceback" in (tmp_path / "run.log").read_text()
+
+
+def test_an_error_while_waiting_ends_the_process_and_its_children(tmp_path: Path) -> None:
+    program = """if True:
+        import json, subprocess, sys, time
+        child = subprocess.Popen(["sleep", "600"])
+        print(json.dumps({"ended": [str(child.pid)]}), flush=True)
+        time.sleep(600)
+    """
+    pids: list[int] = []
+
+    def interrupted(pid: str) -> None:
+        pids.append(int(pid))
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        load(tmp_path, DAY, DAY, lambda _: None, interrupted, [sys.executable, "-c", program])
+    assert time.monotonic() - began < 9, "ended by SIGTERM, not by SIGKILL after the grace"
+    (pid,) = pids
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_process_ends_with_who_waits_for_it() -> None:
+    program = """if True:
+        import threading, time
+        from hotdash_pipelines.local.nightly_run import _end_with_the_parent
+        threading.Thread(target=_end_with_the_parent, daemon=True).start()
+        print("ready", flush=True)
+        time.sleep(600)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    with process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        process.stdin.close()
+        assert process.wait(timeout=60) == -signal.SIGTERM
+
+
+def test_whoever_waits_for_a_load_needs_no_dagster() -> None:
+    program = """if True:
+        import sys
+        from hotdash_pipelines.cli import up
+        from hotdash_pipelines.local import first_load, instance, nightly_run, serve, warehouse
+        sys.exit("dagster" in sys.modules)
+    """
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
