@@ -1,8 +1,7 @@
 """Names of people in a canonical text that only the words around them give away.
 
 Belongs here: "my name is ...", "Dear ...,", titles, signatures, labelled names, in five languages. Does not belong
-here: the known names of a conversation (redact_known), which are the strong half: without them a name in mid-sentence
-stays.
+here: the known names of a conversation (known_people.py), the strong half: without them a name in mid-sentence stays.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Phone numbers in a canonical text.
 
 Belongs here: which run of digits is a phone number, by its format, the words before it and the numbering plans
-(phonenumbers, leniency VALID). Does not belong here: known numbers of the conversation (redact_known).
+(phonenumbers, leniency VALID). Does not belong here: known numbers of the conversation (known_people.py).
 
 Words of the shop before a run ("order", "tracking", "SKU", "#") veto it unless it is written with a plus.
 """

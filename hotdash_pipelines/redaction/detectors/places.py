@@ -1,7 +1,7 @@
 """Street addresses and post codes in a canonical text, by their form or the words before them.
 
 Belongs here: US, UK, Canadian, German, French, Spanish, Italian, Dutch, Nordic, Polish and Portuguese forms, PO boxes.
-Does not belong here: the known addresses of a conversation (redact_known). A town alone is not taken for an address.
+Does not belong here: the known addresses of a conversation (known_people.py). A town alone is not taken for an address.
 """
 
 import re
