@@ -18,7 +18,7 @@ from hotdash_pipelines.sla.engine.state import Event, EventKind, Reason, State, 
 from hotdash_pipelines.sla.engine.suppress import Trouble, roots
 from hotdash_pipelines.sla.engine.tick import Tick, tick, watched
 from hotdash_pipelines.sla.engine.verdict import Verdict
-from hotdash_pipelines.sla.engine.wording import lasted, measured
+from hotdash_pipelines.sla.engine.wording import measured
 
 __all__ = [
     "SEVERITIES",
@@ -48,7 +48,6 @@ __all__ = [
     "advance",
     "by_key",
     "evaluate",
-    "lasted",
     "load_definitions",
     "measured",
     "roots",

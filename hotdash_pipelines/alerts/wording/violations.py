@@ -11,6 +11,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from hotdash_pipelines.alerts.wording.run_failures import EDIT, Alert, Links, escape, safe_line
+from hotdash_pipelines.base.durations import lasted
 
 NewsKind = Literal["opened", "escalated", "raised", "acknowledged", "resolved", "suppressed", "unsuppressed", "warned"]
 Level = Literal["low", "medium", "high", "critical"]
@@ -252,18 +253,6 @@ def _footer(news: ViolationNews, links: Links) -> dict[str, Any]:
     if news.kind in ("opened", "escalated", "raised", "unsuppressed"):
         shown.append(f"`hotdash sla ack {escape(news.sla)} --by YOU`")
     return {"type": "context", "elements": [_mrkdwn(" · ".join(shown))]}
-
-
-def lasted(span: timedelta | None) -> str:
-    """A length of time: `40 s`, `42 min`, `3 h 5 min`, `2 d 4 h`."""
-    seconds = max(0, int(span.total_seconds())) if span else 0
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if minutes < 60:
-        return f"{minutes} min"
-    big, small = (f"{hours} h", f"{minutes % 60} min") if hours < 24 else (f"{days} d", f"{hours % 24} h")
-    return big if small.startswith("0 ") else f"{big} {small}"
 
 
 def escape_mention(mention: str) -> str:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hotdash_pipelines.agent.listen import AgentEvent, ListenState
 from hotdash_pipelines.agent.live import LiveFigures
+from hotdash_pipelines.base.durations import roughly
 
 _HEALTH = {"healthy": "green", "warning": "yellow", "degraded": "red"}
 _KINDS = {
@@ -137,7 +138,7 @@ def _queue(figures: LiveFigures | None) -> Panel:
         breaches = int(str(row["breaches"]))
         lines = [
             Text.assemble((f"{row['pending']:,}", "bold"), " pending"),
-            Text(f"oldest waits {_duration(float(str(oldest)))}" if oldest is not None else "nothing waits"),
+            Text(f"oldest waits {roughly(float(str(oldest)))}" if oldest is not None else "nothing waits"),
             Text(f"{breaches:,} over 5 minutes", style="bold red" if breaches else "green"),
             f"{row['approved']:,} yes {row['rejected']:,} no {row['expired']:,} late",
         ]
@@ -201,10 +202,3 @@ def _events(events: tuple[AgentEvent, ...], room: int) -> RenderableType:
 
 def _number(value: object) -> str:
     return "-" if value is None else f"{value:,.0f}"
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -3,7 +3,6 @@
 Belongs here: turning words of the command line into values. Does not belong here: verbs, printing.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hotdash_pipelines.base.durations import FORM, is_duration, parse_duration
 from hotdash_pipelines.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ Since = Annotated[
 
 FOLDER = PROJECT_ROOT / "slas"
 
-_SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-
 
 def read_definitions(settings: "Settings", folder: Path | None = None) -> "tuple[Definition, ...]":
     """The definitions of a folder, the installation's own by default. Raises SlaError naming file and entry."""
@@ -43,21 +41,19 @@ def read_definitions(settings: "Settings", folder: Path | None = None) -> "tuple
 
 def span(option: str, text: str) -> timedelta:
     """A length of time written as in slas/*.yaml: 90s, 15m, 1h30m, 2d."""
-    found = _SPAN.fullmatch(text)
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0, 0)
     try:
-        length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    except OverflowError:
+        length = parse_duration(text)
+    except ValueError:
         length = timedelta(0)
     if not length:
-        raise typer.BadParameter(f"{option} takes a length of time such as 90s, 15m, 1h30m or 2d")
+        raise typer.BadParameter(f"{option} takes a length of time such as {FORM}")
     return length
 
 
 def instant(option: str, text: str, settings: "Settings") -> datetime:
     """An instant (UTC): ISO 8601, in the store's zone without an offset, or how long ago, such as 2d."""
     try:
-        if text and _SPAN.fullmatch(text):
+        if is_duration(text):
             return settings.now() - span(option, text)
         found = datetime.fromisoformat(text)
         found = (found if found.tzinfo else found.replace(tzinfo=settings.zone)).astimezone(UTC)

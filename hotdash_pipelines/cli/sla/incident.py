@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotdash_pipelines.base.durations import lasted
 from hotdash_pipelines.cli.output import Json, say
 from hotdash_pipelines.cli.sla.given import Since, start, warehouse
 
@@ -82,7 +83,6 @@ def postmortem(
 
 
 def _row(row: "IncidentRow", zone: "ZoneInfo") -> tuple[str, ...]:
-    from hotdash_pipelines.sla import lasted
 
     ended = f"for {lasted(row.resolved_at - row.opened_at)}" if row.resolved_at else f"{row.open_violations} open"
     violations = f"{row.violations} violation{'s' if row.violations != 1 else ''}"

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from hotdash_pipelines.base.durations import lasted
+
 if TYPE_CHECKING:
     from hotdash_pipelines.sla import Definition
     from hotdash_pipelines.sla.records.history import Standing, ViolationRow
@@ -76,7 +78,7 @@ def verdicts(
 
 def past(violation: "ViolationRow", zone: ZoneInfo) -> tuple[str, ...]:
     """A violation as a row of `columns`."""
-    from hotdash_pipelines.sla import lasted, measured
+    from hotdash_pipelines.sla import measured
 
     began = violation.breach_started_at.astimezone(zone)
     name = f"{violation.sla} {violation.partition}".strip()
@@ -111,7 +113,7 @@ def _row(
     name = f"{definition.name} {worst.partition}".strip() if definition.kind == "deadline" else definition.name
     since = told = ""
     if worst.violation_id is not None:
-        since = f"for {_lasted(now - worst.breach_started_at)}" if worst.breach_started_at else ""
+        since = f"for {lasted(now - worst.breach_started_at)}" if worst.breach_started_at else ""
         told = _open(worst, sum(one.violation_id is not None for one in own[1:]))
     return (
         _standing(worst), name, _actual(definition, worst, zone), since, definition.owner, told,
@@ -141,7 +143,7 @@ def _against(definition: "Definition", standing: "Standing", actual: float, zone
     if _standing(standing) == "ok":
         came = definition.rule.due_of(standing.partition).deadline + length
         return f"there since {came.astimezone(zone):%a %m-%d %H:%M}"
-    return f"{_lasted(length)} late" if length > timedelta(0) else f"{_lasted(-length)} to go"
+    return f"{lasted(length)} late" if length > timedelta(0) else f"{lasted(-length)} to go"
 
 
 def _open(standing: "Standing", others: int) -> str:
@@ -163,12 +165,6 @@ def _next(definition: "Definition", standing: "Standing", now: datetime, zone: Z
     if due.deadline <= now or (standing.standing == "ok" and standing.partition == due.partition):
         due = definition.rule.due_on(definition.calendar.after(due.day))
     return f"next {due.deadline.astimezone(zone):%a %Y-%m-%d %H:%M}"
-
-
-def _lasted(length: timedelta) -> str:
-    from hotdash_pipelines.sla import lasted
-
-    return lasted(length)
 
 
 def missing_headings(runbook: Path) -> str:

@@ -1,6 +1,7 @@
 """How SLA files spell things.
 
-Belongs here: durations, clock times, names; the strict base of the models. Does not belong here: what they mean.
+Belongs here: clock times, zones, names; the strict base of the models. Does not belong here: what they mean, how a
+length of time is read (base/durations.py).
 """
 
 import re
@@ -10,14 +11,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints
 
+from hotdash_pipelines.base.durations import FORM, parse_duration, spell_duration
 from hotdash_pipelines.base.errors import HotdashError
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-# More is a slip of the pen, and sums with it leave the calendar.
-LONGEST = timedelta(days=36_500)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -34,14 +33,9 @@ class Strict(BaseModel):
 def _duration(value: object) -> object:
     if isinstance(value, timedelta):
         return value
-    found = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
-    if found is None:
-        raise ValueError(f"{value!r} is no duration; write it as 90s, 15m, 1h30m or 2d")
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    total = 86400 * days + 3600 * hours + 60 * minutes + seconds
-    if total > LONGEST.total_seconds():
-        raise ValueError(f"{value!r} is longer than {LONGEST.days} days")
-    return timedelta(seconds=total)
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no duration; write it as {FORM}")
+    return parse_duration(value)
 
 
 def _clock(value: object) -> object:
@@ -54,12 +48,6 @@ def _clock(value: object) -> object:
     return time(int(found[1]), int(found[2]))
 
 
-def _spelled(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    parts = ((seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))
-    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
-
-
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -68,7 +56,7 @@ def _zone(value: str) -> str:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_spelled, when_used="json")]
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(spell_duration, when_used="json")]
 ClockTime = Annotated[
     time, BeforeValidator(_clock), PlainSerializer(lambda clock: f"{clock:%H:%M}", when_used="json-unless-none")
 ]

@@ -15,8 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from hotdash_pipelines.base.durations import LONGEST
 from hotdash_pipelines.sla.definitions.calendar import Calendar, CalendarWindow, Maintenance
-from hotdash_pipelines.sla.definitions.fields import LONGEST, ClockTime, Dataset, Duration, Slug, Strict, ZoneName
+from hotdash_pipelines.sla.definitions.fields import ClockTime, Dataset, Duration, Slug, Strict, ZoneName
 from hotdash_pipelines.sla.definitions.rule import SECONDS, Comparison, Kind, Rule
 
 SlaType = Literal[

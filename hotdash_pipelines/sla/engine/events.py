@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from hotdash_pipelines.base.durations import lasted
 from hotdash_pipelines.sla.definitions.calendar import window_end
 from hotdash_pipelines.sla.definitions.model import Definition, Severity
 from hotdash_pipelines.sla.definitions.rule import Key
 from hotdash_pipelines.sla.engine.state import Event, EventKind, Reason, State, Suppressor
 from hotdash_pipelines.sla.engine.verdict import Verdict
-from hotdash_pipelines.sla.engine.wording import lasted
 
 Step = tuple[State, tuple[Event, ...]]
 

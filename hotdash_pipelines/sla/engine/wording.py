@@ -1,7 +1,10 @@
-"""Numbers, spans and instants as plain English. Does not belong here: verdicts (verdict.py), messages (alerts)."""
+"""Numbers and instants as plain English.
+
+Does not belong here: lengths of time (base/durations.py), verdicts (verdict.py), messages (alerts).
+"""
 
 import math
-from datetime import datetime, timedelta
+from datetime import datetime
 
 _SIGNS = {"percent": " %", "ms": " ms", "count": ""}
 
@@ -16,18 +19,6 @@ def measured(value: float, unit: str) -> str:
     if unit in _SIGNS:
         return f"{number}{_SIGNS[unit]}"
     return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
-
-
-def lasted(span: timedelta) -> str:
-    """A length of time: `40 s`, `42 min`, `3 h 5 min`, `2 d 4 h`."""
-    seconds = max(0, int(span.total_seconds()))
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if minutes < 60:
-        return f"{minutes} min"
-    parts = (f"{hours} h", f"{minutes % 60} min") if hours < 24 else (f"{days} d", f"{hours % 24} h")
-    return parts[0] if parts[1].startswith("0 ") else " ".join(parts)
 
 
 def since(moment: datetime) -> str:

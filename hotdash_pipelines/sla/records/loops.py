@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hotdash_pipelines.base.durations import lasted
 from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW
-from hotdash_pipelines.sla.engine.wording import lasted
 from hotdash_pipelines.sla.records.heartbeat import DELIVERY, EVALUATION, EVALUATION_SECONDS
 
 # Its sensor asks more often, but a turn that waits for Slack lasts.

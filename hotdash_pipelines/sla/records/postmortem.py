@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from hotdash_pipelines.base.durations import lasted
 from hotdash_pipelines.sla.definitions.fields import SlaError
-from hotdash_pipelines.sla.engine.wording import lasted, measured
+from hotdash_pipelines.sla.engine.wording import measured
 from hotdash_pipelines.sla.records.history import Incident, TimelineEntry, ViolationRow
 from hotdash_pipelines.sla.records.transaction import told
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hotdash_pipelines.alerts import Alert
-from hotdash_pipelines.alerts.wording.violations import ViolationNews, escape_mention, lasted, violation_alerts
+from hotdash_pipelines.alerts.wording.violations import ViolationNews, escape_mention, violation_alerts
 from hotdash_pipelines.demo.slack.routes import _objection
 from tests.integration.alerts.violations import LINKS, NOW, news
 
@@ -160,21 +160,6 @@ def test_messages_stay_within_the_limits_of_block_kit(kind: str) -> None:
         assert len(alert.blocks) <= 49
         for block in alert.blocks:
             assert all(len(one["text"]) <= 2000 for one in block.get("fields", ()))
-
-
-@pytest.mark.parametrize(
-    ("span", "text"),
-    [
-        (timedelta(seconds=40), "40 s"),
-        (timedelta(minutes=42, seconds=59), "42 min"),
-        (timedelta(hours=3), "3 h"),
-        (timedelta(hours=3, minutes=5), "3 h 5 min"),
-        (timedelta(days=2, hours=4), "2 d 4 h"),
-        (None, "0 s"),
-    ],
-)
-def test_lengths_are_words(span: timedelta | None, text: str) -> None:
-    assert lasted(span) == text
 
 
 def test_an_instant_on_another_day_in_utc_says_so() -> None:
