@@ -19,24 +19,6 @@ from hotdash_pipelines.sla.records.notice import Behind, Notice
 if TYPE_CHECKING:
     import psycopg
 
-# What is wrong, in the few words of a title.
-_TITLES = {
-    "materialized_within": "not ready in time",
-    "event_time_lag": "its newest data is too old",
-    "source_watermark_lag": "the source is behind",
-    "freshness_state": "not fresh",
-    "check_status": "checks fail",
-    "check_rate": "too many checks fail",
-    "availability": "not available often enough",
-    "latency_p95": "too slow",
-    "queue_age": "somebody waits too long",
-    "drift_raised_within": "drift was not raised in time",
-    "backup_age": "the newest backup is too old",
-    "restore_tested_within": "no restore was tested lately",
-    "retention_done": "retention was not done",
-    "heartbeat": "gone quiet",
-    "sql": "outside of its limit",
-}
 _NEAR = "near its limit"
 
 
@@ -109,7 +91,7 @@ def _title(notice: Notice) -> str:
         return "nobody can tell how it is"
     if notice.event.kind == "warned":
         return _NEAR
-    return _TITLES[notice.definition.type] if notice.definition else "a promise was broken"
+    return notice.definition.sla_type.title if notice.definition else "a promise was broken"
 
 
 def _told(message: str, dataset: str, partition: str) -> str:

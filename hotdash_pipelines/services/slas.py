@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from hotdash_pipelines.settings import PROJECT_ROOT, Settings, get_settings
-from hotdash_pipelines.sla import Definition, load_definitions, watched
+from hotdash_pipelines.sla import Definition, load_definitions, observe, watched
 from hotdash_pipelines.sla.observers.facts import Facts, Wanted, wanted
-from hotdash_pipelines.sla.observers.observe import check_params, observe
 from hotdash_pipelines.sla.records.heartbeat import EVALUATION_SECONDS
 from hotdash_pipelines.sla.records.incidents import Impact
 from hotdash_pipelines.sla.records.store import Applied, apply_tick, load_states
@@ -22,9 +21,7 @@ FOLDER = PROJECT_ROOT / "slas"
 @cache
 def promised() -> tuple[Definition, ...]:
     """Every SLA by name, read once. Raises SlaError naming file and entry."""
-    definitions = load_definitions(FOLDER, store_zone=get_settings().store_timezone)
-    check_params(definitions)
-    return definitions
+    return load_definitions(FOLDER, store_zone=get_settings().store_timezone)
 
 
 def take_turn(

@@ -7,8 +7,9 @@ Does not belong here: messages and their delivery (alerts), checks themselves (t
 
 from hotdash_pipelines.sla.definitions.calendar import Calendar, CalendarWindow, Due, Once
 from hotdash_pipelines.sla.definitions.fields import SlaError
+from hotdash_pipelines.sla.definitions.kinds import SlaType, Unit, sla_types
 from hotdash_pipelines.sla.definitions.load import load_definitions
-from hotdash_pipelines.sla.definitions.model import SEVERITIES, Definition, Escalation, Severity, SlaType, Unit, worst
+from hotdash_pipelines.sla.definitions.model import SEVERITIES, Definition, Escalation, Severity, worst
 from hotdash_pipelines.sla.definitions.rule import Key
 from hotdash_pipelines.sla.engine.evaluate import evaluate
 from hotdash_pipelines.sla.engine.machine import acknowledge, advance
@@ -19,6 +20,7 @@ from hotdash_pipelines.sla.engine.suppress import Trouble, roots
 from hotdash_pipelines.sla.engine.tick import Tick, tick, watched
 from hotdash_pipelines.sla.engine.verdict import Verdict
 from hotdash_pipelines.sla.engine.wording import measured
+from hotdash_pipelines.sla.observers.observe import observe
 
 __all__ = [
     "SEVERITIES",
@@ -50,8 +52,10 @@ __all__ = [
     "evaluate",
     "load_definitions",
     "measured",
+    "observe",
     "roots",
     "simulate",
+    "sla_types",
     "tick",
     "watched",
     "worst",

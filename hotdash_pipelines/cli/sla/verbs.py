@@ -54,13 +54,11 @@ def validate(slas: Slas = None, as_json: Json = False) -> None:
     from hotdash_pipelines.cli.sla.view import missing_headings
     from hotdash_pipelines.settings import PROJECT_ROOT, get_settings
     from hotdash_pipelines.sla import SlaError
-    from hotdash_pipelines.sla.observers.observe import check_params
 
     problems: list[str] = []
     definitions: tuple[Definition, ...] = ()
     try:
         definitions = read_definitions(get_settings(), slas)
-        check_params(definitions)
     except SlaError as error:
         problems.append(str(error))
     # An image carries the definitions without the docs.

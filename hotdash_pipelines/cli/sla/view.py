@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 HEADINGS = ("Detection", "Triage", "Resolution")
 _COLOURS = {"breach": "red", "unknown": "yellow", "pending": "cyan", "ok": "green"}
-_FRESHNESS = {0.0: "fresh", 1.0: "nearly late"}
 # The worst first, as they are sorted.
 _ORDER = ("breach", "unknown", "pending", "ok")
 
@@ -50,11 +49,11 @@ def promise(definition: "Definition", zone: ZoneInfo) -> str:
     from hotdash_pipelines.sla import measured
 
     target = float(definition.target or 0)
-    if definition.type == "freshness_state":
-        return "not late"
+    if states := definition.sla_type.states:
+        return f"not {states[-1]}"
     amount = measured(target, definition.unit or "count")
-    if definition.type == "check_status":
-        return f"at most {amount} failing"
+    if counts := definition.sla_type.counts:
+        return f"at most {amount} {counts}"
     if definition.kind == "deadline":
         clock = "" if definition.zone == str(zone) else f" {definition.zone}"
         return f"by {definition.by:%H:%M}{clock}{f' and {amount}' if target else ''}"
@@ -131,9 +130,9 @@ def _actual(definition: "Definition", standing: "Standing", zone: ZoneInfo) -> s
     actual = float(standing.actual)
     if definition.kind == "deadline":
         return f"{_against(definition, standing, actual, zone)} ({promised})"
-    if definition.type == "freshness_state":
-        return f"{_FRESHNESS.get(actual, 'late')} ({promised})"
-    what = " failing" if definition.type == "check_status" else ""
+    if states := definition.sla_type.states:
+        return f"{states[min(max(int(actual), 0), len(states) - 1)]} ({promised})"
+    what = f" {definition.sla_type.counts}".rstrip()
     return f"{measured(actual, definition.unit or 'count')}{what} ({promised})"
 
 

@@ -19,7 +19,8 @@ def load_definitions(folder: Path, *, store_zone: str = "UTC") -> tuple[Definiti
     """Every SLA of the files in `folder`, by name; entries that give no zone keep `store_zone`.
 
     A file is `slas:`, a list of entries, and `defaults:`, what they share. Raises SlaError naming file and entry: for
-    one that is wrong, for a name given twice, and for an unknown name in `depends_on`.
+    one that is wrong, for a name given twice, for an unknown name in `depends_on`, and for a parameter that is missing,
+    unknown or out of range.
     """
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
@@ -34,6 +35,8 @@ def load_definitions(folder: Path, *, store_zone: str = "UTC") -> tuple[Definiti
     for path, definition in found.values():
         if unknown := [name for name in definition.depends_on if name not in found]:
             raise SlaError(f"{path.name}: {definition.name}: depends_on names {unknown[0]}, which is no SLA")
+        if wrong := definition.sla_type.objection(definition.params):
+            raise SlaError(f"{path.name}: {definition.name}: {wrong}")
     return tuple(found[name][1] for name in sorted(found))
 
 

@@ -13,62 +13,17 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from hotdash_pipelines.base.durations import LONGEST
 from hotdash_pipelines.sla.definitions.calendar import Calendar, CalendarWindow, Maintenance
 from hotdash_pipelines.sla.definitions.fields import ClockTime, Dataset, Duration, Slug, Strict, ZoneName
+from hotdash_pipelines.sla.definitions.kinds import SlaType, Unit, sla_type
 from hotdash_pipelines.sla.definitions.rule import SECONDS, Comparison, Kind, Rule
 
-SlaType = Literal[
-    "materialized_within",
-    "retention_done",
-    "event_time_lag",
-    "source_watermark_lag",
-    "queue_age",
-    "drift_raised_within",
-    "backup_age",
-    "restore_tested_within",
-    "heartbeat",
-    "freshness_state",
-    "check_status",
-    "check_rate",
-    "availability",
-    "latency_p95",
-    "sql",
-]
-Unit = Literal["percent", "minutes", "hours", "days", "ms", "count"]
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 
-_TIME: tuple[Unit, ...] = ("minutes", "hours", "days")
-# Kind, comparison (None: the entry says it) and the units that make sense, the usual one first.
-_TYPES: dict[SlaType, tuple[Kind, Comparison | None, tuple[Unit, ...]]] = {
-    "materialized_within": ("deadline", "at_most", _TIME),
-    "retention_done": ("deadline", "at_most", ("hours", "minutes", "days")),
-    "event_time_lag": ("age", "at_most", _TIME),
-    "source_watermark_lag": ("age", "at_most", _TIME),
-    "queue_age": ("age", "at_most", _TIME),
-    "drift_raised_within": ("age", "at_most", ("hours", "minutes", "days")),
-    "backup_age": ("age", "at_most", ("hours", "minutes", "days")),
-    "restore_tested_within": ("age", "at_most", ("days", "hours", "minutes")),
-    "heartbeat": ("age", "at_most", _TIME),
-    "freshness_state": ("level", "at_most", ("count",)),
-    "check_status": ("level", "at_most", ("count",)),
-    "check_rate": ("level", "at_least", ("percent",)),
-    "availability": ("level", "at_least", ("percent",)),
-    "latency_p95": ("level", "at_most", ("ms",)),
-    "sql": ("level", None, ("count", "percent", "minutes", "hours", "days", "ms")),
-}
-# What breaks these breaks them downstream too; every other type is a cause of its own.
-_CAUSES: dict[str, str] = {
-    "materialized_within": "lateness",
-    "event_time_lag": "lateness",
-    "source_watermark_lag": "lateness",
-    "freshness_state": "lateness",
-    "check_status": "correctness",
-    "check_rate": "correctness",
-}
 # What decides a verdict: a change of one of these is a new version, a change of the others is not.
 _PROMISE = (
     "dataset",
@@ -106,6 +61,10 @@ class Escalation(Strict):
         return self
 
 
+def _of_a_known_type(name: str) -> str:
+    return sla_type(name).name
+
+
 class Definition(Strict):
     """One SLA.
 
@@ -118,7 +77,7 @@ class Definition(Strict):
 
     name: Slug
     dataset: Dataset
-    type: SlaType
+    type: Annotated[str, AfterValidator(_of_a_known_type)]
     target: Decimal | None = None
     unit: Unit | None = None
     comparison: Comparison | None = None
@@ -148,28 +107,33 @@ class Definition(Strict):
     @model_validator(mode="before")
     @classmethod
     def _what_the_type_implies(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or given.get("type") not in _TYPES:
+        own = given.get("type") if isinstance(given, dict) else None
+        if not isinstance(given, dict) or not isinstance(own, str):
             return given
-        kind, comparison, units = _TYPES[given["type"]]
-        implied: dict[str, Any] = {"unit": units[0]}
-        if kind == "deadline":
-            implied |= {"target": 0, "offset_days": 1 if given["type"] == "materialized_within" else 0}
-        if comparison:
-            if given.get("comparison", comparison) != comparison:
-                raise ValueError(f"comparison of {given['type']} is always {comparison}; leave it out")
-            implied["comparison"] = comparison
+        try:
+            implies = sla_type(own)
+        except ValueError:
+            # The field itself says so.
+            return given
+        implied: dict[str, Any] = {"unit": implies.units[0]}
+        if implies.kind == "deadline":
+            implied |= {"target": 0, "offset_days": implies.offset_days}
+        if implies.comparison:
+            if given.get("comparison", implies.comparison) != implies.comparison:
+                raise ValueError(f"comparison of {own} is always {implies.comparison}; leave it out")
+            implied["comparison"] = implies.comparison
         return implied | {name: value for name, value in given.items() if value is not None}
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> "Definition":
-        kind, _, units = _TYPES[self.type]
+        kind, units = self.kind, self.sla_type.units
         if self.unit not in units:
             raise ValueError(f"unit of {self.type} is {' or '.join(units)}, not {self.unit}")
         if self.target is None:
             raise ValueError("target is missing")
         if self.comparison is None:
             raise ValueError("comparison is missing: at_most or at_least")
-        if not self.target.is_finite() or (self.type != "sql" and self.target < 0):
+        if not self.target.is_finite() or (self.target < 0 and not self.sla_type.may_be_negative):
             raise ValueError("target must be a number of at least 0")
         if kind != "level" and float(self.target) * SECONDS[self.unit] > LONGEST.total_seconds():
             raise ValueError(f"target is longer than {LONGEST.days} days")
@@ -206,14 +170,19 @@ class Definition(Strict):
         return self
 
     @property
+    def sla_type(self) -> SlaType:
+        """All there is to know of its type."""
+        return sla_type(self.type)
+
+    @property
     def kind(self) -> Kind:
         """`deadline` (there by a time of day), `age` (of an instant) or `level` (a number as it is)."""
-        return _TYPES[self.type][0]
+        return self.sla_type.kind
 
     @property
     def cause(self) -> str:
         """Violations of one cause spread downstream together: `lateness`, `correctness`, else the type."""
-        return _CAUSES.get(self.type, self.type)
+        return self.sla_type.cause or self.type
 
     @property
     def check_name(self) -> str:

@@ -1,10 +1,9 @@
-"""Numbers and instants as plain English.
+"""Numbers with their units as plain English.
 
 Does not belong here: lengths of time (base/durations.py), verdicts (verdict.py), messages (alerts).
 """
 
 import math
-from datetime import datetime
 
 _SIGNS = {"percent": " %", "ms": " ms", "count": ""}
 
@@ -19,8 +18,3 @@ def measured(value: float, unit: str) -> str:
     if unit in _SIGNS:
         return f"{number}{_SIGNS[unit]}"
     return f"{number} {unit.removesuffix('s') if number == '1' else unit}"
-
-
-def since(moment: datetime) -> str:
-    """An instant as messages show it."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import LiteralString
 
+from hotdash_pipelines.sla.definitions.kinds import DAYS, HOURS, MINUTES, Parameter, SlaType, observes
 from hotdash_pipelines.sla.definitions.model import Definition
 from hotdash_pipelines.sla.engine.observation import Observation
 from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW
@@ -69,6 +70,16 @@ from ops.backup_runs where state = 'verified'
 _LOOKBACK_DAYS = 14
 
 
+@observes(
+    SlaType(
+        name="event_time_lag",
+        kind="age",
+        units=MINUTES,
+        title="its newest data is too old",
+        cause="lateness",
+        params=(Parameter("column", is_needed=True),),
+    )
+)
 def event_time_lag(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """The newest event of each table by its column; of a date, the end of that day in the store's zone.
 
@@ -130,6 +141,16 @@ def event_time_lag(definitions: Sequence[Definition], looking: Looking) -> Itera
                 yield Observation(name, unknown_reason=f"the newest {columns[name]} of {table} is no instant")
 
 
+@observes(
+    SlaType(
+        name="source_watermark_lag",
+        kind="age",
+        units=MINUTES,
+        title="the source is behind",
+        cause="lateness",
+        params=(Parameter("settled_after_days", largest=3_650), Parameter("lookback_days", largest=3_650)),
+    )
+)
 def source_watermark_lag(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """Up to which instant the windows of a stream are loaded without a gap, and will not change any more.
 
@@ -173,6 +194,15 @@ def watermark(windows: Mapping[date, datetime], settled_after_days: int, looking
     return looking.ends(last)
 
 
+@observes(
+    SlaType(
+        name="queue_age",
+        kind="age",
+        units=MINUTES,
+        title="somebody waits too long",
+        params=(Parameter("queue", is_needed=True),),
+    )
+)
 def queue_age(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """Since when the oldest item of a queue waits; 0 for an empty queue."""
     found: dict[str, Row | Unseen] = {}
@@ -200,6 +230,7 @@ def _queue(name: str, looking: Looking) -> Row:
         return conn.execute(query, {"now": looking.now}).fetchone() or (None, 0)
 
 
+@observes(SlaType(name="drift_raised_within", kind="age", units=HOURS, title="drift was not raised in time"))
 def drift_raised_within(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """Since when a source has sent what its contract does not name; 0 when every stream's last load was as agreed."""
     ((since, streams, looked),) = all_rows(looking.conn, _DRIFTS, {"project": looking.project, "now": looking.now})
@@ -208,6 +239,7 @@ def drift_raised_within(definitions: Sequence[Definition], looking: Looking) -> 
         yield Observation(definition.name, value=value, at=since, details={"streams": streams})
 
 
+@observes(SlaType(name="backup_age", kind="age", units=HOURS, title="the newest backup is too old"))
 def backup_age(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """When the newest verified backup of all operational tables began: rows after that are in none."""
     ((started, _),) = all_rows(looking.conn, _BACKUPS, {})
@@ -215,6 +247,7 @@ def backup_age(definitions: Sequence[Definition], looking: Looking) -> Iterator[
         yield Observation(definition.name, at=started)
 
 
+@observes(SlaType(name="restore_tested_within", kind="age", units=DAYS, title="no restore was tested lately"))
 def restore_tested_within(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """When a backup was last restored and found equal."""
     ((_, tested),) = all_rows(looking.conn, _BACKUPS, {})
@@ -222,6 +255,7 @@ def restore_tested_within(definitions: Sequence[Definition], looking: Looking) -
         yield Observation(definition.name, at=tested)
 
 
+@observes(SlaType(name="heartbeat", kind="age", units=MINUTES, title="gone quiet", params=(Parameter("of"),)))
 def heartbeat(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """The last sign of life of one of our own loops, the evaluation itself by default."""
     rows = dict(all_rows(looking.conn, "select name, beat_at from ops.heartbeats", {}))

@@ -54,11 +54,13 @@ def wanted(definitions: Collection[Definition], dues: Mapping[str, tuple[Due, ..
     windows = [
         timedelta(hours=float(definition.params.get("window_hours", 24)))  # type: ignore[arg-type]
         for definition in definitions
-        if definition.type == "availability" and definition.params.get("of") == "runs"
+        if definition.sla_type.asks == "runs" and definition.params.get("of", "runs") == "runs"
     ]
     return Wanted(
-        deadlines=frozenset(one.dataset for one in definitions if one.kind == "deadline"),
+        deadlines=frozenset(definition.dataset for definition in definitions if definition.kind == "deadline"),
         partitions=frozenset(due.partition for own in dues.values() for due in own),
-        freshness=frozenset(one.dataset for one in definitions if one.type == "freshness_state"),
+        freshness=frozenset(
+            definition.dataset for definition in definitions if definition.sla_type.asks == "freshness"
+        ),
         runs_since=now - max(windows) if windows else None,
     )

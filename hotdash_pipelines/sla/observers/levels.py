@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from hotdash_pipelines.sla.definitions.kinds import MINUTES, WINDOW_HOURS, Parameter, SlaType, observes
 from hotdash_pipelines.sla.definitions.model import Definition
 from hotdash_pipelines.sla.engine.observation import Observation
 from hotdash_pipelines.sla.observers.looking import Looking
@@ -71,6 +72,17 @@ class _Check:
         return 100.0 if self.passed else 0.0
 
 
+@observes(
+    SlaType(
+        name="check_status",
+        kind="level",
+        units=("count",),
+        title="checks fail",
+        cause="correctness",
+        counts="failing",
+        params=(Parameter("severity"), WINDOW_HOURS),
+    )
+)
 def check_status(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """How many checks of a dataset fail as last evaluated; those that stop a run unless `severity: any`."""
     checks = _stored(definitions, looking)
@@ -81,6 +93,17 @@ def check_status(definitions: Sequence[Definition], looking: Looking) -> Iterato
         yield Observation(definition.name, value=failing if own else None, details={"samples": len(own)})
 
 
+@observes(
+    SlaType(
+        name="check_rate",
+        kind="level",
+        units=("percent",),
+        title="too many checks fail",
+        comparison="at_least",
+        cause="correctness",
+        params=(Parameter("dimension", is_needed=True), WINDOW_HOURS),
+    )
+)
 def check_rate(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """The score of a dimension: the mean over its checks, each with the share of rows that keep its rule."""
     checks = _stored(definitions, looking)
@@ -92,6 +115,15 @@ def check_rate(definitions: Sequence[Definition], looking: Looking) -> Iterator[
         yield Observation(definition.name, value=score, details=details)
 
 
+@observes(
+    SlaType(
+        name="latency_p95",
+        kind="level",
+        units=("ms",),
+        title="too slow",
+        params=(Parameter("window_minutes", largest=5_256_000.0),),
+    )
+)
 def latency_p95(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """What 95 % of the support agent's queries of the last `window_minutes` kept within, in milliseconds."""
     found = _windowed(definitions, looking, "window_minutes", _MINUTES, "agent.agent_queries", _of_latencies)
@@ -100,6 +132,17 @@ def latency_p95(definitions: Sequence[Definition], looking: Looking) -> Iterator
         yield Observation(definition.name, value=value, details={"samples": samples})
 
 
+@observes(
+    SlaType(
+        name="availability",
+        kind="level",
+        units=("percent",),
+        title="not available often enough",
+        comparison="at_least",
+        asks="runs",
+        params=(Parameter("of", is_needed=True), WINDOW_HOURS, Parameter("job")),
+    )
+)
 def availability(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """Percent that succeeded over the last `window_hours`: `of: decisions` passed on, or `of: runs` of Dagster."""
     of_decisions = [one for one in definitions if one.params["of"] == "decisions"]
@@ -121,6 +164,17 @@ def availability(definitions: Sequence[Definition], looking: Looking) -> Iterato
         yield Observation(definition.name, value=100.0 * good / all_ if all_ else None, details={"samples": all_})
 
 
+@observes(
+    SlaType(
+        name="sql",
+        kind="level",
+        units=("count", "percent", *MINUTES, "ms"),
+        title="outside of its limit",
+        comparison=None,
+        may_be_negative=True,
+        params=(Parameter("query", is_needed=True),),
+    )
+)
 def sql(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """The one number that `query` returns. It may use %(now)s and %(project)s; each has a transaction of its own."""
     for definition in definitions:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from hotdash_pipelines.sla.definitions.calendar import Due
+from hotdash_pipelines.sla.definitions.kinds import HOURS, MINUTES, SlaType, observes
 from hotdash_pipelines.sla.definitions.model import Definition
 from hotdash_pipelines.sla.engine.observation import Observation
 from hotdash_pipelines.sla.observers.looking import Looking
@@ -15,6 +16,17 @@ from hotdash_pipelines.sla.observers.reading import Unseen, all_rows
 _STATES = {"PASS": 0.0, "WARN": 1.0, "FAIL": 2.0}
 
 
+@observes(
+    SlaType(
+        name="materialized_within",
+        kind="deadline",
+        units=MINUTES,
+        title="not ready in time",
+        cause="lateness",
+        offset_days=1,
+    )
+)
+@observes(SlaType(name="retention_done", kind="deadline", units=HOURS, title="retention was not done"))
 def materialized_within(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """The first success of the partition that a deadline is about, or the newest one of a table without partitions.
 
@@ -33,6 +45,17 @@ def materialized_within(definitions: Sequence[Definition], looking: Looking) -> 
             yield Observation(definition.name, at=at, partition=partition, details=details)
 
 
+@observes(
+    SlaType(
+        name="freshness_state",
+        kind="level",
+        units=("count",),
+        title="not fresh",
+        cause="lateness",
+        asks="freshness",
+        states=("fresh", "nearly late", "late"),
+    )
+)
 def freshness_state(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """What Dagster's own freshness policy says: 0 pass, 1 warn, 2 fail."""
     _ask(looking)

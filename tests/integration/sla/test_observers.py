@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,11 +10,11 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from hotdash_pipelines.sla import Definition, Observation, SlaError, watched
+from hotdash_pipelines.sla import Definition, Observation, observe, watched
+from hotdash_pipelines.sla.definitions import kinds
 from hotdash_pipelines.sla.observers.ages import watermark
 from hotdash_pipelines.sla.observers.facts import Facts, FinishedRun
 from hotdash_pipelines.sla.observers.looking import Looking
-from hotdash_pipelines.sla.observers.observe import KINDS, check_params, observe
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.sla.kept import Conn
 from tests.unit.sla.story import sla
@@ -386,7 +387,7 @@ def test_an_observer_that_fails_does_not_blind_the_others(warehouse: Conn, monke
     def mistaken(*_: object) -> list[Observation]:
         raise ZeroDivisionError(SECRET)
 
-    monkeypatch.setitem(KINDS, "heartbeat", KINDS["heartbeat"].__class__(mistaken))
+    monkeypatch.setitem(kinds._types, "heartbeat", replace(kinds.sla_type("heartbeat"), observer=mistaken))
     alive = sla("alive", "heartbeat", dataset="pipeline", target=5, unit="minutes")
     found = {seen.name: seen for seen in look(warehouse, BACKUP, alive, APPROVALS)}
     assert (found["backup"].details["cause"], found["alive"].details["cause"]) == ("schema", "observer")
@@ -414,6 +415,5 @@ def test_an_observer_waits_for_no_lock_and_a_closed_connection_is_one_cause(
     ],
 )
 def test_a_parameter_that_is_missing_or_unknown_is_refused(definition: Definition, word: str) -> None:
-    check_params([ORDERS, COMPLETE])
-    with pytest.raises(SlaError, match=word):
-        check_params([definition])
+    assert not any(whole.sla_type.objection(whole.params) for whole in (ORDERS, COMPLETE))
+    assert word in definition.sla_type.objection(definition.params)

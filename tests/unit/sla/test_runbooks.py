@@ -45,7 +45,10 @@ def test_validate_names_the_file_and_entry_at_fault(tmp_path: Path) -> None:
     assert _validate(tmp_path) == (0, {"ok": True, "slas": 1, "problems": []})
     broken = {
         "target: 60": ("target: -1", "all.yaml: orders_lag: target must be a number of at least 0"),
-        "column: updated_at": ("colum: updated_at", "orders_lag: params lacks column, which event_time_lag needs"),
+        "column: updated_at": (
+            "colum: updated_at",
+            "all.yaml: orders_lag: params lacks column, which event_time_lag needs",
+        ),
         "source-behind.md": (
             "nowhere.md",
             "orders_lag: runbook: docs/runbooks/nowhere.md is not there",
