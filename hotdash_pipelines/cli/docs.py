@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.cli.output import Check
-from hotdash_pipelines.settings import PROJECT_ROOT, Settings
+from hotdash_pipelines.settings import PROJECT_ROOT, every_setting
 from hotdash_pipelines.warehouse.access import sql as access_sql
 from hotdash_pipelines.warehouse.access.page import render_access
 
@@ -20,7 +20,7 @@ ACCESS_PAGE = PROJECT_ROOT / "docs" / "access.md"
 _HEAD = """# Settings
 
 Environment variables decide everything; nothing is read from a file. `hotdash doctor` says what is missing. This page
-is written by `make docs` from `hotdash_pipelines/settings/core.py`.
+is written by `make docs` from `hotdash_pipelines/settings/` and each source's `settings.py`.
 
 | variable | default | what it is |
 |---|---|---|
@@ -30,15 +30,16 @@ is written by `make docs` from `hotdash_pipelines/settings/core.py`.
 def render_settings() -> str:
     """The page: one row a setting, secrets without a default."""
     rows = []
-    for name, field in Settings.model_fields.items():
+    for variable, field in every_setting().items():
         what = (field.description or "").replace("|", "\\|")
-        rows.append(f"| `HOTDASH_{name.upper()}` | {_default(field)} | {what} |")
+        rows.append(f"| `{variable}` | {shown_default(field)} | {what} |")
     return _HEAD + "\n".join(rows) + "\n"
 
 
-def _default(field: FieldInfo) -> str:
-    value = field.default
-    if value is None:
+def shown_default(field: FieldInfo) -> str:
+    """A default as the page shows it; nothing where there is none or an empty one."""
+    value = field.get_default(call_default_factory=True)
+    if value is None or value == {}:
         return ""
     if value == PROJECT_ROOT / ".hotdash":
         return "`.hotdash`"

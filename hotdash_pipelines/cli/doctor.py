@@ -5,14 +5,17 @@ Belongs here: one line a finding, with what to do. Does not belong here: mending
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hotdash_pipelines.cli.output import say
-from hotdash_pipelines.settings import SOURCES, Settings
+from hotdash_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from hotdash_pipelines.sources import Source
 
 _SMALLEST_DISK_GIB = 2
 
@@ -67,8 +70,7 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
     yield _port(settings)
     yield _warehouse(settings)
     yield _lake(settings)
-    for source in SOURCES:
-        yield _source(settings, source)
+    yield from _sources(settings)
     yield _slack(settings)
 
 
@@ -157,44 +159,45 @@ def _lake(settings: Settings) -> Diagnosis:
     return Diagnosis("lake", True, settings.lake)
 
 
-_CREDENTIALS = {
-    "shopify": (
-        "set HOTDASH_SHOPIFY_SHOP with HOTDASH_SHOPIFY_CLIENT_ID and HOTDASH_SHOPIFY_CLIENT_SECRET, "
-        "or with HOTDASH_SHOPIFY_ACCESS_TOKEN"
-    ),
-    "chatwoot": (
-        "set HOTDASH_CHATWOOT_BASE_URL, HOTDASH_CHATWOOT_ACCOUNT_ID and HOTDASH_CHATWOOT_API_TOKEN (an administrator's)"
-    ),
-    "ga4": "set HOTDASH_GA4_PROPERTY_ID and HOTDASH_GA4_CREDENTIALS_FILE",
-}
+def _sources(settings: Settings) -> Iterator[Diagnosis]:
+    from hotdash_pipelines.contracts import load_contracts
+    from hotdash_pipelines.sources import HalfSource, all_sources, whole
+
+    try:
+        whole(load_contracts())
+    except HalfSource as error:
+        yield Diagnosis("sources", False, str(error), "nothing runs until that is mended")
+        return
+    for source in all_sources().values():
+        yield _source(settings, source)
 
 
-def _source(settings: Settings, source: str) -> Diagnosis:
+def _source(settings: Settings, source: "Source") -> Diagnosis:
     from hotdash_pipelines.settings import SettingsError
     from hotdash_pipelines.sources import SourceError
 
-    if source not in settings.pipeline_sources:
-        return Diagnosis(source, True, "left out by HOTDASH_PIPELINE_SOURCES")
+    name = source.name
+    if name not in settings.pipeline_sources:
+        return Diagnosis(name, True, "left out by HOTDASH_PIPELINE_SOURCES")
     if settings.uses_demo and not settings.demo_endpoint_file.exists():
         return Diagnosis(
-            source, False, "no credentials; `hotdash up` uses the stand-in store", _CREDENTIALS[source], is_fatal=False
+            name, False, "no credentials; `hotdash up` uses the stand-in store", source.advice, is_fatal=False
         )
     try:
-        return Diagnosis(source, True, _ping(settings, source))
+        return Diagnosis(name, True, _ping(settings, name))
     except SettingsError as error:
-        return Diagnosis(source, False, str(error), _CREDENTIALS[source])
+        return Diagnosis(name, False, str(error), source.advice)
     except SourceError as error:
         note = " (stand-in store, not running)" if settings.uses_demo else ""
-        return Diagnosis(source, False, f"{error}{note}", _CREDENTIALS[source], is_fatal=not settings.uses_demo)
+        return Diagnosis(name, False, f"{error}{note}", source.advice, is_fatal=not settings.uses_demo)
 
 
 def _ping(settings: Settings, source: str) -> str:
     from hotdash_pipelines.services.connections import open_client
 
-    client = open_client(settings.endpoints(), source)
-    ping: Callable[[], str] = client.ping
+    client = open_client(settings, source)
     try:
-        return ping()
+        return client.ping()
     finally:
         client.close()
 

@@ -59,7 +59,7 @@ def open_instance() -> "dg.DagsterInstance":
     """The instance under DAGSTER_HOME, with the pools' limits set."""
     import dagster as dg
 
-    from hotdash_pipelines.orchestration.keys import POOLS
+    from hotdash_pipelines.orchestration.keys import pools
 
     instance = dg.DagsterInstance.get()
     # Dagster opens a connection for every event it stores, which was half the time of a first load; the webserver's
@@ -67,7 +67,7 @@ def open_instance() -> "dg.DagsterInstance":
     instance.optimize_for_webserver(statement_timeout=_STATEMENT_TIMEOUT_MS, pool_recycle=3600, max_overflow=10)
     storage = instance.event_log_storage
     known = {pool.name: pool.limit for pool in storage.get_pool_limits()}
-    for name, limit in POOLS.items():
+    for name, limit in pools().items():
         if known.get(name) != limit:
             storage.set_concurrency_slots(name, limit)
     return instance

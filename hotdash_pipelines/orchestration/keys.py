@@ -9,6 +9,8 @@ from typing import Any
 
 import dagster as dg
 
+from hotdash_pipelines.sources import all_sources
+
 # What the groups are called in the UI; sources name their own.
 TRANSFORM_GROUPS = ("staging", "marts", "metrics")
 OPERATIONS_GROUP = "operations"
@@ -19,7 +21,7 @@ TEAM_SUPPORT = "team:support"
 TEAM_MARKETING = "team:marketing"
 
 WAREHOUSE_POOL = "warehouse"
-POOLS = {"shopify_api": 1, "chatwoot_api": 1, "ga4_api": 1, WAREHOUSE_POOL: 4}
+WAREHOUSE_SLOTS = 4
 
 NIGHTLY_JOB = "nightly_job"
 DEMO_AGENT_JOB = "demo_agent_activity_job"
@@ -61,9 +63,16 @@ def api_pool(source: str) -> str:
     return f"{source}_api"
 
 
+def pools() -> dict[str, int]:
+    """Every pool with its limit: one a source's API, and the warehouse's."""
+    return {api_pool(name): source.readers for name, source in all_sources().items()} | {
+        WAREHOUSE_POOL: WAREHOUSE_SLOTS
+    }
+
+
 def lake_kinds(source: str) -> set[str]:
     """Badges of a lake asset in the UI."""
-    return {"python", "parquet", source if source == "shopify" else "api"}
+    return {"python", "parquet", all_sources()[source].kind}
 
 
 # The stores themselves, which dbt reads beside the raw tables.

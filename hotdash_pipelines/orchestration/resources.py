@@ -43,12 +43,12 @@ class ClockResource(dg.ConfigurableResource):
 
 
 class SourcesResource(dg.ConfigurableResource):
-    """Signed-in clients of the three APIs, or of the stand-in store while no credentials are set."""
+    """Signed-in clients of the APIs, or of the stand-in store while no credentials are set."""
 
     @contextmanager
     def client(self, source: str) -> Iterator[Any]:
-        """A client of `shopify`, `chatwoot` or `ga4`; closed afterwards. SettingsError when it is not configured."""
-        opened = open_client(get_settings().endpoints(), source)
+        """A source's client; closed afterwards. SettingsError when it is not configured."""
+        opened = open_client(get_settings(), source)
         try:
             yield opened
         finally:
@@ -125,15 +125,15 @@ class ProjectResource(dg.ConfigurableResource):
         from hotdash_pipelines.warehouse.projects import Project
 
         settings = get_settings()
-        endpoints = settings.endpoints()
+        identity = settings.identity()
+        if settings.uses_demo:
+            identity["shop_domain"] = f"{settings.project}.myshopify.com"
         return Project(
             project_key=settings.project,
-            shop_domain=settings.shopify_shop or (f"{settings.project}.myshopify.com" if endpoints.is_demo else None),
             currency_code=settings.store_currency,
             iana_timezone=settings.store_timezone,
-            chatwoot_account_id=endpoints.chatwoot.account_id if endpoints.chatwoot else None,
-            ga4_property_id=endpoints.ga4.property_id if endpoints.ga4 else None,
-            is_demo=endpoints.is_demo,
+            is_demo=settings.uses_demo,
+            **identity,
         )
 
 

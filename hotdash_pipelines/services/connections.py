@@ -6,12 +6,13 @@ Does not belong here: ConfigurableResources (orchestration/resources.py), the se
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hotdash_pipelines.settings import DEMO_CHANNEL, Endpoints, Settings, SettingsError, get_settings
+from hotdash_pipelines.settings import DEMO_CHANNEL, Settings, SettingsError, get_settings
 
 if TYPE_CHECKING:
     from hotdash_pipelines.alerts.channels.routing import Destination
+    from hotdash_pipelines.sources.source import SourceClient
 
 
 def warehouse_url(settings: Settings, *, start: bool = True) -> str:
@@ -22,53 +23,36 @@ def warehouse_url(settings: Settings, *, start: bool = True) -> str:
     return database_url(given, settings.home, start)
 
 
-def open_client(endpoints: Endpoints, source: str) -> Any:
+def open_client(settings: Settings, source: str) -> "SourceClient":
     """The client of one source. Raises SettingsError naming the variables to set."""
-    if source == "shopify" and endpoints.shopify:
-        from hotdash_pipelines.sources.shopify.client import ShopifyClient
+    from hotdash_pipelines.sources import all_sources
 
-        shop = endpoints.shopify
-        return ShopifyClient(
-            shop.base_url,
-            shop.api_version,
-            client_id=shop.client_id,
-            client_secret=shop.client_secret.get_secret_value() if shop.client_secret else None,
-            access_token=shop.access_token.get_secret_value() if shop.access_token else None,
-        )
-    if source == "chatwoot" and endpoints.chatwoot:
-        from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
-
-        chat = endpoints.chatwoot
-        return ChatwootClient(chat.base_url, chat.account_id, chat.api_token.get_secret_value())
-    if source == "ga4" and endpoints.ga4:
-        from hotdash_pipelines.sources.ga4.client import Ga4Client
-
-        return Ga4Client(
-            endpoints.ga4.base_url, endpoints.ga4.property_id, endpoints.ga4.service_account.get_secret_value()
-        )
-    raise SettingsError(
-        f"{source} is not configured: `hotdash doctor` names the variables, HOTDASH_PIPELINE_SOURCES leaves it out"
-    )
+    return all_sources()[source].open(settings.reach(source))
 
 
 def slack_destination(settings: Settings) -> "Destination":
-    """The Slack that is set, else the stand-in's. A source without credentials must not silence its alert."""
+    """The Slack that is set, else the stand-in's."""
     from hotdash_pipelines.alerts.channels.routing import Destination
 
     webhook, token = settings.slack_webhook_url, settings.slack_bot_token
-    api_url, channel = settings.slack_api_url, settings.slack_channel
-    if webhook is None and token is None:
+    if webhook is None and token is None and settings.uses_demo:
         try:
-            found = settings.endpoints()
+            endpoint = settings.stand_in()
         except SettingsError:
             return Destination()
-        webhook, token, api_url = found.slack_webhook_url, found.slack_bot_token, found.slack_api_url
-        channel = channel or (DEMO_CHANNEL if found.is_demo else None)
+        return Destination(
+            webhook_url=endpoint["slack_webhook_url"],
+            # A stand-in of an earlier version has no bot.
+            bot_token=endpoint.get("slack_bot_token"),
+            api_url=f"{endpoint['url']}/slack/api/",
+            channel=settings.slack_channel or DEMO_CHANNEL,
+            channels=settings.slack_channels,
+        )
     return Destination(
         webhook_url=webhook.get_secret_value() if webhook else None,
         bot_token=token.get_secret_value() if token else None,
-        api_url=api_url,
-        channel=channel,
+        api_url=settings.slack_api_url,
+        channel=settings.slack_channel,
         channels=settings.slack_channels,
     )
 

@@ -1,23 +1,36 @@
-"""Room 2: the three APIs, read window by window.
+"""Room 2: the APIs, read window by window; a folder each.
 
 Belongs here: one thin client an API (signing in, limits, retries), and one fetch function a stream that turns a window
-into whole response pages.
-Does not belong here: parsing pages into tables (contracts), files (lake), SQL (warehouse), settings, Dagster.
+into whole response pages; each source's own settings, and one record (`SOURCE`) from which pool, nightly run, doctor
+and connection follow.
+Does not belong here: parsing pages into tables (contracts), files (lake), SQL (warehouse), Dagster.
 
 A stream is `contracts/<source>/<stream>.yaml` plus one function marked `@fetches(source, stream)` in
 `sources/<source>/streams.py`.
 """
 
-from hotdash_pipelines.sources.errors import PermanentSourceError, QuotaExhausted, SourceError, TransientSourceError
+from hotdash_pipelines.sources.errors import (
+    HalfSource,
+    PermanentSourceError,
+    QuotaExhausted,
+    SourceError,
+    TransientSourceError,
+)
+from hotdash_pipelines.sources.records import all_sources, whole
 from hotdash_pipelines.sources.registry import Fetched, FetchFunction, fetcher, fetches
+from hotdash_pipelines.sources.source import Source
 
 __all__ = [
     "FetchFunction",
     "Fetched",
+    "HalfSource",
     "PermanentSourceError",
     "QuotaExhausted",
+    "Source",
     "SourceError",
     "TransientSourceError",
+    "all_sources",
     "fetcher",
     "fetches",
+    "whole",
 ]

@@ -1,6 +1,7 @@
 """Which function reads which stream, and what it hands back.
 
-Belongs here: the `@fetches` mark, the look-up, the result of a fetch. Does not belong here: any source.
+Belongs here: the `@fetches` mark, the look-up, the result of a fetch. Does not belong here: any source; the records of
+the sources (records.py).
 """
 
 import importlib
@@ -12,7 +13,7 @@ from typing import Any
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.sources.errors import SourceError
+from hotdash_pipelines.sources.errors import HalfSource, SourceError
 
 Note = str | int | float | bool
 
@@ -50,6 +51,8 @@ def fetches(source: str, stream: str) -> Callable[[FetchFunction], FetchFunction
                 error.where = f"{source}/{stream} {window.key}"
                 raise
 
+        if (source, stream) in _FETCHERS:
+            raise HalfSource(f"{source}/{stream} has two fetch functions: take one @fetches out")
         _FETCHERS[source, stream] = fetch
         return fetch
 
@@ -57,7 +60,7 @@ def fetches(source: str, stream: str) -> Callable[[FetchFunction], FetchFunction
 
 
 def fetcher(source: str, stream: str) -> FetchFunction:
-    """The reader of a stream. Imports `sources/<source>/streams.py` on first use; LookupError when there is none."""
+    """The reader of a stream. Imports `sources/<source>/streams.py` on first use; HalfSource when there is none."""
     if (source, stream) not in _FETCHERS:
         module = f"hotdash_pipelines.sources.{source}.streams"
         if importlib.util.find_spec(module.removesuffix(".streams")) and importlib.util.find_spec(module):
@@ -65,7 +68,12 @@ def fetcher(source: str, stream: str) -> FetchFunction:
     try:
         return _FETCHERS[source, stream]
     except KeyError:
-        raise LookupError(
-            f"no fetch function for {source}/{stream}: "
-            f'mark one with @fetches("{source}", "{stream}") in sources/{source}/streams.py'
-        ) from None
+        raise HalfSource(no_fetch_function(source, stream)) from None
+
+
+def no_fetch_function(source: str, stream: str) -> str:
+    """What a stream without a reader lacks, and where to put it."""
+    return (
+        f"no fetch function for {source}/{stream}: "
+        f'mark one with @fetches("{source}", "{stream}") in sources/{source}/streams.py'
+    )

@@ -277,11 +277,11 @@ def test_a_run_launched_in_the_ui_goes_through_the_queue_and_lands_in_the_wareho
 
 
 def test_migrate_sets_the_limits_of_the_pools(production: Production) -> None:
-    from hotdash_pipelines.orchestration.keys import POOLS
+    from hotdash_pipelines.orchestration.keys import pools
 
     answer = production.ask("webserver", "{ instance { concurrencyLimits { concurrencyKey limit } } }")
     found = {entry["concurrencyKey"]: entry["limit"] for entry in answer["data"]["instance"]["concurrencyLimits"]}
-    assert found == POOLS
+    assert found == pools()
 
 
 def test_migrate_run_again_changes_nothing(production: Production) -> None:

@@ -26,7 +26,7 @@ from hotdash_pipelines.orchestration.resources import (
     WarehouseResource,
 )
 from hotdash_pipelines.settings import get_settings
-from hotdash_pipelines.sources import fetcher
+from hotdash_pipelines.sources import fetcher, whole
 from hotdash_pipelines.storage import Store
 
 
@@ -150,4 +150,4 @@ def _drift_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckRes
     )
 
 
-lake_assets = [lake_asset(contract) for contract in load_contracts()]
+lake_assets = [lake_asset(contract) for contract in whole(load_contracts())]

@@ -27,7 +27,7 @@ def ingest(home: Path, database_url: str, days: list[str], streams: list[str], n
     for contract in load_contracts():
         if f"{contract.source}/{contract.stream}" not in streams:
             continue
-        client = open_client(settings.endpoints(), contract.source)
+        client = open_client(settings, contract.source)
         fetched = [max(days)] if contract.semantics == "snapshot" else days
         try:
             for day in fetched:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from hotdash_pipelines.alerts import Destination
-from hotdash_pipelines.services.connections import slack_destination
-from hotdash_pipelines.settings import Settings, SettingsError
+from hotdash_pipelines.cli.docs import shown_default
+from hotdash_pipelines.services.connections import open_client, slack_destination
+from hotdash_pipelines.settings import Settings, SettingsError, core, every_setting
+from hotdash_pipelines.sources.shopify.settings import ShopifySettings
 
 _ENDPOINT = {
     "url": "http://127.0.0.1:1",
@@ -35,24 +38,23 @@ def test_without_credentials_the_stand_in_is_used(monkeypatch: pytest.MonkeyPatc
     assert found.uses_demo
     assert (found.project, found.stage) == ("hotdash-demo", "demo")
     with pytest.raises(SettingsError, match="hotdash demo serve"):
-        found.endpoints()
+        found.reach("shopify")
     found.demo_endpoint_file.parent.mkdir()
     found.demo_endpoint_file.write_text(json.dumps(_ENDPOINT))
-    endpoints = found.endpoints()
-    assert endpoints.is_demo
-    assert endpoints.shopify
-    assert endpoints.shopify.base_url == "http://127.0.0.1:1"
+    shop = found.reach("shopify")
+    assert isinstance(shop, ShopifySettings)
+    assert shop.shopify_base_url == found.demo_url() == "http://127.0.0.1:1"
+    assert found.identity() == {"chatwoot_account_id": 1, "ga4_property_id": "424242", "shop_domain": None}
 
 
 def test_one_real_credential_switches_the_stand_in_off(monkeypatch: pytest.MonkeyPatch) -> None:
     found = settings(monkeypatch, shopify_shop="my-store.myshopify.com", shopify_access_token="shpat_x")
     assert not found.uses_demo
     assert (found.project, found.stage) == ("my-store", "dev")
-    endpoints = found.endpoints()
-    assert endpoints.shopify
-    assert endpoints.shopify.base_url == "https://my-store.myshopify.com"
-    assert endpoints.chatwoot is None
-    assert endpoints.ga4 is None
+    assert found.reach("shopify") == found.sources["shopify"]
+    for name in ("chatwoot", "ga4"):
+        with pytest.raises(SettingsError, match=f"{name} is not configured"):
+            found.reach(name)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_half_a_credential_names_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], named: str
 ) -> None:
     with pytest.raises(SettingsError, match=named):
-        settings(monkeypatch, **variables).endpoints()
+        open_client(settings(monkeypatch, **variables), named.split("_")[1].lower())
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_no_secret_shows_in_the_settings_own_text(monkeypatch: pytest.MonkeyPatc
         slack_bot_token="xoxb-hunter2",
     )
     assert "hunter2" not in repr(slack_destination(found))
-    assert "hunter2" not in repr(found) + str(found.endpoints())
+    assert "hunter2" not in repr(found) + repr(found.sources) + str(found.reach("shopify"))
 
 
 def test_every_owner_may_have_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,3 +159,26 @@ def test_every_change_of_slacks_settings_is_seen_and_none_is_told() -> None:
     ]
     assert len({one.fingerprint for one in changed}) == len(changed)
     assert base.fingerprint == replace(base).fingerprint
+
+
+@pytest.mark.parametrize("variable", every_setting())
+def test_every_setting_is_described_and_its_default_can_be_read(variable: str) -> None:
+    field = every_setting()[variable]
+    assert field.description
+    default = shown_default(field)
+    assert default == "" or (default.strip("`") and "Undefined" not in default and " object at " not in default)
+    assert not ("SecretStr" in str(field.annotation) and default)
+
+
+def test_a_default_that_is_made_when_asked_for_is_shown() -> None:
+    assert shown_default(FieldInfo(default_factory=lambda: ("a", "b"))) == "`a,b`"
+    assert shown_default(FieldInfo(default_factory=dict)) == ""
+
+
+def test_a_setting_that_two_groups_declare_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Twice(ShopifySettings):
+        home: str = "elsewhere"
+
+    monkeypatch.setattr(core, "settings_classes", lambda: {"shopify": Twice})
+    with pytest.raises(SettingsError, match="HOTDASH_HOME is declared twice, once by Twice"):
+        every_setting()

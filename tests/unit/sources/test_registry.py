@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 import pytest
 
 from hotdash_pipelines.contracts import load_contracts
-from hotdash_pipelines.sources import Fetched, PermanentSourceError, QuotaExhausted, fetcher, fetches, registry
+from hotdash_pipelines.sources import (
+    Fetched,
+    HalfSource,
+    PermanentSourceError,
+    QuotaExhausted,
+    fetcher,
+    fetches,
+    registry,
+)
 
 
 def test_every_contract_has_a_fetch_function():
@@ -29,6 +37,13 @@ def test_a_marked_function_is_found(monkeypatch):
         return empty
 
     assert fetcher("toybox", "toys")(None, None, None) is empty
+
+
+def test_a_second_function_for_a_stream_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "_FETCHERS", {})
+    fetches("toybox", "toys")(lambda *_: None)
+    with pytest.raises(HalfSource, match="toybox/toys has two fetch functions"):
+        fetches("toybox", "toys")(lambda *_: None)
 
 
 def test_errors_read_as_one_line_and_survive_another_process():

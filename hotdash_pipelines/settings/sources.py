@@ -1,0 +1,58 @@
+"""What every source's own settings have, and where they are found.
+
+Belongs here: the base of `sources/<source>/settings.py`, the list of sources. Does not belong here: any source by name.
+A source is found by its folder, as Dagster finds what lies in defs/: this room lies below theirs and imports none.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self
+
+from hotdash_pipelines.settings.base import SettingsError, SettingsGroup
+
+SOURCES_DIR = Path(__file__).resolve().parents[1] / "sources"
+
+
+class SourceSettings(SettingsGroup):
+    """What the environment says of one source. Every field begins with the source's name: `shopify_shop`."""
+
+    @property
+    def is_given(self) -> bool:
+        """Whether a credential is set, be it half of one: the stand-in store is not used then."""
+        raise NotImplementedError
+
+    def missing(self) -> str | None:
+        """Which variables to set where a credential is given by half, None when nothing lacks."""
+        raise NotImplementedError
+
+    def of_stand_in(self, endpoint: Mapping[str, Any]) -> Self:  # noqa: ARG002 - for those that override it
+        """The same for the stand-in store, whose endpoint file holds `endpoint`; as it is where none is played."""
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """The columns of `ops.projects` that this source knows the store by."""
+        return {}
+
+
+@cache
+def source_names() -> tuple[str, ...]:
+    """The folders of the sources, in the order of the alphabet."""
+    return tuple(sorted(folder.parent.name for folder in SOURCES_DIR.glob("*/__init__.py")))
+
+
+def settings_classes() -> dict[str, type[SourceSettings]]:
+    """The settings that each source's record declares. SettingsError names a folder without a record."""
+    classes: dict[str, type[SourceSettings]] = {}
+    for name in source_names():
+        record = getattr(import_module(f"hotdash_pipelines.sources.{name}"), "SOURCE", None)
+        if record is None:
+            raise SettingsError(f"sources/{name}/__init__.py has no SOURCE: see docs/how-to/add-a-source.md")
+        classes[name] = record.settings
+    return classes
+
+
+def read_sources() -> dict[str, SourceSettings]:
+    """The settings of every source as the environment has them now."""
+    return {name: settings() for name, settings in settings_classes().items()}
