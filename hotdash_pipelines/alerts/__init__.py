@@ -1,20 +1,20 @@
-"""Room 7: alerts, from the facts of a failure to a message in Slack that arrives once.
+"""Alerts: from the facts of a failure to a message that arrives once, in Slack and wherever else it is wanted.
 
-Belongs here: wording (alerts/wording/run_failures.py, alerts/wording/violations.py), the failed checks behind a run
-(checks.py), the outbox in Postgres (outbox.py), its delivery (delivery.py, alerts/channels/slack/courier.py), Slack's
-webhook and Web API (alerts/channels/slack/webhook.py, alerts/channels/slack/bot.py).
+Belongs here: the message as facts (message.py), its words (wording), the failed checks behind a run (checks.py), the
+outbox in Postgres (outbox.py), its delivery (delivery.py), and each channel with its format and transport (channels).
 Does not belong here: deciding that something failed, Dagster.
 """
 
-from hotdash_pipelines.alerts.channels.routing import Destination
+from hotdash_pipelines.alerts.channels.channel import Destination
+from hotdash_pipelines.alerts.channels.kinds import kinds
+from hotdash_pipelines.alerts.channels.slack.destination import SlackDestination
 from hotdash_pipelines.alerts.checks import failed_blocking_checks
-from hotdash_pipelines.alerts.delivery import Delivery, deliver_pending
+from hotdash_pipelines.alerts.delivery import Delivery, deliver_everywhere, deliver_pending
+from hotdash_pipelines.alerts.message import Alert, Links
 from hotdash_pipelines.alerts.outbox import enqueue, enqueue_all, requeue_dead
 from hotdash_pipelines.alerts.wording.run_failures import (
-    Alert,
     FailedCheck,
     FailedRun,
-    Links,
     failed_checks_alert,
     failed_run_alert,
 )
@@ -26,11 +26,14 @@ __all__ = [
     "FailedCheck",
     "FailedRun",
     "Links",
+    "SlackDestination",
+    "deliver_everywhere",
     "deliver_pending",
     "enqueue",
     "enqueue_all",
     "failed_blocking_checks",
     "failed_checks_alert",
     "failed_run_alert",
+    "kinds",
     "requeue_dead",
 ]

@@ -1,6 +1,6 @@
 """The failed blocking checks behind a run, as `ops.check_results` keeps them.
 
-Belongs here: one query. Does not belong here: running checks (quality), wording (alerts/wording/run_failures.py).
+Belongs here: one query. Does not belong here: running checks (quality), wording (alerts/wording).
 """
 
 from collections.abc import Mapping

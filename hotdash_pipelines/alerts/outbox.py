@@ -1,16 +1,19 @@
 """The outbox `ops.alert_outbox`: an alert is committed with the facts it reports and sent afterwards.
 
-Belongs here: enqueuing once, listing, giving dead ones another chance. Does not belong here: sending (delivery.py), the
-wording (alerts/wording/run_failures.py).
+Belongs here: enqueuing once, listing, giving dead ones another chance. Does not belong here: sending (delivery.py),
+which channels take an alert (alerts/channels/routing.py), the wording (alerts/wording).
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.alerts.wording.run_failures import Alert
+from hotdash_pipelines.alerts.channels.channel import Destination
+from hotdash_pipelines.alerts.channels.kinds import DEFAULT
+from hotdash_pipelines.alerts.channels.routing import Place, places_of, told_elsewhere
+from hotdash_pipelines.alerts.message import Alert
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,6 +40,7 @@ class Waiting:
     state: str
     kind: str
     severity: str
+    channel: str
     target: str | None
     action: str
     created_at: datetime
@@ -50,22 +54,29 @@ class Waiting:
     summary: str
 
 
-def enqueue(conn: "psycopg.Connection[Any]", alert: Alert, now: datetime) -> bool:
+def enqueue(
+    conn: "psycopg.Connection[Any]", alert: Alert, now: datetime, destinations: Sequence[Destination] = ()
+) -> bool:
     """Put an alert into the outbox within the caller's transaction; False when its dedupe key is there already.
 
-    What is told of a violation stays in the thread that first told of it, whatever incident it has moved to since.
-    Nothing is sent if the caller rolls back. `now` is aware. Raises ValueError for a reply or an edit without a thread.
+    Every place that takes it gets a row of its own, so that one that fails costs no other; without `destinations` it
+    waits in the default channel. What is told of a violation stays in the thread that first told of it, whatever
+    incident it has moved to since. Nothing is sent if the caller rolls back. `now` is aware. Raises ValueError for a
+    reply or an edit without a thread, ChannelRecordError for a channel that is none.
     """
     if alert.action != "post" and not alert.thread_key:
         raise ValueError(f"{alert.dedupe_key}: a {alert.action} belongs to a thread")
+    places = places_of(alert, destinations)
+    if not places:
+        return False
     values = {
         "key": alert.dedupe_key,
         "kind": alert.kind,
         "severity": alert.severity,
-        "channel": alert.channel,
+        "channel": places[0].channel,
         "payload": json.dumps(alert.payload),
         "now": now,
-        "target": alert.target,
+        "target": places[0].target,
         "action": alert.action,
         "violation": alert.violation_id,
         "incident": alert.incident_id,
@@ -77,14 +88,17 @@ def enqueue(conn: "psycopg.Connection[Any]", alert: Alert, now: datetime) -> boo
     values["thread"] = thread or alert.thread_key
     if conn.execute(_INSERT, values).fetchone() is None:
         return False
-    for target in _other_targets(conn, alert) if alert.everywhere else ():
-        conn.execute(_INSERT, {**values, "key": f"{alert.dedupe_key}@{target or ''}", "target": target})
+    told = _places_told(conn, alert.violation_id) if alert.everywhere else ()
+    for place in (*places[1:], *told_elsewhere(alert, told, places, destinations)):
+        conn.execute(_INSERT, {**values, **place._asdict(), "key": _key_of_copy(alert, place)})
     return True
 
 
-def enqueue_all(conn: "psycopg.Connection[Any]", alerts: Iterable[Alert], now: datetime) -> int:
+def enqueue_all(
+    conn: "psycopg.Connection[Any]", alerts: Iterable[Alert], now: datetime, destinations: Sequence[Destination] = ()
+) -> int:
     """Put alerts into the outbox in this order; how many of them were new."""
-    return sum(enqueue(conn, alert, now) for alert in alerts)
+    return sum(enqueue(conn, alert, now, destinations) for alert in alerts)
 
 
 def requeue_dead(conn: "psycopg.Connection[Any]", now: datetime, ids: Iterable[int] | None = None) -> int:
@@ -112,34 +126,38 @@ def hurry_waiting(conn: "psycopg.Connection[Any]", now: datetime, ids: Iterable[
 
 def rows(conn: "psycopg.Connection[Any]", state: str | None = None, limit: int = 50) -> tuple[Waiting, ...]:
     """The newest alerts, newest first, of one state or of all."""
-    found = conn.execute(
+    newest = conn.execute(
         """
         select
-            id, state, kind, severity, target, action, created_at, delivered_at, next_attempt_at, hold_until, attempts,
-            last_error, violation_id, thread_key, coalesce(payload ->> 'text', '')
+            id, state, kind, severity, channel, target, action, created_at, delivered_at, next_attempt_at, hold_until,
+            attempts, last_error, violation_id, thread_key, coalesce(payload ->> 'text', '')
         from ops.alert_outbox
         where %(state)s::text is null or state = %(state)s
         order by id desc limit %(limit)s
         """,
         {"state": state, "limit": limit},
     ).fetchall()
-    return tuple(Waiting(*row) for row in found)
+    return tuple(Waiting(*row) for row in newest)
+
+
+def _key_of_copy(alert: Alert, place: Place) -> str:
+    where = place.target or ""
+    return f"{alert.dedupe_key}@{where if place.channel == DEFAULT else f'{place.channel}:{where}'}"
 
 
 def _thread_of(conn: "psycopg.Connection[Any]", violation_id: int) -> str | None:
-    found = conn.execute(
+    thread = conn.execute(
         """
         select thread_key from ops.alert_outbox
         where violation_id = %s and thread_key is not null order by id limit 1
         """,
         (violation_id,),
     ).fetchone()
-    return found[0] if found else None
+    return thread[0] if thread else None
 
 
-def _other_targets(conn: "psycopg.Connection[Any]", alert: Alert) -> list[str | None]:
+def _places_told(conn: "psycopg.Connection[Any]", violation_id: int | None) -> tuple[Place, ...]:
     told = conn.execute(
-        "select distinct target from ops.alert_outbox where violation_id = %s and target is distinct from %s",
-        (alert.violation_id, alert.target),
-    ).fetchall()
-    return [target for (target,) in told]
+        "select distinct channel, target from ops.alert_outbox where violation_id = %s", (violation_id,)
+    )
+    return tuple(Place(*row) for row in told)

@@ -1,4 +1,4 @@
-"""`hotdash alerts`: what waits to be sent to Slack, another chance for it, and a message to try things out.
+"""`hotdash alerts`: what waits to be sent, another chance for it, and a message to try things out.
 
 Belongs here: asking, printing. Does not belong here: delivery and wording (hotdash_pipelines.alerts).
 """
@@ -16,7 +16,7 @@ from hotdash_pipelines.cli.output import Json, say
 if TYPE_CHECKING:
     from hotdash_pipelines.alerts.outbox import Waiting
 
-app = typer.Typer(help="Alerts on their way to Slack: look, send again, try out.", no_args_is_help=True)
+app = typer.Typer(help="Alerts on their way: look, send again, try out.", no_args_is_help=True)
 
 _STATES = ("pending", "delivered", "dead")
 _EXPORT = "HOTDASH_SLACK_WEBHOOK_URL"
@@ -34,7 +34,7 @@ def list_(
     """
     from hotdash_pipelines.alerts.outbox import rows
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.services.connections import slack_destination
+    from hotdash_pipelines.services.connections import alert_destinations
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.sla.records.transaction import told
     from hotdash_pipelines.warehouse.postgres import connect
@@ -44,9 +44,8 @@ def list_(
     settings = get_settings()
     with started(settings) as url, connect(url) as conn, told(conn):
         alerts = rows(conn, state, limit)
-    destination = slack_destination(settings)
-    way = "bot" if destination.bot_token else "webhook" if destination.webhook_url else None
-    say({"slack": way, "alerts": [asdict(row) for row in alerts]}, _lines(alerts), as_json)
+    ways = {destination.kind: destination.way for destination in alert_destinations(settings)}
+    say({**ways, "alerts": [asdict(row) for row in alerts]}, _lines(alerts), as_json)
     stuck = [row for row in alerts if row.state == "dead" or (row.last_error or "").startswith("undeliverable")]
     raise typer.Exit(1 if any(row.state != "delivered" for row in stuck) else 0)
 
@@ -60,13 +59,13 @@ def retry(
 ) -> None:
     """Give dead alerts a fresh set of attempts, have waiting ones tried at once, and send what is due.
 
-    One that Slack left without an answer may be there already: look for its number in the channel first. Exit codes:
+    One that was left without an answer may be there already: look for its number in the channel first. Exit codes:
     0 all are sent, 1 some still wait or are dead, 2 usage.
     """
-    from hotdash_pipelines.alerts.delivery import deliver_pending
+    from hotdash_pipelines.alerts.delivery import deliver_everywhere
     from hotdash_pipelines.alerts.outbox import hurry_waiting, requeue_dead
     from hotdash_pipelines.local.warehouse import started
-    from hotdash_pipelines.services.connections import slack_destination
+    from hotdash_pipelines.services.connections import alert_destinations
     from hotdash_pipelines.settings import get_settings
     from hotdash_pipelines.sla.records.transaction import told
     from hotdash_pipelines.warehouse.postgres import connect
@@ -75,7 +74,7 @@ def retry(
     now = settings.now()
     with started(settings) as url, connect(url, autocommit=True) as conn, told(conn):
         again, hurried = requeue_dead(conn, now, ids or None), hurry_waiting(conn, now, ids or None)
-        done = deliver_pending(conn, slack_destination(settings), now)
+        done = deliver_everywhere(conn, alert_destinations(settings), now)
     left = done.dead + done.waiting - done.held
     outcome = {"requeued": again, "hurried": hurried, "sent": done.sent, "dead": done.dead}
     outcome |= {"waiting": done.waiting, "undeliverable": done.undeliverable, "held": done.held}
@@ -92,24 +91,28 @@ def try_out(
     target: Annotated[
         str | None, typer.Option("--to", help="`#channel`, a channel's id, or an owner such as `team:support`.")
     ] = None,
+    channel: Annotated[
+        str | None, typer.Option("--channel", help="`slack`, `apprise`, ...; unset: the first one that is configured.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Send one message past the outbox, and say where it went. Exit codes: 0 Slack took it, 1 it did not."""
-    from hotdash_pipelines.alerts.channels.routing import UNDELIVERABLE
-    from hotdash_pipelines.alerts.channels.slack.courier import open_courier
-    from hotdash_pipelines.services.connections import slack_destination
+    """Send one message past the outbox, and say where it went. Exit codes: 0 the channel took it, 1 it did not."""
+    from hotdash_pipelines.alerts.channels.kinds import DEFAULT, kind_of
+    from hotdash_pipelines.services.connections import alert_destinations
     from hotdash_pipelines.settings import get_settings
 
     settings = get_settings()
-    destination = slack_destination(settings)
+    destinations = {destination.kind: destination for destination in alert_destinations(settings)}
+    configured = [name for name, destination in destinations.items() if destination.is_configured]
+    kind = kind_of(channel or next(iter(configured), DEFAULT))
+    destination = destinations[kind.name]
     if not destination.is_configured:
-        raise HotdashError(UNDELIVERABLE.removeprefix("undeliverable: "))
-    with open_courier(destination) as courier:
+        raise HotdashError(destination.missing)
+    with kind.open_courier(destination) as courier:
         placed = courier.say(target, f"[{settings.stage}] A test of HotDash's alerts; nothing is wrong.")
-    way = "bot" if destination.bot_token else "webhook"
-    where = (destination.channel_of(target) or "") if placed.channel else "the webhook's channel"
-    document = {"slack": way, "channel": where, "channel_id": placed.channel, "ts": placed.ts}
-    say(document, [f"sent to {where} by the {way}"], as_json)
+    where = {"channel": placed.where, "channel_id": placed.channel, "ts": placed.ts}
+    way = f"the {destination.way}" if kind.name == DEFAULT else kind.name
+    say({kind.name: destination.way, **where}, [f"sent to {placed.where} by {way}"], as_json)
 
 
 @app.command()
@@ -131,7 +134,8 @@ def configure(
     """
     import os
 
-    from hotdash_pipelines.alerts.channels.slack.webhook import RefusedSlackError, SlackError, SlackWebhook
+    from hotdash_pipelines.alerts.channels.channel import ChannelError, RefusedChannelError
+    from hotdash_pipelines.alerts.channels.slack.webhook import SlackWebhook
 
     if not slack_webhook:
         raise typer.BadParameter("say what to configure: --slack-webhook", param_hint="--slack-webhook")
@@ -143,10 +147,10 @@ def configure(
     try:
         with SlackWebhook(given) as webhook:
             is_known = webhook.is_known()
-    except RefusedSlackError:
+    except RefusedChannelError:
         raise
-    except SlackError as error:
-        raise SlackError(f"{error}: the address was not checked") from error
+    except ChannelError as error:
+        raise ChannelError(f"{error}: the address was not checked") from error
     if not is_known:
         raise HotdashError("Slack does not know this webhook: make a new one at https://api.slack.com/apps")
     is_set = bool(os.environ.get(_EXPORT))

@@ -72,6 +72,7 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
     yield _lake(settings)
     yield from _sources(settings)
     yield _slack(settings)
+    yield from _further_channels(settings)
 
 
 def _python() -> Diagnosis:
@@ -220,3 +221,24 @@ def _slack(settings: Settings) -> Diagnosis:
         "set HOTDASH_SLACK_BOT_TOKEN and HOTDASH_SLACK_CHANNEL, or HOTDASH_SLACK_WEBHOOK_URL",
         is_fatal=False,
     )
+
+
+def _further_channels(settings: Settings) -> Iterator[Diagnosis]:
+    """Each alert channel beside Slack; nothing is sent."""
+    from hotdash_pipelines.alerts.channels.kinds import DEFAULT, kinds
+    from hotdash_pipelines.base.errors import HotdashError
+
+    for kind in kinds().values():
+        if kind.name == DEFAULT:
+            continue
+        destination = kind.read(settings)
+        if not destination.is_configured:
+            yield Diagnosis(kind.name, True, f"not set: no alerts go there ({', '.join(kind.variables)})")
+            continue
+        try:
+            kind.validate(destination)
+        except HotdashError as error:
+            yield Diagnosis(kind.name, False, str(error), f"mend {', '.join(kind.variables)}")
+        else:
+            sends = f"`hotdash alerts test --channel {kind.name}` sends a message"
+            yield Diagnosis(kind.name, True, f"alerts go to {destination.way} (not called; {sends})")

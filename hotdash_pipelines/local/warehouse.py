@@ -93,7 +93,7 @@ def alert_failure(settings: Settings, url: str, outcome: "LoadOutcome") -> None:
     """Tell of a failed first load; the failure sensor would not see it before the daemon runs."""
     from hotdash_pipelines.alerts import FailedRun
     from hotdash_pipelines.orchestration.keys import NIGHTLY_JOB, TEAM_DATA
-    from hotdash_pipelines.services.connections import slack_destination
+    from hotdash_pipelines.services.connections import alert_destinations
     from hotdash_pipelines.services.notifications import deliver, raise_alert
 
     now = settings.now()
@@ -108,4 +108,4 @@ def alert_failure(settings: Settings, url: str, outcome: "LoadOutcome") -> None:
         reason=outcome.errors[0].partition(": ")[2] if outcome.errors else "",
     )
     raise_alert(settings, url, failed, outcome.owners, TEAM_DATA, now)
-    deliver(url, slack_destination(settings), now)
+    deliver(url, alert_destinations(settings), now)

@@ -10,9 +10,9 @@ from typing import Any
 
 import dagster as dg
 
-from hotdash_pipelines.alerts.wording.run_failures import safe_line
 from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.redaction.scrub import safe_line
 
 STEP_RETRIES = 3
 FIRST_WAIT_S = 5.0

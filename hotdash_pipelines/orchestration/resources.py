@@ -19,7 +19,7 @@ from dagster_dbt import DbtCliResource
 from dagster_dbt.core.dbt_cli_invocation import PARTIAL_PARSE_FILE_NAME
 from packaging import version
 
-from hotdash_pipelines.services.connections import dbt_environment, open_client, slack_destination, warehouse_url
+from hotdash_pipelines.services.connections import alert_destinations, dbt_environment, open_client, warehouse_url
 from hotdash_pipelines.services.stores import Stores
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, dbt_executable
@@ -27,7 +27,7 @@ from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, dbt_executable
 if TYPE_CHECKING:
     import psycopg
 
-    from hotdash_pipelines.alerts.channels.routing import Destination
+    from hotdash_pipelines.alerts.channels.channel import Destination
     from hotdash_pipelines.storage import Store
     from hotdash_pipelines.warehouse.projects import Project
 
@@ -137,12 +137,12 @@ class ProjectResource(dg.ConfigurableResource):
         )
 
 
-class SlackResource(dg.ConfigurableResource):
+class AlertChannelsResource(dg.ConfigurableResource):
     """Where alerts go."""
 
-    def destination(self) -> "Destination":
-        """Bot token or webhook, and the channels; without either, alerts stay visible in the outbox."""
-        return slack_destination(get_settings())
+    def destinations(self) -> "tuple[Destination, ...]":
+        """Every channel; without any that is set, alerts stay visible in the outbox."""
+        return alert_destinations(get_settings())
 
 
 class WarehouseDbt(DbtCliResource):
@@ -192,7 +192,7 @@ def build_resources() -> dict[str, Any]:
         "stores": StoresResource(),
         "warehouse": WarehouseResource(),
         "project": ProjectResource(),
-        "slack": SlackResource(),
+        "alert_channels": AlertChannelsResource(),
         "dbt": WarehouseDbt(
             project_dir=str(DBT_PROJECT_DIR), profiles_dir=str(DBT_PROJECT_DIR), dbt_executable=dbt_executable()
         ),

@@ -1,4 +1,4 @@
-"""What the settings lead to: the warehouse's address, clients of the sources, Slack, dbt's variables.
+"""What the settings lead to: the warehouse's address, clients of the sources, alert channels, dbt's variables.
 
 Belongs here: plain functions that commands and resources share. Dagster stays out: a command that needs an address
 would wait two seconds for it.
@@ -8,10 +8,10 @@ Does not belong here: ConfigurableResources (orchestration/resources.py), the se
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hotdash_pipelines.settings import DEMO_CHANNEL, Settings, SettingsError, get_settings
+from hotdash_pipelines.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from hotdash_pipelines.alerts.channels.routing import Destination
+    from hotdash_pipelines.alerts.channels.channel import Destination
     from hotdash_pipelines.sources.source import SourceClient
 
 
@@ -30,31 +30,11 @@ def open_client(settings: Settings, source: str) -> "SourceClient":
     return all_sources()[source].open(settings.reach(source))
 
 
-def slack_destination(settings: Settings) -> "Destination":
-    """The Slack that is set, else the stand-in's."""
-    from hotdash_pipelines.alerts.channels.routing import Destination
+def alert_destinations(settings: Settings) -> "tuple[Destination, ...]":
+    """Where every alert channel leads to, the default one first; one that is not set says so."""
+    from hotdash_pipelines.alerts.channels.kinds import kinds
 
-    webhook, token = settings.slack_webhook_url, settings.slack_bot_token
-    if webhook is None and token is None and settings.uses_demo:
-        try:
-            endpoint = settings.stand_in()
-        except SettingsError:
-            return Destination()
-        return Destination(
-            webhook_url=endpoint["slack_webhook_url"],
-            # A stand-in of an earlier version has no bot.
-            bot_token=endpoint.get("slack_bot_token"),
-            api_url=f"{endpoint['url']}/slack/api/",
-            channel=settings.slack_channel or DEMO_CHANNEL,
-            channels=settings.slack_channels,
-        )
-    return Destination(
-        webhook_url=webhook.get_secret_value() if webhook else None,
-        bot_token=token.get_secret_value() if token else None,
-        api_url=settings.slack_api_url,
-        channel=settings.slack_channel,
-        channels=settings.slack_channels,
-    )
+    return tuple(kind.read(settings) for kind in kinds().values())
 
 
 def dbt_environment(database_url: str) -> Mapping[str, str]:

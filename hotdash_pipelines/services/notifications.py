@@ -1,10 +1,10 @@
-"""From a failed run to the alert in the outbox, and from the outbox to Slack.
+"""From a failed run to the alert in the outbox, and from the outbox to the channels.
 
 Belongs here: the order of the steps, shared by the sensors and `hotdash up`.
 Does not belong here: wording and delivery (alerts), noticing a failure (defs/alerts, local).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from hotdash_pipelines.alerts import (
@@ -12,11 +12,12 @@ from hotdash_pipelines.alerts import (
     Destination,
     FailedRun,
     Links,
-    deliver_pending,
+    deliver_everywhere,
     enqueue,
     failed_blocking_checks,
     failed_run_alert,
 )
+from hotdash_pipelines.services.connections import alert_destinations
 from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.sla.records.heartbeat import DELIVERY, beat
 from hotdash_pipelines.warehouse.postgres import connect
@@ -37,12 +38,13 @@ def raise_alert(
     """
     with connect(database_url) as conn:
         checks = failed_blocking_checks(conn, settings.project, run.run_id, owners, default_owner)
-        return enqueue(conn, failed_run_alert(run, ui_links(settings), checks), now)
+        alert = failed_run_alert(run, ui_links(settings), checks)
+        return enqueue(conn, alert, now, alert_destinations(settings))
 
 
-def deliver(database_url: str, destination: Destination, now: datetime) -> Delivery:
+def deliver(database_url: str, destinations: Sequence[Destination], now: datetime) -> Delivery:
     """Send what is due in the outbox, and leave a sign of life: nobody is told by a delivery that stands still."""
     with connect(database_url, autocommit=True) as conn:
-        done = deliver_pending(conn, destination, now)
+        done = deliver_everywhere(conn, destinations, now)
         beat(conn, DELIVERY, now)
         return done

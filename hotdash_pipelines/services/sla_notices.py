@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.alerts import enqueue_all
-from hotdash_pipelines.alerts.wording.run_failures import Alert
+from hotdash_pipelines.alerts import Alert, enqueue_all
 from hotdash_pipelines.alerts.wording.violations import ViolationNews, violation_alerts
+from hotdash_pipelines.services.connections import alert_destinations
 from hotdash_pipelines.services.notifications import ui_links
 from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.sla import measured
@@ -31,7 +31,8 @@ def notice_writer(
     """
 
     def write(conn: "psycopg.Connection[Any]", notice: Notice, now: datetime) -> int:
-        return enqueue_all(conn, notice_alerts(settings, notice, run_of(notice.dataset) if run_of else None), now)
+        alerts = notice_alerts(settings, notice, run_of(notice.dataset) if run_of else None)
+        return enqueue_all(conn, alerts, now, alert_destinations(settings))
 
     return write
 

@@ -4,13 +4,11 @@ Belongs here: names, defaults, validation, the folders derived from them; one fi
 connecting to anything (services); the settings of one source (sources/<source>/settings.py).
 """
 
-from hotdash_pipelines.settings.alerts import DEMO_CHANNEL
 from hotdash_pipelines.settings.base import PROJECT_ROOT, SettingsError
 from hotdash_pipelines.settings.core import Settings, every_setting, get_settings
 from hotdash_pipelines.settings.sources import SourceSettings
 
 __all__ = [
-    "DEMO_CHANNEL",
     "PROJECT_ROOT",
     "Settings",
     "SettingsError",

@@ -4,16 +4,16 @@ Belongs here: channels, their credentials and addresses. Does not belong here: s
 """
 
 import re
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from hotdash_pipelines.settings.alert_urls import AlertUrl, parse_alert_urls
 from hotdash_pipelines.settings.base import SettingsGroup
 
 SLACK_API_URL = "https://slack.com/api/"
-# Where the stand-in's bot writes while no channel is set.
-DEMO_CHANNEL = "#alerts"
 _CHANNEL = re.compile(r"#[^\s#,=]{1,80}|[CDG][A-Z0-9]{8,}")
 
 
@@ -36,6 +36,12 @@ class AlertSettings(SettingsGroup):
         description="Channels of owners, comma-separated: `team:support=#support,team:data=#data`.",
     )
     slack_api_url: str = Field(default=SLACK_API_URL, description="Slack's Web API, for a proxy or a stand-in.")
+    alert_urls: SecretStr | None = Field(
+        default=None,
+        description="Further addresses for alerts, comma- or space-separated, as apprise writes them (e-mail, "
+        "PagerDuty, Teams, ...), each for all alerts, or with owners and the least severity before it: "
+        "`mailtos://...`, `team:support+high=mailtos://...`, `critical=pagerduty://...`.",
+    )
 
     @field_validator("slack_channel")
     @classmethod
@@ -65,3 +71,14 @@ class AlertSettings(SettingsGroup):
         if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
             raise ValueError("write an address such as https://slack.com/api/")
         return value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _are_addresses(cls, value: SecretStr | None) -> SecretStr | None:
+        parse_alert_urls(value.get_secret_value() if value else "")
+        return value
+
+    @cached_property
+    def alert_entries(self) -> tuple[AlertUrl, ...]:
+        """The addresses of HOTDASH_ALERT_URLS, taken apart."""
+        return parse_alert_urls(self.alert_urls.get_secret_value() if self.alert_urls else "")

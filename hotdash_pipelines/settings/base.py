@@ -19,4 +19,6 @@ class SettingsError(HotdashError, ValueError):
 class SettingsGroup(BaseSettings):
     """Settings that belong together. Every field is the variable `HOTDASH_<NAME>`; an empty one counts as unset."""
 
-    model_config = SettingsConfigDict(env_prefix="HOTDASH_", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="HOTDASH_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )

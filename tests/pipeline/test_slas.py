@@ -16,7 +16,7 @@ from hotdash_pipelines.definitions import defs
 from hotdash_pipelines.defs.alerts.sensors import alert_delivery_sensor
 from hotdash_pipelines.defs.sla.sensors import sla_evaluation_sensor
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from hotdash_pipelines.orchestration.resources import ClockResource, SlackResource, WarehouseResource
+from hotdash_pipelines.orchestration.resources import AlertChannelsResource, ClockResource, WarehouseResource
 from hotdash_pipelines.sla.records.heartbeat import EVALUATION_SECONDS
 from tests.pipeline.harness.in_process import Bench, open_bench
 from tests.pipeline.harness.stack import NOW, SEED, Stack
@@ -64,7 +64,7 @@ def turn(bench: Bench, slack: RunningStandIn, now: datetime) -> str:
     with dg.build_sensor_context(instance=bench.instance, repository_def=repository) as context:
         result = sla_evaluation_sensor(context, warehouse=WarehouseResource(), clock=ClockResource())
     with dg.build_sensor_context(instance=bench.instance) as context:
-        alert_delivery_sensor(context, warehouse=WarehouseResource(), slack=SlackResource())
+        alert_delivery_sensor(context, warehouse=WarehouseResource(), alert_channels=AlertChannelsResource())
     assert isinstance(result, dg.SensorResult)
     return str(result.skip_reason)
 

@@ -1,4 +1,5 @@
-"""How a message leaves the house: one folder a channel, and which target an owner's messages go to.
+"""How a message leaves the house: one folder a channel, each with its record in `CHANNEL`.
 
-Belongs here: routing, transport and format of each channel. Does not belong here: facts and wording (alerts.wording).
+Belongs here: what a channel is (channel.py), the ones there are (kinds.py), which of them take an alert (routing.py),
+and in each folder the settings, format and transport of one. Does not belong here: facts and wording (alerts.wording).
 """

@@ -1,54 +1,59 @@
-"""Where alerts go: a bot's token or a webhook, and the channel of an owner.
+"""Which channels take an alert, and where in them it goes.
 
-Belongs here: the values of the settings that delivery needs, and what they mean for one message.
-Does not belong here: reading the settings (resources.py), HTTP (alerts/channels/slack/webhook.py,
-alerts/channels/slack/bot.py).
+Belongs here: asking every destination. Does not belong here: what a destination makes of owner and severity (the
+folders of the channels), reading the settings (services.connections).
 """
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import NamedTuple
 
-API_URL = "https://slack.com/api/"
-UNDELIVERABLE = (
-    "undeliverable: no Slack is configured (set HOTDASH_SLACK_BOT_TOKEN with HOTDASH_SLACK_CHANNEL, "
-    "or HOTDASH_SLACK_WEBHOOK_URL)"
-)
+from hotdash_pipelines.alerts.channels.channel import Destination
+from hotdash_pipelines.alerts.channels.kinds import DEFAULT, kind_of, kinds
+from hotdash_pipelines.alerts.message import Alert
 
 
-@dataclass(frozen=True)
-class Destination:
-    """A bot token (threads, edits, a channel an owner) or a webhook (plain messages to its one channel); both: the bot.
+class Place(NamedTuple):
+    """A target within a channel."""
 
-    `channels` maps an owner such as `team:support` to a channel; `channel` is for everybody else.
+    channel: str
+    target: str | None
+
+
+def places_of(alert: Alert, destinations: Sequence[Destination]) -> tuple[Place, ...]:
+    """Where an alert goes, the default channel first. What nobody takes waits in the default one, where it is seen.
+
+    Empty for an edit that only channels without edits would take: the message before it tells the same.
+    Raises ChannelRecordError for an alert of a channel that is none.
     """
+    if alert.channel is not None:
+        kind_of(alert.channel)
+    asked = [
+        destination
+        for destination in destinations
+        if destination.is_configured and alert.channel in (None, destination.kind)
+    ]
+    taken = [Place(destination.kind, target) for destination in asked for target in destination.targets_of(alert)]
+    order = list(kinds())
+    places = sorted(
+        taken or [Place(alert.channel or DEFAULT, alert.target)], key=lambda place: order.index(place.channel)
+    )
+    return tuple(place for place in places if shows(alert, place.channel))
 
-    webhook_url: str | None = field(default=None, repr=False)
-    bot_token: str | None = field(default=None, repr=False)
-    api_url: str = API_URL
-    channel: str | None = None
-    channels: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def is_configured(self) -> bool:
-        """Whether there is anywhere to send to."""
-        return bool(self.bot_token or self.webhook_url)
+def told_elsewhere(
+    alert: Alert, told: Sequence[Place], places: Sequence[Place], destinations: Sequence[Destination]
+) -> tuple[Place, ...]:
+    """Those of the places where a violation was told of before that its end must reach too."""
+    reached = {destination.kind: destination for destination in destinations if destination.is_configured}
 
-    def channel_of(self, target: str | None) -> str | None:
-        """The channel of a target (`#channel`, a channel's id, an owner); None when no channel is set for it."""
-        if target is not None and target in self.channels:
-            return self.channels[target]
-        is_owner = target is None or ":" in target
-        return self.channel if is_owner else target
+    def is_open(place: Place) -> bool:
+        if place.channel not in reached:
+            return place.channel in {wanted.channel for wanted in places}
+        return reached[place.channel].reaches(place.target)
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes with any of the settings and tells none of them: what Slack refused is tried again when it does."""
-        parts = (
-            self.webhook_url,
-            self.bot_token,
-            self.api_url,
-            self.channel,
-            *(part for pair in sorted(self.channels.items()) for part in pair),
-        )
-        return hashlib.sha256("\n".join(part or "" for part in parts).encode()).hexdigest()[:16]
+    return tuple(place for place in told if place not in places and shows(alert, place.channel) and is_open(place))
+
+
+def shows(alert: Alert, channel: str) -> bool:
+    """Whether a channel has a use for the alert: not for an edit, if it has no edits."""
+    return alert.action != "update" or (channel in kinds() and kinds()[channel].can_edit)

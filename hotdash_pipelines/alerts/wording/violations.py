@@ -1,17 +1,19 @@
-"""What is told of a broken promise: pure functions from the facts of a violation to Slack's Block Kit.
+"""What is told of a broken promise: facts to words.
 
-Belongs here: wording and layout for a person who is woken by it. Does not belong here: the facts (sla), keeping and
-sending the message (outbox.py, delivery.py).
+Belongs here: wording for a person who is woken by it. Does not belong here: the facts (sla), a channel's format
+(alerts/channels), keeping and sending the message (outbox.py, delivery.py).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from hotdash_pipelines.alerts.wording.run_failures import EDIT, Alert, Links, escape, safe_line
+from hotdash_pipelines.alerts.message import EDIT, Alert, Block, Line, Links, Span, line
+from hotdash_pipelines.alerts.wording.words import listed, store_time, utc
 from hotdash_pipelines.base.durations import lasted
+from hotdash_pipelines.redaction.scrub import safe_line
 
 NewsKind = Literal["opened", "escalated", "raised", "acknowledged", "resolved", "suppressed", "unsuppressed", "warned"]
 Level = Literal["low", "medium", "high", "critical"]
@@ -19,13 +21,6 @@ Level = Literal["low", "medium", "high", "critical"]
 UNKNOWN_RUNBOOK = "docs/runbooks/sla-unknown.md"
 
 _SHOWN = 10
-_HEADER_LENGTH = 150
-_SIGNS: dict[Level, str] = {
-    "critical": ":rotating_light:",
-    "high": ":red_circle:",
-    "medium": ":large_orange_circle:",
-    "low": ":large_yellow_circle:",
-}
 _REASONS = {
     "recovered": "Resolved",
     "retired": "Closed: the SLA was removed",
@@ -94,7 +89,8 @@ def violation_alerts(news: ViolationNews, links: Links) -> tuple[Alert, ...]:
                 f"sla_{news.kind}",
                 news.severity,
                 _summary(news),
-                tuple(_whole(news, links)),
+                _whole(news, links),
+                owners=(news.owner,),
                 target=news.target,
                 hold_until=news.hold_until,
             ),
@@ -108,13 +104,14 @@ def violation_alerts(news: ViolationNews, links: Links) -> tuple[Alert, ...]:
     return message, _alert(news, key + EDIT, _whole(news, links), action="update", everywhere=True)
 
 
-def _alert(news: ViolationNews, key: str, blocks: Sequence[dict[str, Any]], **more: Any) -> Alert:
+def _alert(news: ViolationNews, key: str, blocks: tuple[Block, ...], **more: Any) -> Alert:
     return Alert(
         key,
         f"sla_{news.kind}",
         news.severity,
         _summary(news),
-        tuple(blocks),
+        blocks,
+        owners=(news.owner,),
         target=news.target,
         thread_key=news.incident,
         violation_id=news.violation_id,
@@ -126,38 +123,42 @@ def _alert(news: ViolationNews, key: str, blocks: Sequence[dict[str, Any]], **mo
     )
 
 
-def _whole(news: ViolationNews, links: Links) -> list[dict[str, Any]]:
+def _whole(news: ViolationNews, links: Links) -> tuple[Block, ...]:
     """All that a person needs; of a resolved one, its title struck and the end above it."""
     is_over = news.kind == "resolved"
-    blocks: list[dict[str, Any]] = []
+    blocks: list[Block] = []
     if is_over:
-        blocks.append(_section(f"*~{escape(_title(news))}~*\n{_end_line(news)}"))
+        blocks.append(Block("text", (line(Span(_title(news), "struck")), _end_line(news))))
     else:
-        blocks.append(_header(f"{_SIGNS[news.severity]} {_title(news)}"))
-    if line := " ".join(filter(None, (escape_mention(news.mention or ""), _opening_line(news)))):
-        blocks.append(_section(line))
-    blocks.append(_section(f"> {escape(safe_line(news.told))}"))
-    blocks.append({"type": "section", "fields": [_mrkdwn(f"*{name}*\n{text}") for name, text in _facts(news)]})
+        blocks.append(Block("title", (line(Span(news.severity, "sign"), " ", _title(news)),)))
+    mention = line(Span(news.mention.strip(), "mention")) if news.mention and news.mention.strip() else ()
+    opening = _opening_line(news)
+    if mention or opening:
+        blocks.append(Block("text", ((*mention, *(line(" ") if mention and opening else ()), *opening),)))
+    blocks.append(Block("quote", (line(safe_line(news.told)),)))
+    blocks.append(Block("facts", tuple(_facts(news))))
     if not is_over:
-        blocks += [_section(text) for text in _impact(news)]
+        blocks += _impact(news)
     if news.acked_by and not is_over:
-        blocks.append(_section(_acked_line(news)))
-    return [*blocks, _footer(news, links)]
+        blocks.append(Block("text", (_acked_line(news),)))
+    return (*blocks, _footer(news, links))
 
 
-def _ending(news: ViolationNews, links: Links) -> list[dict[str, Any]]:
+def _ending(news: ViolationNews, links: Links) -> tuple[Block, ...]:
     """A short answer in the thread; it names the promise, for it may be read outside of its thread."""
     if news.kind == "acknowledged":
-        line = _acked_line(news)
+        first = _acked_line(news)
     elif news.kind == "suppressed":
-        cause = f"`{escape(news.suppressed_by)}`" if news.suppressed_by else "something upstream"
-        line = f"*Quiet from here*: {cause} is behind it, and its incident tells when it is over"
+        cause = Span(news.suppressed_by, "code") if news.suppressed_by else "something upstream"
+        first = line(
+            Span("Quiet from here", "bold"), ": ", cause, " is behind it, and its incident tells when it is over"
+        )
     else:
-        line = _end_line(news)
-    blocks = [_section(f"{line}\n{escape(_title(news))}")]
-    if news.kind == "acknowledged" and (said := _note(news)):
-        blocks.append(_section(f"> {escape(safe_line(said))}"))
-    return [*blocks, _footer(news, links)]
+        first = _end_line(news)
+    blocks = [Block("text", (first, line(_title(news))))]
+    if news.kind == "acknowledged" and (note := _note(news)):
+        blocks.append(Block("quote", (line(safe_line(note)),)))
+    return (*blocks, _footer(news, links))
 
 
 def _summary(news: ViolationNews) -> str:
@@ -171,9 +172,7 @@ def _summary(news: ViolationNews) -> str:
     }.get(news.kind, "")
     if news.kind == "resolved":
         what = f"{_REASONS.get(news.reason or '', 'Resolved').lower()} after {lasted(news.duration)}: "
-    return escape(
-        f"{what}{_title(news)}, {news.severity}: {safe_line(news.told)}; since {_utc(news.since)}, owner {news.owner}"
-    )
+    return f"{what}{_title(news)}, {news.severity}: {safe_line(news.told)}; since {utc(news.since)}, owner {news.owner}"
 
 
 def _title(news: ViolationNews) -> str:
@@ -182,28 +181,33 @@ def _title(news: ViolationNews) -> str:
     return f"[{news.environment}] {what}: {news.title}{again}"
 
 
-def _opening_line(news: ViolationNews) -> str:
+def _opening_line(news: ViolationNews) -> Line:
+    def said(strong: str, rest: str) -> Line:
+        return line(Span(strong, "bold"), rest)
+
     if news.kind == "escalated":
-        return f"*Escalated* (level {news.level}): broken for {lasted(news.at - news.since)} and not acknowledged"
+        length = lasted(news.at - news.since)
+        return said("Escalated", f" (level {news.level}): broken for {length} and not acknowledged")
     if news.kind == "raised":
-        return f"*Now {news.severity}*: more depends on it than before"
+        return said(f"Now {news.severity}", ": more depends on it than before")
     if news.kind == "unsuppressed":
-        return "*Still broken* after what was behind it has recovered"
+        return said("Still broken", " after what was behind it has recovered")
     if news.kind == "warned":
-        return "*Warning*: it nears the limit and has not broken it"
+        return said("Warning", ": it nears the limit and has not broken it")
     if news.reopened and news.kind == "opened":
-        return f"*It is back*: time {news.reopened + 1} in this incident"
-    return ""
+        return said("It is back", f": time {news.reopened + 1} in this incident")
+    return ()
 
 
-def _end_line(news: ViolationNews) -> str:
-    when = f" · {_store_time(news.recovered_at, news.zone)}" if news.recovered_at else ""
+def _end_line(news: ViolationNews) -> Line:
+    when = f" · {store_time(news.recovered_at, news.zone)}" if news.recovered_at else ""
     what = _REASONS.get(news.reason or "", "Resolved")
-    return f":white_check_mark: *{what}* after {lasted(news.duration)}{when}"
+    return line(Span("resolved", "sign"), " ", Span(what, "bold"), f" after {lasted(news.duration)}{when}")
 
 
-def _acked_line(news: ViolationNews) -> str:
-    return f"*Acknowledged* by {escape(safe_line(news.acked_by or 'somebody'))}; it escalates no further"
+def _acked_line(news: ViolationNews) -> Line:
+    by = safe_line(news.acked_by or "somebody")
+    return line(Span("Acknowledged", "bold"), f" by {by}; it escalates no further")
 
 
 def _note(news: ViolationNews) -> str:
@@ -212,84 +216,49 @@ def _note(news: ViolationNews) -> str:
     return news.told.removeprefix(name) if news.told.startswith(name) else ""
 
 
-def _facts(news: ViolationNews) -> list[tuple[str, str]]:
+def _facts(news: ViolationNews) -> list[Line]:
     lasts = lasted(news.duration if news.duration is not None else news.at - news.since)
     facts = [
-        ("Last seen" if news.kind == "resolved" else "Now", escape(news.actual)),
-        ("Promised", escape(news.expected)),
-        ("Since", f"{_store_time(news.since, news.zone)}\nfor {lasts}"),
-        ("Severity", news.severity),
-        ("Owner", escape(news.owner)),
-        ("SLA", f"`{escape(news.sla)}`"),
+        line("Last seen" if news.kind == "resolved" else "Now", news.actual),
+        line("Promised", news.expected),
+        line("Since", f"{store_time(news.since, news.zone)}\nfor {lasts}"),
+        line("Severity", news.severity),
+        line("Owner", news.owner),
+        line("SLA", Span(news.sla, "code")),
     ]
     if news.peak and news.peak != news.actual:
-        facts.append(("Worst", escape(news.peak)))
+        facts.append(line("Worst", news.peak))
     return facts
 
 
-def _impact(news: ViolationNews) -> list[str]:
-    texts = []
+def _impact(news: ViolationNews) -> Sequence[Block]:
+    blocks = []
     if news.tiles:
-        texts.append(f"*Dashboards* ({len(news.tiles)}): {escape(_listed(news.tiles))}")
+        tiles = f" ({len(news.tiles)}): {listed(news.tiles, _SHOWN)}"
+        blocks.append(Block("text", (line(Span("Dashboards", "bold"), tiles),)))
     if news.assets:
-        texts.append(f"*Made from it* ({len(news.assets)}): {escape(_listed(news.assets))}")
+        assets = f" ({len(news.assets)}): {listed(news.assets, _SHOWN)}"
+        blocks.append(Block("text", (line(Span("Made from it", "bold"), assets),)))
     if news.behind:
-        lines = [f"• {escape(one)}" for one in news.behind[:_SHOWN]]
+        first = line(Span("Late behind it", "bold"), f" ({len(news.behind)}), not told by themselves:")
+        late = [line(f"• {name}") for name in news.behind[:_SHOWN]]
         if len(news.behind) > _SHOWN:
-            lines.append(f"• and {len(news.behind) - _SHOWN} more")
-        texts.append(f"*Late behind it* ({len(news.behind)}), not told by themselves:\n" + "\n".join(lines))
-    return texts or ["*Impact*: nothing is made from it"]
+            late.append(line(f"• and {len(news.behind) - _SHOWN} more"))
+        blocks.append(Block("text", (first, *late)))
+    return blocks or [Block("text", (line(Span("Impact", "bold"), ": nothing is made from it"),))]
 
 
-def _footer(news: ViolationNews, links: Links) -> dict[str, Any]:
+def _footer(news: ViolationNews, links: Links) -> Block:
     shown = []
     if "/" in news.dataset:
-        shown.append(f"<{links.asset(news.dataset)}|Asset>")
-    shown.append(f"<{links.run(news.run_id)}|Run {news.run_id[:8]}>" if news.run_id else f"<{links.runs()}|Runs>")
+        shown.append(Span("Asset", url=links.asset(news.dataset)))
+    shown.append(
+        Span(f"Run {news.run_id[:8]}", url=links.run(news.run_id)) if news.run_id else Span("Runs", url=links.runs())
+    )
     if news.runbook:
-        shown.append(f"<{links.runbook(news.runbook)}|Runbook>")
+        shown.append(Span("Runbook", url=links.runbook(news.runbook)))
     if news.is_unknown:
-        shown.append(f"<{links.runbook(UNKNOWN_RUNBOOK)}|Why it is not known>")
+        shown.append(Span("Why it is not known", url=links.runbook(UNKNOWN_RUNBOOK)))
     if news.kind in ("opened", "escalated", "raised", "unsuppressed"):
-        shown.append(f"`hotdash sla ack {escape(news.sla)} --by YOU`")
-    return {"type": "context", "elements": [_mrkdwn(" · ".join(shown))]}
-
-
-def escape_mention(mention: str) -> str:
-    """A mention as Slack reads it: `<!here>` and `<@U123>` as they are, `@here` as the former, all else as text."""
-    word = mention.strip()
-    if word.removeprefix("@") in ("here", "channel", "everyone"):
-        return f"<!{word.removeprefix('@')}>"
-    inner = word[1:-1]
-    is_marked = word.startswith(("<@", "<!")) and word.endswith(">") and not set(inner) & set("<>& \n")
-    return word if is_marked else escape(word)
-
-
-def _store_time(moment: datetime, zone: ZoneInfo) -> str:
-    local, utc = moment.astimezone(zone), moment.astimezone(UTC)
-    if local.utcoffset() == utc.utcoffset():
-        return _utc(moment)
-    other_day = f"{utc:%m-%d} " if local.date() != utc.date() else ""
-    return f"{local:%Y-%m-%d %H:%M %Z} ({other_day}{utc:%H:%M} UTC)"
-
-
-def _utc(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:_SHOWN])
-    return listed if len(names) <= _SHOWN else f"{listed} and {len(names) - _SHOWN} more"
-
-
-def _header(text: str) -> dict[str, Any]:
-    shown = text if len(text) <= _HEADER_LENGTH else f"{text[: _HEADER_LENGTH - 1]}…"
-    return {"type": "header", "text": {"type": "plain_text", "text": shown, "emoji": True}}
-
-
-def _section(markdown: str) -> dict[str, Any]:
-    return {"type": "section", "text": _mrkdwn(markdown)}
-
-
-def _mrkdwn(text: str) -> dict[str, Any]:
-    return {"type": "mrkdwn", "text": text if len(text) <= 2900 else f"{text[:2899]}…"}
+        shown.append(Span(f"hotdash sla ack {news.sla} --by YOU", "code"))
+    return Block("footer", tuple(line(span) for span in shown))

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from hotdash_pipelines.alerts import FailedRun
+from hotdash_pipelines.alerts import FailedRun, kinds
 from hotdash_pipelines.alerts.wording.run_failures import RUN_RUNBOOK
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.failures import failure_line
-from hotdash_pipelines.orchestration.resources import SlackResource, WarehouseResource
+from hotdash_pipelines.orchestration.resources import AlertChannelsResource, WarehouseResource
 from hotdash_pipelines.services.notifications import deliver, raise_alert
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.warehouse.postgres import WarehouseError
@@ -78,13 +78,15 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
     name="alert_delivery_sensor",
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Sends what waits in ops.alert_outbox to Slack, with back-off; nothing is lost while Slack is away.",
+    # Naming them here has a channel that is half there refused when the definitions load.
+    description=f"Sends what waits in ops.alert_outbox ({', '.join(kinds())}), with back-off; nothing is lost while "
+    "one of them is away.",
 )
 def alert_delivery_sensor(
-    context: dg.SensorEvaluationContext, warehouse: WarehouseResource, slack: SlackResource
+    context: dg.SensorEvaluationContext, warehouse: WarehouseResource, alert_channels: AlertChannelsResource
 ) -> dg.SkipReason:
     """Each message is committed by itself, so a crash repeats at most one."""
-    outcome = deliver(warehouse.url(), slack.destination(), get_settings().now())
+    outcome = deliver(warehouse.url(), alert_channels.destinations(), get_settings().now())
     context.log.info(f"sent {outcome.sent}, failed {outcome.failed}, waiting {outcome.waiting}")
     return dg.SkipReason(
         f"sent {outcome.sent}, waiting {outcome.waiting}, undeliverable {outcome.undeliverable}, "

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hotdash_pipelines.alerts import Delivery, Destination, deliver_pending
+from hotdash_pipelines.alerts import Delivery, SlackDestination, deliver_pending
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from tests.integration.alerts.threads import Conn, Drain
 from tests.integration.alerts.violations import NOW
@@ -26,15 +26,15 @@ def slack(running: RunningStandIn) -> RunningStandIn:
 
 
 @pytest.fixture
-def bot(slack: RunningStandIn) -> Destination:
-    return Destination(
+def bot(slack: RunningStandIn) -> SlackDestination:
+    return SlackDestination(
         bot_token=slack.credentials["slack_bot_token"], api_url=f"{slack.url}/slack/api/", channel="#alerts"
     )
 
 
 @pytest.fixture
-def drain(warehouse: Conn, bot: Destination) -> Drain:
-    def drain_outbox(after: float = 0, to: Destination = bot, **options: Any) -> Delivery:
+def drain(warehouse: Conn, bot: SlackDestination) -> Drain:
+    def drain_outbox(after: float = 0, to: SlackDestination = bot, **options: Any) -> Delivery:
         return deliver_pending(warehouse, to, NOW + timedelta(seconds=after), **options)
 
     return drain_outbox

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
-from hotdash_pipelines.alerts import Alert, Destination, deliver_pending, enqueue
+from hotdash_pipelines.alerts import Alert, SlackDestination, deliver_pending, enqueue
 from hotdash_pipelines.cli import app
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from hotdash_pipelines.settings import get_settings
@@ -60,7 +60,7 @@ def test_the_list_tells_where_each_alert_stands_and_what_is_in_its_way(warehouse
     assert (run("list").exit_code, run("list").stdout) == (0, "no alerts\n")
     about = violation(warehouse, "late")
     tell(warehouse, news("opened", hold_until=NOW + timedelta(hours=2), **about))
-    deliver_pending(warehouse, Destination(), NOW)
+    deliver_pending(warehouse, SlackDestination(), NOW)
     listed = run("list")
     assert listed.exit_code == 1
     assert "pending" in listed.stdout

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from hotdash_pipelines.alerts import Delivery, Destination, deliver_pending
+from hotdash_pipelines.alerts import Delivery, SlackDestination, deliver_pending
 from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.alerts.threads import Answers, Conn, Drain, posts, rows, said
@@ -18,7 +18,7 @@ from tests.integration.alerts.violations import NOW, news, tell, violation
 
 
 def test_two_deliverers_at_once_send_every_message_once_and_threads_in_order(
-    warehouse: Conn, warehouse_url: str, slack: RunningStandIn, bot: Destination
+    warehouse: Conn, warehouse_url: str, slack: RunningStandIn, bot: SlackDestination
 ) -> None:
     for name in ("a", "b", "c"):
         about = violation(warehouse, name, f"incident {name}")
@@ -56,16 +56,16 @@ def test_two_deliverers_at_once_send_every_message_once_and_threads_in_order(
 _DELIVER = """
 import sys
 from datetime import datetime
-from hotdash_pipelines.alerts import Destination, deliver_pending
+from hotdash_pipelines.alerts import SlackDestination, deliver_pending
 from hotdash_pipelines.warehouse.postgres import connect
 with connect(sys.argv[1]) as conn:
-    to = Destination(bot_token=sys.argv[2], api_url=sys.argv[3], channel="#alerts")
+    to = SlackDestination(bot_token=sys.argv[2], api_url=sys.argv[3], channel="#alerts")
     deliver_pending(conn, to, datetime.fromisoformat(sys.argv[4]))
 """
 
 
 def test_a_kill_between_slacks_answer_and_the_commit_repeats_that_message_only(
-    warehouse: Conn, warehouse_url: str, slack: RunningStandIn, drain: Drain, bot: Destination
+    warehouse: Conn, warehouse_url: str, slack: RunningStandIn, drain: Drain, bot: SlackDestination
 ) -> None:
     about = violation(warehouse, "late")
     for event in (news("opened", **about), news("escalated", level=1, **about), news("resolved", **about)):

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from hotdash_pipelines.alerts import Destination, deliver_pending
+from hotdash_pipelines.alerts import SlackDestination, deliver_pending
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from hotdash_pipelines.services.sla_notices import notice_writer
 from hotdash_pipelines.settings import Settings
@@ -53,7 +53,7 @@ class Pipeline:
         self.store = slack.world.extra["slack"]
         self.store._posts.clear()
         self.write = notice_writer(Settings(), {"agent/agent_approvals": "0b7a9f12-8d7e"}.get)
-        self.to = Destination(
+        self.to = SlackDestination(
             bot_token=slack.credentials["slack_bot_token"],
             api_url=f"{slack.url}/slack/api/",
             channel="#alerts",

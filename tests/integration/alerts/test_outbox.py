@@ -12,11 +12,12 @@ import httpx
 import psycopg
 import pytest
 
-from hotdash_pipelines.alerts import Alert, Delivery, Destination, deliver_pending, enqueue, requeue_dead
+from hotdash_pipelines.alerts import Alert, Delivery, SlackDestination, deliver_pending, enqueue, requeue_dead
+from hotdash_pipelines.alerts.message import Block, line
 from hotdash_pipelines.warehouse.postgres import connect
 
 NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
-WEBHOOK = Destination(webhook_url="https://hooks.example.org/services/T000/B000/s3cr3t")
+WEBHOOK = SlackDestination(webhook_url="https://hooks.example.org/services/T000/B000/s3cr3t")
 
 
 class Slack(httpx.MockTransport):
@@ -47,7 +48,7 @@ class Slack(httpx.MockTransport):
 
 
 def alert(key: str) -> Alert:
-    return Alert(key, "run_failed", "critical", f"{key} failed", ({"type": "divider"},))
+    return Alert(key, "run_failed", "critical", f"{key} failed", (Block("text", (line("Look at it."),)),))
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_a_message_carries_its_number(
     drain(slack)
     [(number,)] = rows(warehouse, "id")
     assert slack.accepted[0]["blocks"] == [
-        {"type": "divider"},
+        {"type": "section", "text": {"type": "mrkdwn", "text": "Look at it."}},
         {"type": "context", "elements": [{"type": "mrkdwn", "text": f"alert {number}"}]},
     ]
 
@@ -237,7 +238,7 @@ def test_without_a_webhook_alerts_wait_and_say_so(
 ) -> None:
     put("run:1")
     with connect(warehouse_url) as conn:
-        assert deliver_pending(conn, Destination(), NOW) == Delivery(waiting=1, undeliverable=1)
+        assert deliver_pending(conn, SlackDestination(), NOW) == Delivery(waiting=1, undeliverable=1)
     [(state, attempts, error)] = rows(warehouse, "state, attempts, last_error")
     assert (state, attempts) == ("pending", 0)
     assert error.startswith("undeliverable: no Slack is configured")
@@ -251,7 +252,8 @@ def test_a_webhook_that_is_no_url_leaves_alerts_waiting(
 ) -> None:
     put("run:1")
     with connect(warehouse_url) as conn:
-        assert deliver_pending(conn, Destination(webhook_url="s3cr3t"), NOW) == Delivery(waiting=1, undeliverable=1)
+        wrong = SlackDestination(webhook_url="s3cr3t")
+        assert deliver_pending(conn, wrong, NOW) == Delivery(waiting=1, undeliverable=1)
     assert rows(warehouse, "last_error") == [("undeliverable: HOTDASH_SLACK_WEBHOOK_URL is no http(s) URL",)]
 
 

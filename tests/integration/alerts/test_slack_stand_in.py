@@ -9,10 +9,10 @@ import pytest
 
 from hotdash_pipelines.alerts import (
     Delivery,
-    Destination,
     FailedCheck,
     FailedRun,
     Links,
+    SlackDestination,
     deliver_pending,
     enqueue,
     failed_checks_alert,
@@ -37,7 +37,7 @@ def test_a_failed_run_and_its_failed_check_reach_slack_as_one_message(
 ) -> None:
     assert enqueue(warehouse, failed_checks_alert(RUN, [CHECK], LINKS), NOW)
     assert not enqueue(warehouse, failed_run_alert(RUN, LINKS), NOW)
-    webhook = Destination(webhook_url=stand_in.credentials["slack_webhook_url"])
+    webhook = SlackDestination(webhook_url=stand_in.credentials["slack_webhook_url"])
     assert deliver_pending(warehouse, webhook, NOW) == Delivery(sent=1)
     assert deliver_pending(warehouse, webhook, NOW + timedelta(hours=1)) == Delivery()
     [message] = stand_in.world.extra["slack"].posts()

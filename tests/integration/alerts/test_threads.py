@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from hotdash_pipelines.alerts import Delivery, Destination, requeue_dead
+from hotdash_pipelines.alerts import Delivery, SlackDestination, requeue_dead
 from hotdash_pipelines.demo.testing import RunningStandIn
 from tests.integration.alerts.threads import Answers, Conn, Drain, posts, rows, said
 from tests.integration.alerts.violations import NOW, news, tell, violation
@@ -66,7 +66,7 @@ def test_a_violation_stays_in_its_thread_when_it_moves_to_another_incident(
 
 
 def test_an_owner_has_a_channel_and_what_was_escalated_elsewhere_ends_there_too(
-    warehouse: Conn, slack: RunningStandIn, drain: Drain, bot: Destination
+    warehouse: Conn, slack: RunningStandIn, drain: Drain, bot: SlackDestination
 ) -> None:
     to = replace(bot, channels={"team:data": "#data"})
     about = violation(warehouse, "late")
@@ -193,7 +193,7 @@ def test_an_outage_without_answers_does_not_use_up_the_second_sending(
 
 @pytest.mark.parametrize("spoil", ["token", "revoked", "no channel", "not_in_channel", "is_archived"])
 def test_what_the_settings_bar_says_so_and_goes_out_once_they_change(
-    warehouse: Conn, slack: RunningStandIn, drain: Drain, bot: Destination, spoil: str
+    warehouse: Conn, slack: RunningStandIn, drain: Drain, bot: SlackDestination, spoil: str
 ) -> None:
     about = violation(warehouse, "late")
     tell(warehouse, news("opened", **about))
@@ -228,7 +228,7 @@ def test_a_bot_that_was_let_in_meanwhile_is_noticed_without_a_change(
 
 
 def test_a_channel_that_is_closed_stops_no_other_one(
-    warehouse: Conn, slack: RunningStandIn, drain: Drain, bot: Destination
+    warehouse: Conn, slack: RunningStandIn, drain: Drain, bot: SlackDestination
 ) -> None:
     tell(warehouse, news("opened", **violation(warehouse, "late")))
     tell(warehouse, news("opened", **{**violation(warehouse, "other", "another incident"), "target": "#other"}))
@@ -308,7 +308,7 @@ def test_quiet_hours_hold_a_message_until_they_end_or_a_later_one_is_not_held(
 def test_a_webhook_alone_gets_plain_messages_that_name_the_incident(
     warehouse: Conn, slack: RunningStandIn, drain: Drain
 ) -> None:
-    webhook = Destination(webhook_url=slack.credentials["slack_webhook_url"])
+    webhook = SlackDestination(webhook_url=slack.credentials["slack_webhook_url"])
     about = violation(warehouse, "late")
     for event in (news("opened", **about), news("escalated", level=1, **about), news("resolved", **about)):
         tell(warehouse, event)
@@ -320,7 +320,7 @@ def test_a_webhook_alone_gets_plain_messages_that_name_the_incident(
 
 
 def test_the_bot_goes_before_the_webhook(
-    warehouse: Conn, slack: RunningStandIn, drain: Drain, bot: Destination
+    warehouse: Conn, slack: RunningStandIn, drain: Drain, bot: SlackDestination
 ) -> None:
     tell(warehouse, news("opened", **violation(warehouse, "late")))
     drain(to=replace(bot, webhook_url=slack.credentials["slack_webhook_url"]))

@@ -15,7 +15,7 @@ from dagster_shared.record import copy
 from hotdash_pipelines.definitions import defs
 from hotdash_pipelines.defs.alerts.sensors import alert_delivery_sensor, run_failure_sensor
 from hotdash_pipelines.demo.testing import RunningStandIn
-from hotdash_pipelines.orchestration.resources import SlackResource, WarehouseResource
+from hotdash_pipelines.orchestration.resources import AlertChannelsResource, WarehouseResource
 from hotdash_pipelines.warehouse.postgres import sqlalchemy_url
 from tests.pipeline.harness.in_process import Bench, open_bench
 from tests.pipeline.harness.stack import Stack
@@ -50,7 +50,7 @@ def tick(bench: Bench, run_id: str, root_run_id: str | None = None) -> None:
     ).for_run_failure()
     run_failure_sensor(context, warehouse=WarehouseResource())
     with dg.build_sensor_context(instance=bench.instance) as delivery:
-        alert_delivery_sensor(delivery, warehouse=WarehouseResource(), slack=SlackResource())
+        alert_delivery_sensor(delivery, warehouse=WarehouseResource(), alert_channels=AlertChannelsResource())
 
 
 @contextmanager

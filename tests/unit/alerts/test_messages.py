@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from hotdash_pipelines.alerts import FailedCheck, FailedRun, Links, failed_checks_alert, failed_run_alert
-from hotdash_pipelines.alerts.wording.run_failures import safe_line
+from hotdash_pipelines.alerts import Alert, FailedCheck, FailedRun, Links, failed_checks_alert, failed_run_alert
+from hotdash_pipelines.redaction.scrub import safe_line
+from tests.unit.alerts.letters import as_slack_takes
 
 LINKS = Links("http://127.0.0.1:3000/", "https://docs.example.org/docs")
 RUN = FailedRun(
@@ -30,13 +31,13 @@ CHECK = FailedCheck(
 )
 
 
-def shown(blocks: tuple[dict[str, object], ...]) -> str:
-    return json.dumps(blocks, ensure_ascii=False)
+def shown(alert: Alert) -> str:
+    return json.dumps(as_slack_takes(alert)["blocks"], ensure_ascii=False)
 
 
 def test_a_failed_run_says_what_since_when_whose_and_where_to_look() -> None:
     alert = failed_run_alert(RUN, LINKS)
-    text = shown(alert.blocks)
+    text = shown(alert)
     for part in (
         "[prod] nightly_job failed",
         "2026-03-10 09:12 UTC",
@@ -55,14 +56,14 @@ def test_a_failed_run_says_what_since_when_whose_and_where_to_look() -> None:
 
 def test_a_job_with_a_runbook_of_its_own_links_to_it() -> None:
     run = replace(RUN, job="backup_job", runbook="docs/runbooks/backup-failed.md")
-    for text in (shown(failed_run_alert(run, LINKS).blocks), shown(failed_checks_alert(run, [CHECK], LINKS).blocks)):
+    for text in (shown(failed_run_alert(run, LINKS)), shown(failed_checks_alert(run, [CHECK], LINKS))):
         assert "https://docs.example.org/docs/runbooks/backup-failed.md" in text
         assert "run-failed.md" not in text
 
 
 def test_failed_checks_say_what_since_when_whose_and_where_to_look() -> None:
     alert = failed_checks_alert(RUN, [CHECK], LINKS)
-    text = shown(alert.blocks)
+    text = shown(alert)
     for part in (
         "[prod] 1 blocking check failed in nightly_job",
         "http://127.0.0.1:3000/assets/raw_shopify/orders?view=checks",
@@ -126,12 +127,12 @@ def test_planted_personal_data_reaches_no_part_of_an_alert() -> None:
     run = replace(RUN, reason=f'could not read "x": {planted}\n{planted}')
     check = replace(CHECK, message=f"row of {planted} broke it")
     for alert in (failed_run_alert(run, LINKS), failed_checks_alert(run, [check], LINKS)):
-        assert "planted" not in json.dumps(alert.payload)
+        assert "planted" not in json.dumps(alert.payload) + shown(alert)
 
 
 def test_text_of_others_cannot_write_markup() -> None:
     run = replace(RUN, reason="<!channel> & <http://evil.example|click>")
-    text = shown(failed_run_alert(run, LINKS).blocks)
+    text = shown(failed_run_alert(run, LINKS))
     assert "<!channel>" not in text
     assert "&lt;!channel&gt; &amp;" in text
 
@@ -140,13 +141,14 @@ def test_a_message_stays_within_the_limits_of_block_kit() -> None:
     run = replace(RUN, job="j" * 400, reason="r" * 9000, failed_steps=tuple(f"step_{n}" * 20 for n in range(500)))
     checks = [replace(CHECK, check=f"check_{n}_is_fine", message="m" * 5000) for n in range(80)]
     for alert in (failed_run_alert(run, LINKS), failed_checks_alert(run, checks, LINKS)):
-        assert len(alert.blocks) <= 50
-        for block in alert.blocks:
+        blocks = as_slack_takes(alert)["blocks"]
+        assert len(blocks) <= 50
+        for block in blocks:
             if block["type"] == "header":
                 assert len(block["text"]["text"]) <= 150
             if block["type"] == "section":
                 assert len(block["text"]["text"]) <= 3000
-    assert "and 70 more" in shown(alert.blocks)
+    assert "and 70 more" in shown(alert)
 
 
 def test_an_alert_of_no_checks_is_refused() -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
-from hotdash_pipelines.alerts.channels.slack.bot import Sent, SlackBot
-from hotdash_pipelines.alerts.channels.slack.webhook import (
-    MissingMessageError,
-    PermanentSlackError,
-    RefusedSlackError,
-    SlackError,
-    TransientSlackError,
+from hotdash_pipelines.alerts.channels.channel import (
+    ChannelError,
+    PermanentChannelError,
+    RefusedChannelError,
+    TransientChannelError,
 )
+from hotdash_pipelines.alerts.channels.slack.bot import Sent, SlackBot
+from hotdash_pipelines.alerts.channels.slack.webhook import MissingMessageError
 
 TOKEN = "xoxb-s3cr3t"
 
@@ -59,32 +59,32 @@ def test_messages_answers_and_edits_are_calls_with_the_token_in_the_header() -> 
 @pytest.mark.parametrize(
     ("word", "kind"),
     [
-        ("invalid_auth", RefusedSlackError),
-        ("token_revoked", RefusedSlackError),
-        ("missing_scope", RefusedSlackError),
-        ("channel_not_found", RefusedSlackError),
-        ("not_in_channel", RefusedSlackError),
-        ("is_archived", RefusedSlackError),
+        ("invalid_auth", RefusedChannelError),
+        ("token_revoked", RefusedChannelError),
+        ("missing_scope", RefusedChannelError),
+        ("channel_not_found", RefusedChannelError),
+        ("not_in_channel", RefusedChannelError),
+        ("is_archived", RefusedChannelError),
         ("message_not_found", MissingMessageError),
         ("thread_not_found", MissingMessageError),
         ("edit_window_closed", MissingMessageError),
-        ("ratelimited", TransientSlackError),
-        ("internal_error", TransientSlackError),
-        ("invalid_blocks", PermanentSlackError),
-        ("msg_too_long", PermanentSlackError),
+        ("ratelimited", TransientChannelError),
+        ("internal_error", TransientChannelError),
+        ("invalid_blocks", PermanentChannelError),
+        ("msg_too_long", PermanentChannelError),
     ],
 )
-def test_slacks_words_are_sorted(word: str, kind: type[SlackError]) -> None:
+def test_slacks_words_are_sorted(word: str, kind: type[ChannelError]) -> None:
     with pytest.raises(kind, match=word) as error:
         post(answering(body={"ok": False, "error": word}))
-    if isinstance(error.value, RefusedSlackError):
-        assert error.value.is_about_channel == (word in ("channel_not_found", "not_in_channel", "is_archived"))
-    if isinstance(error.value, TransientSlackError):
+    if isinstance(error.value, RefusedChannelError):
+        assert error.value.is_about_target == (word in ("channel_not_found", "not_in_channel", "is_archived"))
+    if isinstance(error.value, TransientChannelError):
         assert error.value.may_have_arrived == (word == "internal_error")
 
 
 def test_a_429_says_how_long_to_wait_whatever_its_body() -> None:
-    with pytest.raises(TransientSlackError) as error:
+    with pytest.raises(TransientChannelError) as error:
         post(answering(429, {"ok": False, "error": "ratelimited"}, **{"Retry-After": "17"}))
     assert error.value.retry_after == 17
     assert not error.value.may_have_arrived
@@ -92,7 +92,7 @@ def test_a_429_says_how_long_to_wait_whatever_its_body() -> None:
 
 @pytest.mark.parametrize("text", ['{"ok": tr', "", "[]", '{"ok": "yes"}', "\udcff".encode(errors="replace").decode()])
 def test_an_answer_that_cannot_be_read_may_mean_that_the_message_is_there(text: str) -> None:
-    with pytest.raises(TransientSlackError, match=r"chat\.postMessage cannot be read") as error:
+    with pytest.raises(TransientChannelError, match=r"chat\.postMessage cannot be read") as error:
         post(answering(text=text))
     assert error.value.may_have_arrived
 
@@ -102,20 +102,20 @@ def test_a_connection_that_never_stood_sent_nothing(error: type[httpx.TransportE
     def fail(request: httpx.Request) -> httpx.Response:
         raise error("no way")
 
-    with pytest.raises(TransientSlackError) as raised:
+    with pytest.raises(TransientChannelError) as raised:
         post(httpx.MockTransport(fail))
     assert not raised.value.may_have_arrived
 
 
 @pytest.mark.parametrize("status", [302, 404])
 def test_an_address_that_is_no_slack_is_the_settings_fault(status: int) -> None:
-    with pytest.raises(RefusedSlackError, match="HOTDASH_SLACK_API_URL"):
+    with pytest.raises(RefusedChannelError, match="HOTDASH_SLACK_API_URL"):
         post(answering(status, Location="https://elsewhere.example.org/"))
 
 
 @pytest.mark.parametrize("token", ["", "xoxb s3cr3t", "xoxb-s3cr3t\n", "xoxb-s3cr3té"])
 def test_a_token_that_is_none_is_refused_without_being_shown(token: str) -> None:
-    with pytest.raises(RefusedSlackError, match="HOTDASH_SLACK_BOT_TOKEN is no token") as error:
+    with pytest.raises(RefusedChannelError, match="HOTDASH_SLACK_BOT_TOKEN is no token") as error:
         SlackBot(token)
     assert "s3cr3t" not in str(error.value)
 
@@ -133,6 +133,6 @@ def test_the_token_stands_in_no_log_line_and_in_no_error(
         said += repr(bot)
         try:
             bot.post("#alerts", {"text": "hello"})
-        except SlackError as error:
+        except ChannelError as error:
             said += "".join(traceback.format_exception(error)) + repr(error)
     assert "s3cr3t" not in said + caplog.text

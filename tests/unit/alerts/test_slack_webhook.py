@@ -6,13 +6,13 @@ import traceback
 import httpx
 import pytest
 
-from hotdash_pipelines.alerts.channels.slack.webhook import (
-    PermanentSlackError,
-    RefusedSlackError,
-    SlackError,
-    SlackWebhook,
-    TransientSlackError,
+from hotdash_pipelines.alerts.channels.channel import (
+    ChannelError,
+    PermanentChannelError,
+    RefusedChannelError,
+    TransientChannelError,
 )
+from hotdash_pipelines.alerts.channels.slack.webhook import SlackWebhook
 
 URL = "https://hooks.example.org/services/T000/B000/s3cr3t"
 
@@ -43,7 +43,7 @@ def test_an_accepted_message_is_sent_as_json() -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_server_errors_may_pass(status: int) -> None:
-    with pytest.raises(TransientSlackError) as error:
+    with pytest.raises(TransientChannelError) as error:
         post(answering(status))
     assert error.value.retry_after is None
 
@@ -53,20 +53,20 @@ def test_server_errors_may_pass(status: int) -> None:
     [("17", 17.0), ("0", 1.0), ("soon", None), ("", None), ("-5", 1.0), ("inf", None), ("1e9", 86400.0)],
 )
 def test_too_many_requests_say_how_long_to_wait(header: str, seconds: float | None) -> None:
-    with pytest.raises(TransientSlackError) as error:
+    with pytest.raises(TransientChannelError) as error:
         post(answering(429, {"Retry-After": header}))
     assert error.value.retry_after == seconds
 
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_message_that_slack_does_not_take_is_permanent(status: int) -> None:
-    with pytest.raises(PermanentSlackError, match=str(status)):
+    with pytest.raises(PermanentChannelError, match=str(status)):
         post(answering(status))
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 410])
 def test_a_webhook_that_is_gone_or_closed_is_the_settings_fault(status: int) -> None:
-    with pytest.raises(RefusedSlackError, match=f"{status}.*HOTDASH_SLACK_WEBHOOK_URL"):
+    with pytest.raises(RefusedChannelError, match=f"{status}.*HOTDASH_SLACK_WEBHOOK_URL"):
         post(answering(status, {"Location": "https://elsewhere.example.org/"}))
 
 
@@ -75,7 +75,7 @@ def test_a_probe_is_no_message() -> None:
     with SlackWebhook(URL, transport=httpx.MockTransport(lambda one: seen.append(one) or httpx.Response(400))) as slack:
         slack.probe()
     assert seen[0].read() == b"{}"
-    with SlackWebhook(URL, transport=answering(503)) as slack, pytest.raises(TransientSlackError):
+    with SlackWebhook(URL, transport=answering(503)) as slack, pytest.raises(TransientChannelError):
         slack.probe()
 
 
@@ -83,7 +83,7 @@ def test_a_probe_is_no_message() -> None:
     "error", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.ConnectTimeout]
 )
 def test_broken_connections_may_pass(error: type[httpx.TransportError]) -> None:
-    with pytest.raises(TransientSlackError, match=error.__name__) as raised:
+    with pytest.raises(TransientChannelError, match=error.__name__) as raised:
         post(failing(error))
     assert raised.value.may_have_arrived is (error in (httpx.ReadTimeout, httpx.RemoteProtocolError))
 
@@ -92,7 +92,7 @@ def test_broken_connections_may_pass(error: type[httpx.TransportError]) -> None:
     "url", ["", "hooks.example.org/s3cr3t", "ftp://hooks.example.org/s3cr3t", "http://exam\nple.org/s3cr3t"]
 )
 def test_a_url_that_is_none_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(RefusedSlackError) as error:
+    with pytest.raises(RefusedChannelError) as error:
         SlackWebhook(url)
     assert "s3cr3t" not in str(error.value)
 
@@ -107,7 +107,7 @@ def test_the_url_stands_in_no_log_line_and_in_no_error(
         said += repr(slack)
         try:
             slack.post({"text": "hello"})
-        except SlackError as error:
+        except ChannelError as error:
             said += "".join(traceback.format_exception(error)) + repr(error)
     assert "s3cr3t" not in said + caplog.text
 
@@ -121,5 +121,5 @@ def test_other_requests_are_still_logged(caplog: pytest.LogCaptureFixture) -> No
 
 @pytest.mark.parametrize("host", ["hooks..slack.com", "a" * 64 + ".example.org"])
 def test_a_host_that_no_resolver_takes_is_a_wrong_setting(host: str) -> None:
-    with pytest.raises(RefusedSlackError, match="HOTDASH_SLACK_WEBHOOK_URL is no URL"):
+    with pytest.raises(RefusedChannelError, match="HOTDASH_SLACK_WEBHOOK_URL is no URL"):
         SlackWebhook(f"https://{host}/services/T/B/x")

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from hotdash_pipelines.alerts import Alert
-from hotdash_pipelines.alerts.wording.violations import ViolationNews, escape_mention, violation_alerts
+from hotdash_pipelines.alerts.channels.slack.block_kit import escape_mention
+from hotdash_pipelines.alerts.wording.violations import ViolationNews, violation_alerts
 from hotdash_pipelines.demo.slack.routes import _objection
 from tests.integration.alerts.violations import LINKS, NOW, news
+from tests.unit.alerts.letters import as_slack_takes
 
 NUMBERS = {"violation_id": 7, "incident_id": 3}
 
@@ -19,7 +21,7 @@ def alerts(kind: str, **more: Any) -> tuple[Alert, ...]:
 
 
 def shown(alert: Alert) -> str:
-    return json.dumps(alert.blocks, ensure_ascii=False)
+    return json.dumps(as_slack_takes(alert)["blocks"], ensure_ascii=False)
 
 
 def test_an_opening_tells_what_since_when_how_far_off_what_depends_on_it_and_whose_it_is() -> None:
@@ -82,7 +84,9 @@ def test_the_end_is_an_answer_and_an_edit_that_strikes_the_title_and_drops_the_i
     assert (told.action, edit.action) == ("reply", "update")
     assert (told.everywhere, edit.everywhere) == (True, True)
     assert edit.dedupe_key == f"{told.dedupe_key}:edit"
-    assert edit.blocks[0]["text"]["text"].startswith("*~[prod] marts_core/fct_order 2026-03-10: not ready in time~*\n")
+    assert as_slack_takes(edit)["blocks"][0]["text"]["text"].startswith(
+        "*~[prod] marts_core/fct_order 2026-03-10: not ready in time~*\n"
+    )
     assert "*Last seen*" in shown(edit)
     assert "Sales Pulse" not in shown(edit)
     assert "sla ack" not in shown(told) + shown(edit)
@@ -90,7 +94,7 @@ def test_the_end_is_an_answer_and_an_edit_that_strikes_the_title_and_drops_the_i
 
 def test_what_was_said_with_an_acknowledgement_is_read_in_the_thread() -> None:
     reply, _ = alerts("acknowledged", acked_by="Dana", told="acknowledged by Dana; ask ann@example.com")
-    assert "> ask (e-mail)" in str(reply.blocks)
+    assert "> ask (e-mail)" in shown(reply)
     silent, _ = alerts("acknowledged", acked_by="Dana", told="acknowledged by Dana")
     assert len(silent.blocks) == len(reply.blocks) - 1
 
@@ -127,7 +131,7 @@ def test_personal_data_tokens_and_markup_stay_out() -> None:
     planted = 'could not read <!channel> for ada@example.org: password=hunter2 & "Ada Lovelace" https://u:pw@db/x'
     for kind in ("opened", "resolved", "acknowledged"):
         for alert in alerts(kind, told=planted, acked_by="ada@example.org <!here>", behind=("<b> & co",)):
-            text = shown(alert) + alert.text
+            text = json.dumps(as_slack_takes(alert))
             for secret in ("ada@", "hunter2", "u:pw@", "<!channel>", "<!here>", "<b>"):
                 assert secret not in text, (kind, secret)
 
@@ -156,10 +160,11 @@ def test_messages_stay_within_the_limits_of_block_kit(kind: str) -> None:
         assets=tuple("a" * 300 for _ in range(400)),
     )  # fmt: skip
     for alert in violation_alerts(big, LINKS):
-        assert _objection(alert.payload) is None
-        assert len(alert.blocks) <= 49
-        for block in alert.blocks:
-            assert all(len(one["text"]) <= 2000 for one in block.get("fields", ()))
+        body = as_slack_takes(alert)
+        assert _objection(body) is None
+        assert len(body["blocks"]) <= 50
+        for block in body["blocks"]:
+            assert all(len(field["text"]) <= 2000 for field in block.get("fields", ()))
 
 
 def test_an_instant_on_another_day_in_utc_says_so() -> None:

@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from hotdash_pipelines.alerts import Destination
+from hotdash_pipelines.alerts import SlackDestination
+from hotdash_pipelines.alerts.channels.slack.destination import slack_destination
 from hotdash_pipelines.cli.docs import shown_default
-from hotdash_pipelines.services.connections import open_client, slack_destination
+from hotdash_pipelines.services.connections import open_client
 from hotdash_pipelines.settings import Settings, SettingsError, core, every_setting
 from hotdash_pipelines.sources.shopify.settings import ShopifySettings
 
@@ -148,7 +149,7 @@ def test_the_stand_ins_bot_is_used_until_a_slack_is_set(monkeypatch: pytest.Monk
 
 
 def test_every_change_of_slacks_settings_is_seen_and_none_is_told() -> None:
-    base = Destination("https://hooks.example/hunter2", "xoxb-hunter2", channel="#a", channels={"team:a": "#a"})
+    base = SlackDestination("https://hooks.example/hunter2", "xoxb-hunter2", channel="#a", channels={"team:a": "#a"})
     changed = [
         base,
         replace(base, webhook_url=None),

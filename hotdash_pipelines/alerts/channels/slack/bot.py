@@ -1,7 +1,7 @@
 """Slack's Web API with a bot's token: post, answer in a thread, edit.
 
 Belongs here: three methods and the sorting of Slack's error words. Does not belong here: when to try again
-(delivery.py), what the message says (alerts/wording/run_failures.py). The token goes into one header and nowhere else.
+(delivery.py), what the message shows (block_kit.py). The token goes into one header and nowhere else.
 """
 
 import json
@@ -12,18 +12,15 @@ from typing import Any
 
 import httpx
 
-from hotdash_pipelines.alerts.channels.routing import API_URL
-from hotdash_pipelines.alerts.channels.slack.webhook import (
-    TIMEOUT_S,
+from hotdash_pipelines.alerts.channels.channel import (
+    ChannelError,
     Client,
-    MissingMessageError,
-    PermanentSlackError,
-    RefusedSlackError,
-    SlackError,
-    TransientSlackError,
-    checked_url,
-    send,
+    PermanentChannelError,
+    RefusedChannelError,
+    TransientChannelError,
 )
+from hotdash_pipelines.alerts.channels.slack.destination import API_URL
+from hotdash_pipelines.alerts.channels.slack.webhook import TIMEOUT_S, MissingMessageError, checked_url, send
 
 _TOKEN_ERRORS = frozenset(
     {
@@ -69,7 +66,7 @@ class SlackBot(Client):
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         if not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise RefusedSlackError("HOTDASH_SLACK_BOT_TOKEN is no token")
+            raise RefusedChannelError("HOTDASH_SLACK_BOT_TOKEN is no token")
         base = checked_url(f"{api_url.rstrip('/')}/", "HOTDASH_SLACK_API_URL")
         self._headers = {"Authorization": f"Bearer {token}"}
         self._base = base
@@ -83,30 +80,30 @@ class SlackBot(Client):
         self._client.close()
 
     def post(self, channel: str, payload: Mapping[str, Any], thread_ts: str | None = None) -> Sent:
-        """Send one message, in a thread if its first message's `ts` is given. Raises the kinds of SlackError."""
+        """Send one message, in a thread if its first message's `ts` is given. Raises the kinds of ChannelError."""
         answers = {"thread_ts": thread_ts} if thread_ts else {}
         return _name_of(
             self._call("chat.postMessage", {**payload, **answers, "channel": channel, "unfurl_links": False})
         )
 
     def update(self, channel: str, ts: str, payload: Mapping[str, Any]) -> Sent:
-        """Put another text in the place of a message's. Raises the kinds of SlackError."""
+        """Put another text in the place of a message's. Raises the kinds of ChannelError."""
         return _name_of(self._call("chat.update", {**payload, "channel": channel, "ts": ts}))
 
     def probe(self) -> None:
-        """Ask whether Slack answers and takes the token. Raises the kinds of SlackError."""
+        """Ask whether Slack answers and takes the token. Raises the kinds of ChannelError."""
         self._call("auth.test", {})
 
     def _call(self, method: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         response = send(self._client, self._base.join(method), payload, self._headers)
         if not response.is_success:
-            raise RefusedSlackError(f"Slack answered {response.status_code} to {method}: check HOTDASH_SLACK_API_URL")
+            raise RefusedChannelError(f"Slack answered {response.status_code} to {method}: check HOTDASH_SLACK_API_URL")
         try:
             answer = response.json()
         except (json.JSONDecodeError, UnicodeDecodeError):
             answer = None
         if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
-            raise TransientSlackError(f"Slack's answer to {method} cannot be read", may_have_arrived=True)
+            raise TransientChannelError(f"Slack's answer to {method} cannot be read", may_have_arrived=True)
         if not answer["ok"]:
             raise _sorted(str(answer.get("error")), payload.get("channel"))
         return answer
@@ -116,19 +113,19 @@ def _name_of(answer: Mapping[str, Any]) -> Sent:
     return Sent(str(answer.get("channel", "")), str(answer.get("ts", "")))
 
 
-def _sorted(error: str, channel: object) -> SlackError:
+def _sorted(error: str, channel: object) -> ChannelError:
     """Slack's word for what is wrong, as the kind of failure it is."""
     word = error if re.fullmatch(r"[a-z_]{1,60}", error) else "an unknown error"
     if word in _TOKEN_ERRORS:
-        return RefusedSlackError(f"Slack answered {word}: check HOTDASH_SLACK_BOT_TOKEN and the scope chat:write")
+        return RefusedChannelError(f"Slack answered {word}: check HOTDASH_SLACK_BOT_TOKEN and the scope chat:write")
     if word in _CHANNEL_ERRORS:
-        return RefusedSlackError(
+        return RefusedChannelError(
             f"Slack answered {word} for {channel}: invite the bot there, or change HOTDASH_SLACK_CHANNEL or "
             "HOTDASH_SLACK_CHANNELS",
-            is_about_channel=True,
+            is_about_target=True,
         )
     if word in _MISSING_ERRORS:
         return MissingMessageError(f"Slack answered {word}")
     if word in _PASSING_ERRORS or word in _UNCLEAR_ERRORS:
-        return TransientSlackError(f"Slack answered {word}", may_have_arrived=word in _UNCLEAR_ERRORS)
-    return PermanentSlackError(f"Slack answered {word}: it does not take this message")
+        return TransientChannelError(f"Slack answered {word}", may_have_arrived=word in _UNCLEAR_ERRORS)
+    return PermanentChannelError(f"Slack answered {word}: it does not take this message")

@@ -4,15 +4,13 @@ Belongs here: which call a row of the outbox becomes. Does not belong here: whic
 failure (delivery.py).
 """
 
-from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.alerts.channels.routing import Destination
+from hotdash_pipelines.alerts.channels.channel import Courier, Letter, Placed, RefusedChannelError
 from hotdash_pipelines.alerts.channels.slack.bot import Sent, SlackBot
-from hotdash_pipelines.alerts.channels.slack.webhook import Client, MissingMessageError, RefusedSlackError, SlackWebhook
-from hotdash_pipelines.alerts.wording.run_failures import EDIT, escape
+from hotdash_pipelines.alerts.channels.slack.destination import SlackDestination
+from hotdash_pipelines.alerts.channels.slack.webhook import MissingMessageError, SlackWebhook
+from hotdash_pipelines.alerts.message import EDIT
 
 if TYPE_CHECKING:
     import httpx
@@ -22,36 +20,10 @@ NOTHING_TO_EDIT = "no message to edit; the one before it told the same"
 TOLD_ALREADY = "a webhook has one channel; another message told the same there"
 
 
-@dataclass(frozen=True)
-class Letter:
-    """A row of the outbox that is due."""
+class SlackCourier(Courier):
+    """What both ways to Slack share."""
 
-    id: int
-    payload: Mapping[str, Any]
-    attempts: int
-    action: str
-    target: str | None
-    thread_key: str | None
-    violation_id: int | None
-    incident_id: int | None
-    unanswered: int
-    dedupe_key: str
-
-
-@dataclass(frozen=True)
-class Placed:
-    """Where a message went: `action` is what was done in the end; `note` says why nothing had to be."""
-
-    action: str
-    channel: str | None = None
-    ts: str | None = None
-    note: str | None = None
-
-
-class Courier(Client):
-    """Takes messages to Slack; close it, or use it in a `with` statement."""
-
-    def __init__(self, destination: Destination, slack: SlackBot | SlackWebhook) -> None:
+    def __init__(self, destination: SlackDestination, slack: SlackBot | SlackWebhook) -> None:
         self.destination = destination
         self._slack = slack
 
@@ -60,84 +32,78 @@ class Courier(Client):
         self._slack.close()
 
     def probe(self) -> None:
-        """Ask whether Slack answers at all, without a message. Raises the kinds of SlackError."""
+        """Ask whether Slack answers at all, without a message. Raises the kinds of ChannelError."""
         self._slack.probe()
 
-    @abstractmethod
-    def deliver(self, conn: "psycopg.Connection[Any]", letter: Letter) -> Placed:
-        """Send one message. Raises the kinds of SlackError."""
 
-    @abstractmethod
-    def say(self, target: str | None, text: str) -> Placed:
-        """Send a plain text that is not in the outbox. Raises the kinds of SlackError."""
-
-
-class BotCourier(Courier):
+class BotCourier(SlackCourier):
     """Threads, edits, and a channel an owner. What a lost first message does not allow becomes a message of its own."""
 
-    def __init__(self, destination: Destination, bot: SlackBot) -> None:
+    def __init__(self, destination: SlackDestination, bot: SlackBot) -> None:
         super().__init__(destination, bot)
         self._bot = bot
 
-    def deliver(self, conn: "psycopg.Connection[Any]", letter: Letter) -> Placed:
+    def deliver(self, conn: "psycopg.Connection[Any]", letter: Letter, composed: Any) -> Placed:
         """See `Courier`."""
         if letter.action == "update":
-            if (found := _first_of_violation(conn, letter)) is not None:
+            if (first := _first_of_violation(conn, letter)) is not None:
                 try:
-                    return _placed("update", self._bot.update(*found, _body(letter)))
+                    return _placed("update", self._bot.update(*first, _alone(composed)))
                 except MissingMessageError:
                     pass
             if _its_news_went_out(conn, letter):
                 return Placed("update", note=NOTHING_TO_EDIT)
         if letter.action != "post" and (thread := _thread(conn, letter)) is not None:
             try:
-                return _placed("reply", self._bot.post(thread[0], _body(letter, is_reply=True), thread[1]))
+                return _placed("reply", self._bot.post(thread[0], composed, thread[1]))
             except MissingMessageError:
                 pass
-            except RefusedSlackError as error:
+            except RefusedChannelError as error:
                 # The thread's channel is closed to the bot by now; the settings may name another one.
-                if not error.is_about_channel:
+                if not error.is_about_target:
                     raise
-        return _placed("post", self._bot.post(self._channel(letter.target), _body(letter)))
+        return _placed("post", self._bot.post(self._channel(letter.target), _alone(composed)))
 
     def say(self, target: str | None, text: str) -> Placed:
         """See `Courier`."""
-        return _placed("post", self._bot.post(self._channel(target), {"text": text}))
+        channel = self._channel(target)
+        sent = self._bot.post(channel, {"text": text})
+        return Placed("post", sent.channel, sent.ts, where=channel)
 
     def _channel(self, target: str | None) -> str:
         channel = self.destination.channel_of(target)
         if channel is None:
             whose = f"{target} has no channel" if target else "there is no default channel"
-            raise RefusedSlackError(
-                f"{whose}: set HOTDASH_SLACK_CHANNEL, or name one in HOTDASH_SLACK_CHANNELS", is_about_channel=True
+            raise RefusedChannelError(
+                f"{whose}: set HOTDASH_SLACK_CHANNEL, or name one in HOTDASH_SLACK_CHANNELS", is_about_target=True
             )
         return channel
 
 
-class WebhookCourier(Courier):
+class WebhookCourier(SlackCourier):
     """Plain messages to the webhook's one channel: an answer names its incident, a told edit is left out."""
 
-    def __init__(self, destination: Destination, webhook: SlackWebhook) -> None:
+    def __init__(self, destination: SlackDestination, webhook: SlackWebhook) -> None:
         super().__init__(destination, webhook)
         self._webhook = webhook
 
-    def deliver(self, conn: "psycopg.Connection[Any]", letter: Letter) -> Placed:
+    def deliver(self, conn: "psycopg.Connection[Any]", letter: Letter, composed: Any) -> Placed:
         """See `Courier`."""
         if letter.action == "update" and _its_news_went_out(conn, letter):
             return Placed("update", note=NOTHING_TO_EDIT)
         if _was_told_to_another_target(conn, letter):
             return Placed("post", note=TOLD_ALREADY)
-        self._webhook.post(_body(letter))
+        self._webhook.post(_alone(composed))
         return Placed("post")
 
     def say(self, target: str | None, text: str) -> Placed:  # noqa: ARG002 - of the other courier
         """See `Courier`; a webhook has one channel, whatever the target."""
         self._webhook.post({"text": text})
-        return Placed("post")
+        return Placed("post", where="the webhook's channel")
 
 
-def open_courier(destination: Destination, transport: "httpx.BaseTransport | None" = None) -> Courier:
-    """A courier with the bot's token, or else with the webhook. Raises RefusedSlackError for settings that are none."""
+def open_courier(destination: SlackDestination, transport: "httpx.BaseTransport | None" = None) -> Courier:
+    """A courier with the bot's token, else with the webhook. Raises RefusedChannelError for settings that are none."""
     if destination.bot_token:
         return BotCourier(destination, SlackBot(destination.bot_token, destination.api_url, transport=transport))
     return WebhookCourier(destination, SlackWebhook(destination.webhook_url or "", transport=transport))
@@ -175,11 +141,8 @@ def _first_of_violation(conn: "psycopg.Connection[Any]", letter: Letter) -> tupl
 
 def _its_news_went_out(conn: "psycopg.Connection[Any]", letter: Letter) -> bool:
     """Whether the message that an edit repeats was delivered."""
-    told, _, copy = letter.dedupe_key.partition(EDIT)
-    found = conn.execute(
-        "select from ops.alert_outbox where dedupe_key = %s and state = 'delivered'", (told + copy,)
-    ).fetchone()
-    return found is not None
+    news, _, copy = letter.dedupe_key.partition(EDIT)
+    return _was_delivered(conn, news + copy)
 
 
 def _was_told_to_another_target(conn: "psycopg.Connection[Any]", letter: Letter) -> bool:
@@ -187,24 +150,16 @@ def _was_told_to_another_target(conn: "psycopg.Connection[Any]", letter: Letter)
     original, _, target = letter.dedupe_key.partition("@")
     if letter.violation_id is None or target != (letter.target or "") or original == letter.dedupe_key:
         return False
-    found = conn.execute(
-        "select from ops.alert_outbox where dedupe_key = %s and state = 'delivered'", (original,)
+    return _was_delivered(conn, original)
+
+
+def _was_delivered(conn: "psycopg.Connection[Any]", dedupe_key: str) -> bool:
+    delivered = conn.execute(
+        "select from ops.alert_outbox where dedupe_key = %s and state = 'delivered'", (dedupe_key,)
     ).fetchone()
-    return found is not None
+    return delivered is not None
 
 
-def _body(letter: Letter, *, is_reply: bool = False) -> dict[str, Any]:
-    """The message with its numbers: a crash between Slack's answer and the commit may send it twice, and these tell.
-
-    Outside of a thread they also tell which messages belong together.
-    """
-    told = [f"alert {letter.id}"]
-    if letter.violation_id:
-        told.append(f"violation {letter.violation_id}")
-    if letter.incident_id or letter.thread_key:
-        told.append(f"incident {letter.incident_id or escape(letter.thread_key or '')}")
-    mark = {"type": "context", "elements": [{"type": "mrkdwn", "text": " · ".join(told)}]}
-    body = {**letter.payload, "blocks": [*letter.payload.get("blocks", ()), mark]}
-    if not is_reply:
-        body.pop("reply_broadcast", None)
-    return body
+def _alone(composed: dict[str, Any]) -> dict[str, Any]:
+    """The message outside of a thread, where there is nothing to broadcast."""
+    return {name: value for name, value in composed.items() if name != "reply_broadcast"}
