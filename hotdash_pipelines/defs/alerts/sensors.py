@@ -79,8 +79,8 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     # Naming them here has a channel that is half there refused when the definitions load.
-    description=f"Sends what waits in ops.alert_outbox ({', '.join(kinds())}), with back-off; nothing is lost while "
-    "one of them is away.",
+    description=f"Sends what waits in ops.alert_outbox ({', '.join(kinds())}) with back-off; nothing is lost while one "
+    "of them is away.",
 )
 def alert_delivery_sensor(
     context: dg.SensorEvaluationContext, warehouse: WarehouseResource, alert_channels: AlertChannelsResource

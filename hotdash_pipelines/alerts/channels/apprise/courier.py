@@ -36,6 +36,8 @@ _UNANSWERED = re.compile(r"read timed out|connection aborted|timed out while rea
 _UNREADABLE = (400, 406, 411, 413, 414, 415, 422)
 _NOT_SIGNED_IN = (530, 534, 535, 538)
 _LATER = (408, 425, 429)
+_EXCEPTIONS = ("Socket Exception", "I/O Exception")
+_ALONE = threading.Lock()
 
 
 class AppriseCourier(Courier):
@@ -76,7 +78,7 @@ class AppriseCourier(Courier):
 
     def _service(self, entry: Entry) -> "apprise.Apprise":
         if entry.name not in self._services:
-            with _kept_private():
+            with _listening():
                 import apprise
 
                 asset = apprise.AppriseAsset(
@@ -100,17 +102,15 @@ class AppriseCourier(Courier):
 
     def _send(self, entry: Entry, message: PlainMessage) -> None:
         service = self._service(entry)
-        with _kept_private():
+        with _listening() as lines:
             result = service.notify(
                 body=message.body,
                 title=message.title,
                 notify_type=_TYPES.get(message.severity, "info"),
                 body_format="text",
-                log_level=logging.DEBUG,
             )
-            said = "\n".join(str(record.message) for record in result.logs())
         if not result:
-            raise _sorted(entry.name, said, is_late=result.status.name == "TIMEOUT")
+            raise _sorted(entry.name, "\n".join(lines), is_late=result.status.name == "TIMEOUT")
 
 
 def open_courier(destination: AppriseDestination, transport: Any = None) -> AppriseCourier:  # noqa: ARG001 - of Slack
@@ -141,27 +141,33 @@ def _sorted(name: str, said: str, *, is_late: bool) -> ChannelError:
     return TransientChannelError(f"{name} could not be reached")
 
 
-class _OfOtherThreads(logging.Filter):
-    """Drops what this thread logs."""
+class _Listener(logging.Filter):
+    """Keeps what is logged to itself, and of that what tells of a failure: the rest repeats the message."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._thread = threading.get_ident()
+        self.lines: list[str] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.thread != self._thread
+        line = record.getMessage()
+        if record.levelno >= logging.WARNING or line.startswith(_EXCEPTIONS):
+            self.lines.append(line)
+        return False
 
 
 @contextmanager
-def _kept_private() -> Iterator[None]:
-    """Nobody else in this process uses apprise; urllib3's connections are also those of others."""
-    own = logging.getLogger("apprise")
-    if own.propagate:
-        own.propagate = False
-        own.addHandler(logging.NullHandler())
-    shared, quiet = logging.getLogger("urllib3.connectionpool"), _OfOtherThreads()
-    shared.addFilter(quiet)
-    try:
-        yield
-    finally:
-        shared.removeFilter(quiet)
+def _listening() -> Iterator[list[str]]:
+    """What apprise logs of failures meanwhile, which goes nowhere else; nor does what urllib3 logs. One at a time."""
+    own, of_connections = logging.getLogger("apprise"), logging.getLogger("urllib3.connectionpool")
+    listener, silence = _Listener(), _Listener()
+    with _ALONE:
+        level = own.level
+        own.setLevel(logging.DEBUG)
+        own.addFilter(listener)
+        of_connections.addFilter(silence)
+        try:
+            yield listener.lines
+        finally:
+            own.removeFilter(listener)
+            of_connections.removeFilter(silence)
+            own.setLevel(level)
