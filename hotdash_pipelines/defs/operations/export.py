@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from hotdash_pipelines.defs.operations.verdicts import OperationVerdict, stored_check
+from hotdash_pipelines.operations.export.formats import DESCRIBED
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.failures import one_line_errors
 from hotdash_pipelines.orchestration.metadata import column_schema, runbook
@@ -19,19 +20,7 @@ if TYPE_CHECKING:
     from hotdash_pipelines.operations.export.run import Export
 
 _PAGE = "runbooks/leaked-export.md"
-_COLUMNS = (
-    ("id", "integer", "Number of the draft in agent.agent_feedback.", False, {}),
-    ("conversation_id", "text", "Pseudonym of the conversation, the same in every version.", False, {}),
-    ("input_text", "text", "What the customer wrote, redacted.", False, {}),
-    ("model_draft", "text", "What the model drafted, redacted.", False, {}),
-    ("safe_to_send", "boolean", "The reviewer's verdict.", True, {}),
-    ("labels", "list of text", "The reviewer's labels, redacted.", True, {}),
-    ("rubric", "json", "The reviewer's marks, redacted.", True, {}),
-    ("notes", "text", "The reviewer's notes, redacted.", True, {}),
-    ("meta", "json", "What the agent added, redacted.", True, {}),
-    ("created_at", "instant", "When the draft was written.", False, {}),
-    ("updated_at", "instant", "When the draft last changed.", False, {}),
-)
+_COLUMNS = tuple((column.name, column.kind, column.about, column.is_nullable, {}) for column in DESCRIBED)
 
 
 @dg.asset(

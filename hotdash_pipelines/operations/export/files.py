@@ -1,7 +1,7 @@
 """Exports as files: immutable versions in a folder or a bucket, each named by its instant and its content.
 
 Belongs here: names, manifests and their signatures, publishing, listing, finding, copying out. Does not belong here:
-rows (run.py), formats (formats.py), proving a version (verify.py).
+rows (run.py), formats (formats/), proving a version (verify.py).
 
 A version is a folder `training_data_YYYYMMDD_HHMMSS-<first 16 hex digits of the data's sha256>` with the data file and
 `manifest.json`, which is added last: a folder without it is no version. Nothing that was added is ever overwritten.
@@ -14,16 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from hotdash_pipelines.base.errors import HotdashError, SafetyRefusal
 from hotdash_pipelines.base.failpoints import reach
+from hotdash_pipelines.operations.export.errors import BadVersionName, ExportError, ExportRefused
+from hotdash_pipelines.operations.export.formats import FORMATS
 from hotdash_pipelines.storage import Store, StoreError, make_private, told_of_disk
 from hotdash_pipelines.storage.sealed import DamagedManifest, Seal, leads_elsewhere, sha256_of
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"training_data_(?P<at>[0-9]{8}_[0-9]{6})-(?P<content>[0-9a-f]{16})")
-FORMATS = ("json", "csv", "parquet")
 # A publication takes seconds; what has no manifest after a day was left by a writer that died.
 _UNFINISHED_AFTER = timedelta(days=1)
 
@@ -39,20 +39,6 @@ _SEAL = Seal(
     digested=lambda body, signature: _signed(body) + str(signature).encode(),
     tells_unsigned=True,
 )
-
-
-class ExportError(HotdashError):
-    """Nothing was exported, or an export cannot be used. One line without any exported text, says what to do."""
-
-
-class ExportRefused(ExportError, SafetyRefusal):
-    """A name or a path leads where exports do not belong. Nothing was read or written there."""
-
-
-class BadVersionName(ExportRefused):
-    """A text is no name of a version."""
-
-    exit_code: ClassVar[int] = 2
 
 
 @dataclass(frozen=True)
@@ -77,7 +63,7 @@ class ExportManifest:
     @property
     def data_file(self) -> str:
         """Name of the file with the rows."""
-        return f"data.{self.format}"
+        return FORMATS[self.format].data_file
 
     @property
     def sha256(self) -> str:
@@ -208,8 +194,8 @@ def read_manifest(store: Store, version: str) -> ExportManifest:
 def _parsed(body: dict[str, Any]) -> ExportManifest:
     manifest = ExportManifest(**body)
     described = manifest.files[manifest.data_file]
-    is_sound = manifest.format in FORMATS and isinstance(described["bytes"], int) and len(described["sha256"]) == 64
-    if not is_sound or not isinstance(manifest.rows, int) or list(manifest.files) != [manifest.data_file]:
+    is_sound = isinstance(manifest.rows, int) and isinstance(described["bytes"], int)
+    if not is_sound or len(described["sha256"]) != 64 or list(manifest.files) != [manifest.data_file]:
         raise ValueError("not the manifest of an export")
     return manifest
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.operations.export.files import ExportError
+from hotdash_pipelines.operations.export.errors import ExportError
 from hotdash_pipelines.redaction.redactor import KnownEntity
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from hotdash_pipelines.operations.export.files import ExportError
+from hotdash_pipelines.operations.export.errors import ExportError
 
 _SHORTEST_KEY = 16
 # Letters only: a run of digits could be taken for a telephone number by whoever looks for one.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hotdash_pipelines.operations.export.files import ExportError
+from hotdash_pipelines.operations.export.errors import ExportError
 from hotdash_pipelines.warehouse.access.roles import become
 from hotdash_pipelines.warehouse.postgres import connect, database_errors
 

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.operations.export import files, formats
-from hotdash_pipelines.operations.export.files import ExportError, ExportManifest
+from hotdash_pipelines.operations.export import files
+from hotdash_pipelines.operations.export.errors import ExportError
+from hotdash_pipelines.operations.export.files import ExportManifest
+from hotdash_pipelines.operations.export.formats import COLUMNS, FORMATS
 from hotdash_pipelines.operations.export.people import People
 from hotdash_pipelines.operations.export.pseudonyms import Pseudonyms
 from hotdash_pipelines.operations.export.rows import Draft, Filters, snapshot
@@ -86,8 +88,8 @@ def export_training(
         if not drafts.wanted and not allow_empty:
             raise ExportError(_nothing(drafts.total))
         people = People(drafts.conn)
-        data = folder / f"data.{format}"
-        with formats.writer(format, data) as write:
+        data = folder / FORMATS[format].data_file
+        with FORMATS[format].writer(data) as write:
             for batch in drafts.batches():
                 write(_redacted(batch, people, pseudonyms, tally))
                 if on_progress:
@@ -103,7 +105,7 @@ def export_training(
             made_at=now.astimezone(UTC).isoformat(),
             snapshot_at=drafts.taken_at.astimezone(UTC).isoformat(),
             filters=filters.as_json(),
-            columns=formats.COLUMNS,
+            columns=COLUMNS,
             redactor_version=REDACTOR_VERSION,
             redactions=dict(sorted(tally.redactions.items())),
             known=people.as_json(),

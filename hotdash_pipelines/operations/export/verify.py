@@ -13,8 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hotdash_pipelines.operations.export import files, formats
-from hotdash_pipelines.operations.export.files import ExportError, ExportManifest
+from hotdash_pipelines.operations.export import files
+from hotdash_pipelines.operations.export.errors import ExportError, ExportRefused
+from hotdash_pipelines.operations.export.files import ExportManifest
+from hotdash_pipelines.operations.export.formats import COLUMNS, FORMATS
 from hotdash_pipelines.operations.export.pseudonyms import Pseudonyms
 from hotdash_pipelines.operations.export.run import findings, workspace
 from hotdash_pipelines.redaction.redactor import REDACTOR_VERSION, Redactor
@@ -58,7 +60,7 @@ def verify(
     rows = 0
     try:
         manifest = files.read_manifest(store, version)
-    except files.ExportRefused:
+    except ExportRefused:
         raise
     except ExportError as error:
         return Verified(version, 0, key is not None, REDACTOR_VERSION, (str(error),))
@@ -66,7 +68,7 @@ def verify(
         problems.append("the manifest is not signed with HOTDASH_MANIFEST_KEY")
     if not version.endswith(f"-{manifest.sha256[:16]}"):
         problems.append("the version is not named after its content")
-    if manifest.columns != formats.COLUMNS:
+    if manifest.columns != COLUMNS:
         problems.append("the columns are not those of an export")
     others = {path.partition("/")[2] for path in store.list(version)} - {manifest.data_file, files.MANIFEST}
     if others:
@@ -101,7 +103,7 @@ def _look_through(
     redactor, found, rows_found = Redactor(()), Counter[str](), list[int]()
     rows, last, misshapen = 0, 0, 0
     try:
-        for batch in formats.read(manifest.format, data):
+        for batch in FORMATS[manifest.format].read(data):
             for row in batch:
                 misshapen += not _is_in_shape(row, last)
                 left = findings(redactor, row)

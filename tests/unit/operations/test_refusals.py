@@ -4,7 +4,7 @@ import pytest
 
 from hotdash_pipelines.base.errors import HotdashError, SafetyRefusal
 from hotdash_pipelines.operations.erasure.run import EraseRefused
-from hotdash_pipelines.operations.export.files import BadVersionName, ExportRefused
+from hotdash_pipelines.operations.export.errors import BadVersionName, ExportRefused
 from hotdash_pipelines.operations.restore.run import RestoreRefused
 from hotdash_pipelines.operations.retention.rules import RetentionRefused
 from hotdash_pipelines.warehouse.schema.rollback import RollbackRefused

@@ -12,7 +12,7 @@ from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.operations.backup.files import manifest_bytes as backup_bytes
 from hotdash_pipelines.operations.backup.files import parse_manifest
 from hotdash_pipelines.operations.export import files as export_files
-from hotdash_pipelines.operations.export.files import ExportError
+from hotdash_pipelines.operations.export.errors import ExportError
 from hotdash_pipelines.operations.retention import archive
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.storage.sealed import DamagedManifest, Seal, leads_elsewhere, pretty, sha256_of

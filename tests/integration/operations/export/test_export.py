@@ -13,7 +13,8 @@ import pytest
 
 from hotdash_pipelines.operations.export import rows as export_rows
 from hotdash_pipelines.operations.export import run as export
-from hotdash_pipelines.operations.export.files import FORMATS, ExportError, listed, versions
+from hotdash_pipelines.operations.export.files import ExportError, listed, versions
+from hotdash_pipelines.operations.export.formats import FORMATS
 from hotdash_pipelines.operations.export.people import People
 from hotdash_pipelines.operations.export.pseudonyms import Pseudonyms
 from hotdash_pipelines.operations.export.rows import Filters
@@ -117,8 +118,6 @@ def test_the_three_formats_hold_the_same_rows_and_equal_input_the_same_bytes(pla
     people.draft(conn, **everywhere(people.NAME))
     people.draft(conn, conversation_id="none", labels=[], rubric={"tone": 4}, meta={}, notes=None)
     people.draft(conn, conversation_id="9", labels=[None, "a"], rubric=None, meta=[1.5, 10**30, True, None], notes="")
-    from hotdash_pipelines.operations.export.formats import read
-
     found = {}
     for file_format in FORMATS:
         first = place.publish(file_format, pseudonym_key=KEY)
@@ -128,7 +127,7 @@ def test_the_three_formats_hold_the_same_rows_and_equal_input_the_same_bytes(pla
         )
         data = Path(first.location, first.manifest.data_file)
         assert data.read_bytes() == Path(again.location, again.manifest.data_file).read_bytes()
-        found[file_format] = [row for batch in read(file_format, data) for row in batch]
+        found[file_format] = [row for batch in FORMATS[file_format].read(data) for row in batch]
     assert found["json"] == found["parquet"]
     assert [{**row, "notes": row["notes"] or ""} for row in found["json"]] == found["csv"]
     assert [row["id"] for row in found["json"]] == sorted(row["id"] for row in found["json"])

@@ -1,6 +1,7 @@
 """JSON, CSV and Parquet hold the same rows, in the same bytes each time, and no cell runs in a spreadsheet."""
 
 import csv
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,8 +9,13 @@ from typing import Any
 
 import pytest
 
-from hotdash_pipelines.operations.export import formats
-from hotdash_pipelines.operations.export.files import FORMATS, ExportError
+from hotdash_pipelines.operations.export.errors import ExportError
+from hotdash_pipelines.operations.export.files import ExportManifest, publish, read_manifest, version_name
+from hotdash_pipelines.operations.export.formats import COLUMNS, FORMATS, ExportFormat, registered
+from hotdash_pipelines.operations.export.formats.csv_file import safe_cell
+from hotdash_pipelines.operations.export.verify import verify
+from hotdash_pipelines.storage import FolderStore
+from hotdash_pipelines.storage.sealed import sha256_of
 
 AT = datetime(2026, 11, 20, 15, 4, 5, 60, tzinfo=UTC)
 ODD = ("", " ", 'say "yes", or\r\nno', "a\u2028b\x0b", "Zoë ☃ 𝒳", "null", "'quoted'", "[1", "\\n\\u0041")
@@ -36,7 +42,7 @@ def rows(count: int = 3) -> list[dict[str, Any]]:
 
 
 def written(file_format: str, path: Path, made: list[dict[str, Any]], batch: int = 1000) -> Path:
-    with formats.writer(file_format, path) as write:
+    with FORMATS[file_format].writer(path) as write:
         for start in range(0, len(made), batch):
             write(made[start : start + batch])
     return path
@@ -50,7 +56,7 @@ def as_json(row: dict[str, Any]) -> dict[str, Any]:
 def test_rows_come_back_as_they_were_and_files_are_private(file_format: str, tmp_path: Path) -> None:
     made = rows(60)
     path = written(file_format, tmp_path / "data", made)
-    found = [row for batch in formats.read(file_format, path) for row in batch]
+    found = [row for batch in FORMATS[file_format].read(path) for row in batch]
     wanted = [as_json(row) for row in made]
     if file_format == "csv":
         # Null and the empty text are one empty field to most readers of CSV.
@@ -78,7 +84,7 @@ def test_a_file_that_was_cut_anywhere_is_refused_or_short(file_format: str, tmp_
     for length in range(0, len(whole), max(1, len(whole) // 97)):
         cut.write_bytes(whole[:length])
         try:
-            count = sum(len(batch) for batch in formats.read(file_format, cut))
+            count = sum(len(batch) for batch in FORMATS[file_format].read(cut))
         except ExportError as error:
             told.append(str(error))
             continue
@@ -86,13 +92,13 @@ def test_a_file_that_was_cut_anywhere_is_refused_or_short(file_format: str, tmp_
         assert count < len(made)
     assert len(told) > 50
     assert "Zoë" not in "".join(told)
-    assert sum(len(batch) for batch in formats.read(file_format, tmp_path / "whole")) == len(made)
+    assert sum(len(batch) for batch in FORMATS[file_format].read(tmp_path / "whole")) == len(made)
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_an_export_without_rows_is_a_whole_file(file_format: str, tmp_path: Path) -> None:
     path = written(file_format, tmp_path / "data", [])
-    assert [row for batch in formats.read(file_format, path) for row in batch] == []
+    assert [row for batch in FORMATS[file_format].read(path) for row in batch] == []
     if file_format == "json":
         assert json.loads(path.read_text()) == []
 
@@ -128,7 +134,7 @@ def test_no_cell_of_a_csv_begins_as_a_formula(start: str, tmp_path: Path) -> Non
         _, *found = csv.reader(file)
     assert len(found) == len(BLANKS)
     for cells, text in zip(found, texts, strict=True):
-        by_name = dict(zip(formats.COLUMNS, cells, strict=True))
+        by_name = dict(zip(COLUMNS, cells, strict=True))
         for column in ("input_text", "model_draft", "notes"):
             assert by_name[column] == f"'{text}"
         assert by_name["rubric"] == "'-1"
@@ -139,4 +145,33 @@ def test_no_cell_of_a_csv_begins_as_a_formula(start: str, tmp_path: Path) -> Non
     "text", ["a=1", "5 - 3", "'=1", "(+49)", "", "  ", "\n", "Ω=", "[EMAIL_REDACTED]", '"=1"', "«-»"]
 )
 def test_other_cells_stay_as_they_are(text: str) -> None:
-    assert formats.safe_cell(text) == text
+    assert safe_cell(text) == text
+
+
+@pytest.mark.parametrize("export_format", FORMATS.values(), ids=FORMATS)
+def test_each_format_is_written_published_proven_and_read(export_format: ExportFormat, tmp_path: Path) -> None:
+    store, data = FolderStore(tmp_path / "exports"), tmp_path / export_format.data_file
+    plain = [{**row, "input_text": "x", "model_draft": "x", "notes": "x", "rubric": {}, "meta": {}} for row in rows(3)]
+    written(export_format.name, data, plain)
+    digest = sha256_of(data)
+    manifest = ExportManifest(
+        version=version_name(AT, digest), format=export_format.name, rows=3, texts=9, made_at=AT.isoformat(),
+        snapshot_at=AT.isoformat(), filters={}, columns=COLUMNS, redactor_version="1", redactions={}, known={},
+        pseudonym_key_id="0", files={data.name: {"bytes": data.stat().st_size, "sha256": digest}},
+    ).signed("a key")  # fmt: skip
+    assert publish(store, manifest, data, tmp_path, AT, "a key") is None
+    assert read_manifest(store, manifest.version) == manifest
+    found = verify(store, manifest.version, scratch=tmp_path / "scratch", key="a key")
+    assert (found.problems, found.rows) == ((), 3)
+    there = tmp_path / "exports" / manifest.version / data.name
+    assert [row["id"] for batch in export_format.read(there) for row in batch] == [1, 2, 3]
+
+
+def test_a_format_that_is_there_twice_or_by_half_is_refused() -> None:
+    whole = FORMATS["json"]
+    for twice in (dataclasses.replace(whole, ending="other"), dataclasses.replace(whole, name="other")):
+        with pytest.raises(ValueError, match="stands there twice"):
+            registered(whole, twice)
+    for half in ({"ending": ""}, {"writer": None}, {"rows": None}):
+        with pytest.raises(ValueError, match="lacks a part"):
+            registered(dataclasses.replace(whole, **half))

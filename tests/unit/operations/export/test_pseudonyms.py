@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.operations.export.files import ExportError
+from hotdash_pipelines.operations.export.errors import ExportError
 from hotdash_pipelines.operations.export.pseudonyms import Pseudonyms, pseudonym_key
 
 NAMES = Pseudonyms(b"k" * 32)
