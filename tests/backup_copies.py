@@ -16,10 +16,10 @@ from hotdash_pipelines.operations.backup.files import (
     BackupFigures,
     BackupManifest,
     FileFacts,
-    Scope,
     manifest_bytes,
     path_of,
 )
+from hotdash_pipelines.operations.backup.kinds import Scope
 from hotdash_pipelines.storage import Store
 
 FIRST = datetime(2026, 11, 1, 2, tzinfo=UTC)

@@ -101,7 +101,7 @@ def _held(stores: StoresResource) -> "list[ListedBackup]":
     from hotdash_pipelines.operations.backup.files import list_backups
 
     found = list_backups(stores.backups(), stores.manifest_key())
-    return [one for one in found if one.state == "broken" or (one.manifest and one.manifest.scope != "tables")]
+    return [one for one in found if one.state == "broken" or (one.manifest and one.manifest.kind.is_standing)]
 
 
 def _valid(stores: StoresResource) -> "list[BackupManifest]":

@@ -4,19 +4,18 @@ Belongs here: reading the catalog and the tables, in the caller's transaction. D
 (run.py), files (files.py).
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, LiteralString
 
-from hotdash_pipelines.operations.backup.files import BackupError, BackupFigures, Scope
+from hotdash_pipelines.operations.backup.errors import BackupError
+from hotdash_pipelines.operations.backup.files import BackupFigures
+from hotdash_pipelines.operations.backup.kinds import KINDS, Scope
+from hotdash_pipelines.operations.backup.tables import CatalogTable
 from hotdash_pipelines.warehouse.access.declared import BACKUP, ROLES
 
 if TYPE_CHECKING:
     import psycopg
 
-# Everything the support agent and the pipeline's bookkeeping write; the rest can be loaded and built again.
-OPERATIONAL = ("agent", "app", "monitoring", "monitoring_private", "ops")
 # Rows are hashed by their text, which these settings shape.
 _TEXT_FORM = {
     "timezone": "UTC",
@@ -31,10 +30,6 @@ _TEXT_FORM = {
     "idle_in_transaction_session_timeout": "0",
     "lock_timeout": "30s",
 }
-_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
-# A name in SQL's spelling.
-SQL_PART = r'(?:"(?:[^"]|"")*"|[^".\s]+)'
-_NAME = re.compile(rf"({SQL_PART})\.({SQL_PART})")
 _SYSTEM = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
 _SCHEMAS = f"select n.nspname from pg_namespace n where {_SYSTEM} order by 1"  # noqa: S608 - fixed text
 # Tables of extensions belong to the extension.
@@ -122,34 +117,6 @@ _ROW_HASHES: dict[str, LiteralString] = {
 }
 
 
-class CatalogTable:
-    """A table of the database; `key` is the column of its single integer primary key."""
-
-    def __init__(self, schema: str, name: str, is_parent: bool, key: str | None, family: Sequence[int], oid: int):
-        self.schema, self.name, self.is_parent, self.key, self.oid = schema, name, is_parent, key, oid
-        # The table itself and the partitions below it.
-        self.family = frozenset(family or ()) | {oid}
-
-    @property
-    def label(self) -> str:
-        """`schema.table`, as manifests name it."""
-        return table_name(self.schema, self.name)
-
-
-def table_name(schema: str, table: str) -> str:
-    """`schema.table`; a part is in double quotes only where it is more than small letters, digits, `_` and `$`."""
-    return ".".join(part if _PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in (schema, table))
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """Schema and table of a name in SQL's spelling. Raises BackupError for what is no such name."""
-    found = _NAME.fullmatch(name)
-    if not found:
-        raise BackupError(f"{name} is not the name of a table, which has the form schema.table")
-    schema, table = (part[1:-1].replace('""', '"') if part.startswith('"') else part for part in (found[1], found[2]))
-    return schema, table
-
-
 def pin(conn: "psycopg.Connection[Any]") -> None:
     """Give the transaction the settings under which rows have their one text form and nothing hides any of them."""
     for name, value in _TEXT_FORM.items():
@@ -163,25 +130,7 @@ def tables_of(conn: "psycopg.Connection[Any]", scope: Scope, patterns: Sequence[
     The partitions of a table come with it. Raises BackupError for a pattern that meets nothing.
     """
     every = [CatalogTable(*row) for row in conn.execute(_TABLES).fetchall()]
-    if scope == "full":
-        return every
-    if scope == "operational":
-        return [table for table in every if table.schema in OPERATIONAL]
-    if not patterns:
-        raise BackupError("which tables? Name some, such as agent_*")
-    wanted: set[int] = set()
-    for pattern in patterns:
-        met = [table for table in every if _matches(table, pattern)]
-        if not met:
-            raise BackupError(f"no table is called {pattern}: patterns are like agent_*, or ops.*, in quotes")
-        wanted |= {oid for table in met for oid in table.family}
-    return [table for table in every if table.oid in wanted]
-
-
-def _matches(table: CatalogTable, pattern: str) -> bool:
-    if "." in pattern:
-        return fnmatchcase(f"{table.schema}.{table.name}", pattern)
-    return table.schema in OPERATIONAL and fnmatchcase(table.name, pattern)
+    return KINDS[scope].tables(every, patterns)
 
 
 def schemas(conn: "psycopg.Connection[Any]") -> list[str]:

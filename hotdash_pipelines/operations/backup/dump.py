@@ -16,8 +16,10 @@ from types import TracebackType
 from typing import IO, Self
 
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.operations.backup.catalog import CatalogTable
-from hotdash_pipelines.operations.backup.files import BackupError, FileFacts, Scope
+from hotdash_pipelines.operations.backup.errors import BackupError
+from hotdash_pipelines.operations.backup.files import FileFacts
+from hotdash_pipelines.operations.backup.kinds import KINDS, Scope
+from hotdash_pipelines.operations.backup.tables import CatalogTable
 from hotdash_pipelines.operations.backup.verify import error_line
 from hotdash_pipelines.warehouse.postgres import libpq_env
 from hotdash_pipelines.warehouse.server.binaries import tool_for_server
@@ -32,11 +34,7 @@ _PIPE_BYTES = 1 << 20
 def dump_command(
     major: int, snapshot: str, scope: Scope, tables: Sequence[CatalogTable], left_out: Sequence[str], role: str | None
 ) -> list[str]:
-    """pg_dump's arguments. They hold no secret: everybody on the machine may read them.
-
-    An operational dump leaves the other schemas out by name, because one that names its own would lose what belongs
-    to no schema, such as the default rights of functions.
-    """
+    """pg_dump's arguments. They hold no secret: everybody on the machine may read them."""
     program = tool_for_server("pg_dump", major)
     options = [
         "--format=custom", "--compress=0", "--no-password", "--no-subscriptions", f"--lock-wait-timeout={_LOCK_WAIT}",
@@ -44,15 +42,7 @@ def dump_command(
     ]  # fmt: skip
     if role:
         options.append(f"--role={role}")
-    if scope == "operational":
-        options += ["-B", "--no-publications", *(f"--exclude-schema={_quoted(name)}" for name in left_out)]
-    elif scope == "tables":
-        options += [f"--table={_quoted(table.schema)}.{_quoted(table.name)}" for table in tables]
-    return [str(program), *options]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return [str(program), *options, *KINDS[scope].options(tables, left_out)]
 
 
 class Dump:

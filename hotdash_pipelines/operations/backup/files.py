@@ -12,22 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from hotdash_pipelines.base.errors import HotdashError
+from hotdash_pipelines.operations.backup.errors import BackupError
+from hotdash_pipelines.operations.backup.kinds import KINDS, BackupKind, Scope
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.storage.sealed import DamagedManifest, Seal, leads_elsewhere, pretty
 
 DATA = "data.dump.zst"
 MANIFEST = "manifest.json"
-Scope = Literal["operational", "full", "tables"]
-SCOPES = ("operational", "full", "tables")
 # What one manifest may hold: longer files are not read into memory.
 _LONGEST_MANIFEST = 16 << 20
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 _SEAL = Seal("sha256", "hmac", signed=pretty, digested=lambda body, _: pretty(body))
-
-
-class BackupError(HotdashError):
-    """A backup cannot be made, found, believed or removed. One line, says what to do."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,11 @@ class BackupManifest:
     files: Mapping[str, FileFacts]
     roles: Mapping[str, Mapping[str, Any]]
     database: Mapping[str, Any]
+
+    @property
+    def kind(self) -> BackupKind:
+        """What its scope stands for."""
+        return KINDS[self.scope]
 
     @property
     def rows(self) -> int:
@@ -217,7 +217,7 @@ def _parsed(found: dict[str, Any]) -> BackupManifest:
         }
     )
     # A name of a file becomes a path.
-    if set(manifest.files) != {DATA} or manifest.scope not in SCOPES or not is_id(manifest.id):
+    if set(manifest.files) != {DATA} or manifest.scope not in KINDS or not is_id(manifest.id):
         raise ValueError("not the manifest of a backup")
     _ = manifest.client_major
     return manifest

@@ -47,7 +47,7 @@ def to_remove(
     counting = [
         one
         for one in listed
-        if one.manifest is not None and one.manifest.scope != "tables" and one.manifest.started_at <= now + _AHEAD
+        if one.manifest is not None and one.manifest.kind.is_standing and one.manifest.started_at <= now + _AHEAD
     ]
     wanted = max(keep, 1)
     if len(counting) < wanted:

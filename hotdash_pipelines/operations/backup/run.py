@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.operations.backup.catalog import (
-    OPERATIONAL,
-    CatalogTable,
     applied,
     database_facts,
     figures,
@@ -28,17 +26,18 @@ from hotdash_pipelines.operations.backup.catalog import (
     tables_of,
 )
 from hotdash_pipelines.operations.backup.dump import Dump, dump_command
+from hotdash_pipelines.operations.backup.errors import BackupError
 from hotdash_pipelines.operations.backup.files import (
     DATA,
     MANIFEST,
-    BackupError,
     BackupManifest,
-    Scope,
     manifest_bytes,
     new_id,
     path_of,
 )
+from hotdash_pipelines.operations.backup.kinds import KINDS, OPERATIONAL, Scope
 from hotdash_pipelines.operations.backup.prune import sweep_unfinished
+from hotdash_pipelines.operations.backup.tables import CatalogTable
 from hotdash_pipelines.operations.backup.verify import check_dump, check_files, local_chunks, row_counts
 from hotdash_pipelines.storage import Store, StoreError, told_of_disk
 from hotdash_pipelines.storage.scratch import scratch_folder
@@ -189,7 +188,7 @@ def _made(
         found = tables_of(conn, scope, patterns)
         role = reading_role(conn, found)
         every = schemas(conn)
-        kept = every if scope == "full" else sorted({*OPERATIONAL, *(table.schema for table in found)})
+        kept = every if KINDS[scope].is_whole else sorted({*OPERATIONAL, *(table.schema for table in found)})
         facts, roles = database_facts(conn), roles_of(conn, kept)
         if role:
             conn.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))

@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from hotdash_pipelines.operations.backup.catalog import SQL_PART, split_name, table_name
 from hotdash_pipelines.operations.backup.files import (
     DATA,
     BackupError,
@@ -24,6 +23,7 @@ from hotdash_pipelines.operations.backup.files import (
     path_of,
     read_manifest,
 )
+from hotdash_pipelines.operations.backup.tables import SQL_PART, split_name, table_name
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.server.binaries import tool_for_server
 

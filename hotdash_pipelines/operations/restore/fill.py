@@ -32,7 +32,7 @@ Progress = Callable[[str], None]
 
 def check(admin: "psycopg.Connection[Any]", manifest: BackupManifest, where: str) -> None:
     """Raise RestoreError when the server or this version cannot take the backup."""
-    if manifest.scope == "tables":
+    if not manifest.kind.is_standing:
         raise RestoreError(
             f"{manifest.id} holds single tables, no database: choose another one of `hotdash backup list`"
         )

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.operations.backup.catalog import CatalogTable, database_facts, schemas, tables_of
+from hotdash_pipelines.operations.backup.catalog import database_facts, schemas, tables_of
+from hotdash_pipelines.operations.backup.tables import CatalogTable
 from hotdash_pipelines.warehouse.postgres import connect
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.errors import SafetyRefusal
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.operations.backup.catalog import OPERATIONAL, schemas
+from hotdash_pipelines.operations.backup.catalog import schemas
 from hotdash_pipelines.operations.backup.files import BackupManifest, newest, read_manifest
+from hotdash_pipelines.operations.backup.kinds import OPERATIONAL
 from hotdash_pipelines.operations.backup.verify import verify_quick
 from hotdash_pipelines.operations.erasure.run import kept_beside, listed, reapply
 from hotdash_pipelines.operations.restore import (
@@ -120,7 +121,7 @@ def restore(
                 "their place (they are kept in another database)"
             )
         restore_fill.check(admin, manifest, describe(server))
-        carries = bool(manifest.scope == "operational" and present and present.tables and not without_the_rest)
+        carries = bool(not manifest.kind.is_whole and present and present.tables and not without_the_rest)
         work = _Work(database_url, server, manifest, present, carries, store, tell)
         plan = Restored(
             backup_id=chosen,
@@ -223,7 +224,7 @@ def _keep_what_came_later(conn: "psycopg.Connection[Any]", work: _Work) -> int:
     if again:
         work.tell(f"erasing again what {len(again)} erasures since the backup took")
         reapply(conn, again)
-    if work.manifest.scope == "operational" and not work.carries:
+    if not work.manifest.kind.is_whole and not work.carries:
         conn.execute("delete from ops.lake_loads")
     return len(again)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.errors import HotdashError
-from hotdash_pipelines.operations.backup.files import BackupError, BackupManifest
+from hotdash_pipelines.operations.backup.errors import BackupError
+from hotdash_pipelines.operations.backup.files import BackupManifest
+from hotdash_pipelines.operations.backup.kinds import STANDING
 from hotdash_pipelines.operations.retention.rules import (
     SCHEMA,
     RetentionRefused,
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 _NEWEST = """
 select backup_id, restore_tested_at is not null
 from ops.backup_runs
-where state = 'verified' and pruned_at is null and scope in ('operational', 'full')
+where state = 'verified' and pruned_at is null and scope = any(%(standing)s)
     and started_at >= %(midnight)s and started_at <= %(now)s
 order by started_at desc, backup_id desc
 limit 1
@@ -51,7 +53,7 @@ def standing_backup(
     """
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with connect(database_url, autocommit=True) as conn:
-        newest = _asked(conn, _NEWEST, {"midnight": midnight, "now": now})
+        newest = _asked(conn, _NEWEST, {"midnight": midnight, "now": now, "standing": list(STANDING)})
         leaves = {name for table in _tables(among) for (name,) in _leaves(conn, table)}
     if not newest:
         raise RetentionRefused(f"no verified backup was begun on {midnight:%Y-%m-%d} (UTC) before now: {_REMEDY}")

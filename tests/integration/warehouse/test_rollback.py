@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from hotdash_pipelines.storage.sealed import sha256_of
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, migrations
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env
 from hotdash_pipelines.warehouse.schema import dump
@@ -98,7 +99,7 @@ def test_rows_that_go_can_be_put_back_from_the_dump(
         "agent.agent_queries_history": {"rows": 2},
         "agent.facts": {"rows": 3},
     }
-    assert manifest["files"]["data.dump"]["sha256"] == dump._sha256(backup / "data.dump")
+    assert manifest["files"]["data.dump"]["sha256"] == sha256_of(backup / "data.dump")
     assert (manifest["schema_version"], manifest["undone"][-1]) == (NEWEST, "0003_agent_tables")
     assert {path.name: oct(path.stat().st_mode)[-3:] for path in backup.iterdir()} == {
         "data.dump": "600",

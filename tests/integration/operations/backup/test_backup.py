@@ -16,10 +16,12 @@ import pytest
 
 from hotdash_pipelines.agent.seed import seed
 from hotdash_pipelines.base.errors import HotdashError
-from hotdash_pipelines.operations.backup.catalog import CatalogTable, differences, figures, pin, tables_of
+from hotdash_pipelines.operations.backup.catalog import differences, figures, pin, tables_of
 from hotdash_pipelines.operations.backup.files import DATA, BackupError, BackupManifest, list_backups
+from hotdash_pipelines.operations.backup.kinds import KINDS
 from hotdash_pipelines.operations.backup.prune import prune
 from hotdash_pipelines.operations.backup.run import create_backup, one_at_a_time, plan_backup
+from hotdash_pipelines.operations.backup.tables import CatalogTable
 from hotdash_pipelines.operations.backup.verify import verify_decode, verify_quick
 from hotdash_pipelines.storage import FolderStore, StoreError
 from hotdash_pipelines.warehouse.postgres import connect, libpq_env
@@ -141,6 +143,18 @@ def test_a_backup_holds_the_operational_schemas_and_what_a_new_server_needs(
         with pytest.raises(BackupError, match=r"no table is called no_such|which tables"):
             _back_up(warehouse_url, store, tmp_path, scope="tables", tables=patterns)
     assert [one.state for one in list_backups(store)] == ["valid"] * 3
+
+
+def test_each_kind_is_made_listed_decoded_and_recorded(seeded_url: str, store: FolderStore, tmp_path: Path) -> None:
+    made = {
+        kind.name: _back_up(seeded_url, store, tmp_path, scope=kind.name, tables=[] if kind.is_standing else ["facts"])
+        for kind in KINDS.values()
+    }
+    for listed in list_backups(store):
+        assert listed.state == "valid"
+        assert listed.manifest == made[listed.manifest.scope]
+        assert verify_decode(store, listed.id) == listed.manifest
+    assert {scope: state for state, scope, *_ in _records(seeded_url)} == dict.fromkeys(KINDS, "verified")
 
 
 def test_backups_work_on_every_server(any_warehouse_url: str, store: FolderStore, tmp_path: Path) -> None:

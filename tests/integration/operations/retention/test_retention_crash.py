@@ -12,9 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.operations.retention import archive
 from hotdash_pipelines.operations.retention.archive_audit import clean, look
-from hotdash_pipelines.warehouse.postgres import WarehouseError, connect
+from hotdash_pipelines.warehouse.postgres import connect
 from tests.cut_proxy import cut_proxy
 from tests.integration.operations.retention.retention_rows import archived, many, put, retain, store_in, texts
 
@@ -125,7 +126,7 @@ def test_a_connection_cut_anywhere_loses_no_row(
                 before_cut = proxy.cuts
                 try:
                     retain(url, tmp_path, "agent_queries", NOW, chunk_rows=5, whole_rows=5)
-                except WarehouseError:
+                except HotdashError:
                     cuts += proxy.cuts > before_cut
                 _in_table_or_archive(warehouse, tmp_path, before)
     # Longer than the whole exchange are only the last ones.
