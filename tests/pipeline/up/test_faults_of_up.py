@@ -1,6 +1,7 @@
 """`hotdash up` as a process: each fault is one line on standard error, and all are gone with the next run.
 
-One home is led through them: an up in which every source fails, one that is killed, one that nothing disturbs.
+One home is led through them: an up in which every source fails, one whose load is killed, one that is killed itself,
+one that nothing disturbs.
 """
 
 import json
@@ -15,6 +16,7 @@ import pytest
 
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from tests.pipeline.harness.alerting import left_by_up, messages, tick
+from tests.pipeline.harness.homes import home_in, until
 from tests.pipeline.harness.stack import NOW, SCALE, SEED, Ran, Stack, open_stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(900)]
@@ -69,7 +71,7 @@ def failed(stormy: Stack, store: RunningStandIn) -> Ran:
 
 @dataclass(frozen=True)
 class Killed:
-    """An up that was killed, and the processes that it left."""
+    """An up of which something was killed, and the processes that it left."""
 
     ran: Ran
     left: list[int]
@@ -77,12 +79,24 @@ class Killed:
 
 @pytest.fixture(scope="module")
 def killed(stormy: Stack, failed: Ran) -> Killed:
+    """An up whose load is killed."""
     ran = stormy.up(days=2, environment={"HOTDASH_KILL_AT": KILL_AT})
     return Killed(ran, leftovers(stormy))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(stormy: Stack, killed: Killed) -> Ran:
+def orphaned(stormy: Stack, killed: Killed, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """An up that is killed itself while it loads."""
+    with home_in(tmp_path_factory.mktemp("orphaned"), stormy.environment) as home:
+        command = home.start("up", "--no-serve", "--days", "2")
+        command.says("done     lake_")
+        code = command.end(signal.SIGKILL)
+        until("the load ends with its up", lambda: len(leftovers(stormy)) == 1, 30)
+        return Killed(Ran(code, command.out, command.err), leftovers(stormy))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stormy: Stack, orphaned: Killed) -> Ran:
     """The next up, which nothing disturbs."""
     return stormy.up(days=2)
 
@@ -139,12 +153,24 @@ def test_a_failed_up_alerts_once_and_the_sensor_adds_nothing(failed: Ran, stormy
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("loaded")
+def test_a_killed_load_is_told_in_one_line_and_leaves_nothing_running(stormy: Stack, killed: Killed) -> None:
+    assert killed.ran.code == 1
+    assert killed.ran.out == ""
+    last = killed.ran.err.splitlines()[-1]
+    assert last.startswith("hotdash: the load was ended by SIGKILL, see "), killed.ran.err[-2000:]
+    assert "Traceback" not in killed.ran.err
+    assert killed.left == []
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("loaded")
 def test_the_stand_in_outlives_a_killed_up_and_ends_with_the_next(
-    stormy: Stack, killed: Killed, undisturbed: Ran
+    stormy: Stack, orphaned: Killed, undisturbed: Ran
 ) -> None:
-    assert killed.ran.code == -signal.SIGKILL, killed.ran.err[-2000:]
-    assert killed.left
-    assert [pid for pid in killed.left if psutil.pid_exists(pid)] == []
+    """The load does not: it would go on writing."""
+    assert orphaned.ran.code == -signal.SIGKILL, orphaned.ran.err[-2000:]
+    assert "ended       run" in orphaned.ran.err
+    assert [pid for pid in orphaned.left if psutil.pid_exists(pid)] == []
     assert leftovers(stormy) == []
 
 
@@ -162,7 +188,7 @@ def test_an_up_after_a_failed_and_a_killed_one_equals_an_undisturbed_one(
     assert compared == loaded.checksums(*schemas, without=["name_hash"])
     assert not compared["metrics.agg_sales_daily"].startswith("0:")
 
-    assert stormy.query_dagster("select status from runs order by id") == [("FAILURE",), ("FAILURE",), ("SUCCESS",)]
+    assert stormy.query_dagster("select status from runs order by id") == [*[("FAILURE",)] * 3, ("SUCCESS",)]
     assert stormy.query_dagster("select count(*) from concurrency_slots where run_id is not null") == [(0,)]
 
 

@@ -144,7 +144,12 @@ def test_a_second_up_leaves_nothing_running(again: Reloaded) -> None:
 
 @pytest.mark.parametrize(
     "said, number, code",
-    [("warehouse ", signal.SIGINT, 130), ("partitions ", signal.SIGTERM, 143), ("done     lake_", signal.SIGINT, 130)],
+    [
+        ("warehouse ", signal.SIGINT, 130),
+        ("partitions ", signal.SIGTERM, 143),
+        ("done     lake_", signal.SIGINT, 130),
+        ("done     raw_", signal.SIGTERM, 143),
+    ],
 )
 def test_a_signal_at_any_stage_ends_up_and_leaves_nothing_running(
     stopped: Stopped, again: Reloaded, said: str, number: int, code: int
