@@ -10,9 +10,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
-from hotdash_pipelines.settings.base import SettingsError, SettingsGroup
+from hotdash_pipelines.base.errors import HotdashError
+from hotdash_pipelines.settings.base import SettingsGroup
 
 SOURCES_DIR = Path(__file__).resolve().parents[1] / "sources"
+
+
+class HalfSource(HotdashError, LookupError):
+    """A source or a stream is there by half, or twice. The message names it and what to add; nothing is loaded."""
 
 
 class SourceSettings(SettingsGroup):
@@ -43,13 +48,14 @@ def source_names() -> tuple[str, ...]:
 
 
 def settings_classes() -> dict[str, type[SourceSettings]]:
-    """The settings that each source's record declares. SettingsError names a folder without a record."""
+    """The settings that each source's record declares. HalfSource names a folder without a record."""
     classes: dict[str, type[SourceSettings]] = {}
     for name in source_names():
         record = getattr(import_module(f"hotdash_pipelines.sources.{name}"), "SOURCE", None)
-        if record is None:
-            raise SettingsError(f"sources/{name}/__init__.py has no SOURCE: see docs/how-to/add-a-source.md")
-        classes[name] = record.settings
+        settings = getattr(record, "settings", None)
+        if settings is None:
+            raise HalfSource(f"sources/{name}/__init__.py has no SOURCE: see docs/how-to/add-a-source.md")
+        classes[name] = settings
     return classes
 
 

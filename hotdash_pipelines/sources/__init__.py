@@ -9,8 +9,8 @@ A stream is `contracts/<source>/<stream>.yaml` plus one function marked `@fetche
 `sources/<source>/streams.py`.
 """
 
+from hotdash_pipelines.settings.sources import HalfSource
 from hotdash_pipelines.sources.errors import (
-    HalfSource,
     PermanentSourceError,
     QuotaExhausted,
     SourceError,

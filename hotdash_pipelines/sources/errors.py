@@ -49,7 +49,3 @@ class QuotaExhausted(TransientSourceError):
         self.resume_at = resume_at
         # Dagster sends errors between processes: what the constructor needs must be in args.
         self.args = (message, resume_at, retry_after)
-
-
-class HalfSource(HotdashError, LookupError):
-    """A source or a stream is there by half, or twice. The message names it and what to add; nothing is loaded."""

@@ -11,8 +11,7 @@ from functools import cache
 from importlib import import_module
 
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.settings.sources import SOURCES_DIR, source_names
-from hotdash_pipelines.sources.errors import HalfSource
+from hotdash_pipelines.settings.sources import SOURCES_DIR, HalfSource, source_names
 from hotdash_pipelines.sources.registry import no_fetch_function
 from hotdash_pipelines.sources.source import Source
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.sources.errors import HalfSource, SourceError
+from hotdash_pipelines.settings.sources import HalfSource
+from hotdash_pipelines.sources.errors import SourceError
 
 Note = str | int | float | bool
 
