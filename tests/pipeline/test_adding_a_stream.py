@@ -1,4 +1,4 @@
-"""A stream is three files: docs/how-to/add-a-stream.md done to a copy of the project, with Chatwoot's labels."""
+"""docs/how-to/add-a-stream.md followed to the letter in a copy of the project, which ends with Chatwoot's teams loaded."""
 
 import os
 import stat
@@ -13,6 +13,7 @@ from hotdash_pipelines.warehouse.postgres import connect
 from hotdash_pipelines.warehouse.server.binaries import reaches, server_user
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.pipeline.harness.homes import Home, copy_of_the_project
+from tests.pipeline.harness.snippets import follow
 from tests.pipeline.harness.stack import Ran
 
 pytestmark = [
@@ -22,71 +23,15 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-CONTRACT = """
-source: chatwoot
-stream: labels
-version: 1
-owner: team:support
-semantics: snapshot
-late_after_hours: 30
-refetch_days: 1
-description: One row is one label as last listed.
-records: payload
-key: [label_id]
-ignore: ["*"]
-fields:
-  label_id: {type: int64, path: id, nullable: false, description: "Chatwoot's id of the label."}
-  title: {type: string, path: title, nullable: false, description: "Text of the label."}
-"""
-FETCH = '''
-
-@fetches("chatwoot", "labels")
-def fetch_labels(client: ChatwootClient, _contract: Contract, _window: Window) -> Fetched:
-    """All labels as they stand now."""
-    return _listing(client, "labels")
-'''
-MODEL = """
-with source as (
-    select * from {{ source('raw_chatwoot', 'labels') }}
-)
-
-select project_key, label_id, lower(title) as title from source
-"""
-MODEL_YAML = """
-  - name: stg_chatwoot__labels
-    description: One row is one label as last listed.
-    config:
-      meta:
-        grain: project_key, label_id
-    data_tests:
-      - unique_combination:
-          name: stg_chatwoot__labels_rows_are_unique
-          arguments:
-            columns: [project_key, label_id]
-    columns:
-      - name: project_key
-        description: Slug of the store.
-      - name: label_id
-        description: Chatwoot's id of the label.
-      - name: title
-        description: Text of the label in small letters.
-"""
-
-
-LAYERS = {"lake_chatwoot": "labels", "raw_chatwoot": "labels", "staging": "stg_chatwoot__labels"}
+GUIDE = "add-a-stream.md"
+LAYERS = {"lake_chatwoot": "teams", "raw_chatwoot": "teams", "staging": "stg_chatwoot__teams"}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with a contract, a fetch function and a staging model more."""
+    """A copy of the project after the guide."""
     root = copy_of_the_project(tmp_path_factory.mktemp("project") / "hotdash")
-    staging = root / "dbt_project" / "models" / "staging" / "chatwoot"
-    (root / "hotdash_pipelines" / "contracts" / "chatwoot" / "labels.yaml").write_text(CONTRACT)
-    with (root / "hotdash_pipelines" / "sources" / "chatwoot" / "streams.py").open("a") as functions:
-        functions.write(FETCH)
-    (staging / "stg_chatwoot__labels.sql").write_text(MODEL)
-    with (staging / "_chatwoot__models.yml").open("a") as models:
-        models.write(MODEL_YAML)
+    follow(GUIDE, root)
     return root
 
 
@@ -107,12 +52,7 @@ def parents(project: Path) -> dict[Path, int]:
 @pytest.fixture(scope="module")
 def ran(home: Home, parents: dict[Path, int]) -> Ran:
     """A day loaded by the copy."""
-    assert home.run("contracts", "dbt-sources").code == 0
     return home.up(1)
-
-
-def test_the_guide_names_this_test() -> None:
-    assert "tests/pipeline/test_adding_a_stream.py" in (PROJECT_ROOT / "docs/how-to/add-a-stream.md").read_text()
 
 
 def found(home: Home, statement: str) -> list[tuple[Any, ...]]:
@@ -128,25 +68,25 @@ def test_a_contract_without_its_dbt_source_fails_the_check(home: Home, project: 
     assert home.run("contracts", "dbt-sources", "--check").code == 1
     assert sources.read_text() == before
     assert home.run("contracts", "dbt-sources").code == 0
-    assert "One row is one label" in sources.read_text()
+    assert "One row is one team" in sources.read_text()
     assert home.run("contracts", "dbt-sources", "--check").code == 0
 
 
 def test_three_files_make_assets_checks_a_table_and_staged_rows(home: Home, ran: Ran) -> None:
     assert ran.code == 0, ran.err
     assets = ran.json()["assets"]
-    ((rows,),) = found(home, "select count(*) from raw_chatwoot.labels")
+    ((rows,),) = found(home, "select count(*) from raw_chatwoot.teams")
     assert rows > 0
     assert {assets[f"{layer}/{name}"] for layer, name in LAYERS.items()} == {rows}
-    titles = found(home, "select title from staging.stg_chatwoot__labels")
-    assert [title for (title,) in titles if title != title.lower()] == []
-    ((comment,),) = found(home, "select obj_description('raw_chatwoot.labels'::regclass)")
-    assert "One row is one label" in comment
-    checks = {name for (name,) in found(home, "select check_name from ops.check_results where asset ~ 'labels'")}
+    names = found(home, "select name from staging.stg_chatwoot__teams")
+    assert [name for (name,) in names if name != name.lower()] == []
+    ((comment,),) = found(home, "select obj_description('raw_chatwoot.teams'::regclass)")
+    assert "One row is one team" in comment
+    checks = {name for (name,) in found(home, "select check_name from ops.check_results where asset ~ 'teams'")}
     assert checks == {
         "row_counts_match_the_source",
         "all_fields_and_values_are_known",
-        "stg_chatwoot__labels_rows_are_unique",
+        "stg_chatwoot__teams_rows_are_unique",
     }
 
 
@@ -160,5 +100,5 @@ def test_root_ran_it_below_a_private_folder_and_no_mode_changed(parents: dict[Pa
 
 
 def test_nothing_of_the_toy_stream_is_in_the_shipped_project() -> None:
-    assert not list((PROJECT_ROOT / "hotdash_pipelines" / "contracts").rglob("labels.yaml"))
-    assert "fetch_labels" not in (PROJECT_ROOT / "hotdash_pipelines/sources/chatwoot/streams.py").read_text()
+    assert not list((PROJECT_ROOT / "hotdash_pipelines" / "contracts").rglob("teams.yaml"))
+    assert "fetch_teams" not in (PROJECT_ROOT / "hotdash_pipelines/sources/chatwoot/streams.py").read_text()

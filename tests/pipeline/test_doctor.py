@@ -11,13 +11,14 @@ import pytest
 from hotdash_pipelines.cli import doctor
 from hotdash_pipelines.cli.doctor import Diagnosis, examine
 from hotdash_pipelines.settings import Settings
+from hotdash_pipelines.sources import all_sources
 from hotdash_pipelines.warehouse.migrations.files import migrations
 from tests.pipeline.harness.homes import Home, Served
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 
 SUBJECTS = ["python", "sqlalchemy", "dbt-core", "great-expectations", "disk", "port", "warehouse", "lake"]
-SUBJECTS += ["shopify", "chatwoot", "ga4", "slack"]
+SUBJECTS += [*all_sources(), "slack"]
 
 
 def diagnoses(monkeypatch: pytest.MonkeyPatch, home: Path, **settings: str) -> dict[str, Diagnosis]:
