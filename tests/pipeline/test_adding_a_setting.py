@@ -18,7 +18,7 @@ def test_a_field_is_all_it_takes(tmp_path: Path) -> None:
     assert "| `HOTDASH_EXPORTS_DAYS` | `365` | How long exports are kept. |" in (root / "docs/settings.md").read_text()
     assert run(_READ, root).strip() == "365"
     assert run(f"HOTDASH_EXPORTS_DAYS=30 {_READ}", root).strip() == "30"
-    refused = run("HOTDASH_EXPORTS_DAYS=0 hotdash housekeeping run --dry-run 2>&1 || echo refused with $?", root)
+    refused = run("HOTDASH_EXPORTS_DAYS=0 hotdash housekeeping plan 2>&1 || echo refused with $?", root)
     assert "hotdash: HOTDASH_EXPORTS_DAYS: Input should be greater than or equal to 1" in refused
     assert "refused with 2" in refused
     run("ruff check . && lint-imports && basedpyright && hotdash docs --check", root)

@@ -1,4 +1,4 @@
-"""docs/how-to/add-a-source.md followed to the letter in a copy of the project, which ends with Judge.me in the night."""
+"""docs/how-to/add-a-source.md followed to the letter in a copy of the project: Judge.me is in the night."""
 
 import json
 from collections.abc import Iterator

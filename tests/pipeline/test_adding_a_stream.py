@@ -1,4 +1,4 @@
-"""docs/how-to/add-a-stream.md followed to the letter in a copy of the project, which ends with Chatwoot's teams loaded."""
+"""docs/how-to/add-a-stream.md followed to the letter in a copy of the project: Chatwoot's teams are loaded."""
 
 import os
 import stat

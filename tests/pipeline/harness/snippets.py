@@ -54,7 +54,7 @@ def write(step: Step, root: Path) -> None:
             text = text.replace(before, after)
         path.write_text(text)
     elif step.appends:
-        path.write_text(path.read_text() + step.body)
+        path.write_text(path.read_text() + ("\n\n" if step.kind == "python" else "") + step.body)
     else:
         assert not path.exists(), f"{step.path} is there already"
         path.parent.mkdir(parents=True, exist_ok=True)
