@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.cli.output import Json, WrongUsage, note, say
 from hotdash_pipelines.cli.sla import simulate as sla_simulate
 from hotdash_pipelines.cli.sla.given import Since, Slas, read_definitions, start, warehouse
@@ -172,8 +173,6 @@ def probe(as_json: Json = False) -> None:
     from hotdash_pipelines.sla.records.history import as_json as plain
     from hotdash_pipelines.sla.records.loops import Loop, loops
     from hotdash_pipelines.sla.records.transaction import told
-    from hotdash_pipelines.warehouse.postgres import WarehouseError
-    from hotdash_pipelines.warehouse.server.binaries import EmbeddedPostgresError
 
     settings = get_settings()
     found: list[Loop] = []
@@ -182,7 +181,7 @@ def probe(as_json: Json = False) -> None:
         with warehouse(settings) as conn, told(conn):
             conn.execute("select set_config('statement_timeout', %s, false)", (f"{_PROBE_SECONDS}s",))
             found = loops(heartbeats(conn), settings.now())
-    except (WarehouseError, EmbeddedPostgresError) as error:
+    except HotdashError as error:
         reason = str(error)
     ok = reason is None and all(loop.ok for loop in found)
     if reason and not as_json:
