@@ -15,6 +15,8 @@ from hotdash_pipelines.cli.sla import simulate as sla_simulate
 from hotdash_pipelines.cli.sla.given import Since, Slas, read_definitions, start, warehouse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import psycopg
 
     from hotdash_pipelines.settings import Settings
@@ -85,7 +87,7 @@ def status(as_json: Json = False) -> None:
     """
     from hotdash_pipelines.cli.sla.view import verdicts
     from hotdash_pipelines.settings import get_settings
-    from hotdash_pipelines.sla.records.heartbeat import EVALUATION, heartbeats
+    from hotdash_pipelines.sla.records.heartbeat import EVALUATION, failures, heartbeats
     from hotdash_pipelines.sla.records.history import as_json as plain
     from hotdash_pipelines.sla.records.history import standings
     from hotdash_pipelines.sla.records.loops import loops
@@ -96,6 +98,7 @@ def status(as_json: Json = False) -> None:
     with warehouse(settings) as conn:
         found = standings(conn)
         evaluation = next(loop for loop in loops(heartbeats(conn), now) if loop.name == EVALUATION)
+        failed = failures(conn)
     is_open = any(standing.violation_id is not None for standing in found)
     if as_json:
         entries = [plain(standing) for standing in found]
@@ -103,6 +106,8 @@ def status(as_json: Json = False) -> None:
     else:
         # Takes the colours away where nobody looks.
         typer.echo("\n".join(verdicts(definitions, found, now, settings.zone)))
+    for failure in failed:
+        print(f"hotdash: {failure}", file=sys.stderr)
     if not evaluation.ok:
         note(f"hotdash: {evaluation.message}: what stands here is old; see `hotdash sla probe`")
     raise typer.Exit(1 if is_open or not evaluation.ok else 0)
@@ -214,9 +219,9 @@ def _teller(settings: "Settings", said: str) -> "Enqueue":
 
     write = notice_writer(settings)
 
-    def tell(conn: "psycopg.Connection[Any]", notice: "Notice", now: datetime) -> None:
+    def tell(conn: "psycopg.Connection[Any]", notice: "Notice", now: datetime) -> "Sequence[str] | None":
         if said:
             notice = replace(notice, event=notice.event.changed(message=f"{notice.event.message}; {said}"))
-        write(conn, notice, now)
+        return write(conn, notice, now)
 
     return tell

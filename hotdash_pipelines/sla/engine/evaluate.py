@@ -12,7 +12,24 @@ from hotdash_pipelines.sla.engine.observation import Observation
 from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW, Verdict
 
 NOT_OBSERVED = "nobody looked"
-_OBSERVER = "observer"
+# The cause of what is unknown by a mistake of ours.
+OBSERVER = "observer"
+
+
+def judge(definition: Definition, observation: Observation | None, now: datetime, due: Due | None = None) -> Verdict:
+    """`evaluate`; what it cannot judge is unknown with the reason, and costs no other SLA its verdict."""
+    try:
+        return evaluate(definition, observation, now, due)
+    except Exception as error:  # noqa: BLE001 - see above
+        return Verdict(
+            definition,
+            "unknown",
+            definition.rule.target,
+            partition_key=due.partition if due else "",
+            reason=f"what was seen cannot be judged ({type(error).__name__})",
+            cause=OBSERVER,
+            due=due,
+        )
 
 
 def evaluate(definition: Definition, observation: Observation | None, now: datetime, due: Due | None = None) -> Verdict:
@@ -21,7 +38,7 @@ def evaluate(definition: Definition, observation: Observation | None, now: datet
     if rule.kind == "deadline":
         return _by_deadline(definition, rule, observation, now, due or rule.due_at(now))
     if observation is None:
-        return Verdict(definition, "unknown", rule.target, reason=NOT_OBSERVED, cause=_OBSERVER)
+        return Verdict(definition, "unknown", rule.target, reason=NOT_OBSERVED, cause=OBSERVER)
     if observation.unknown_reason is not None:
         return _unknown(definition, rule, observation)
     if rule.min_samples:
@@ -73,7 +90,7 @@ def _by_deadline(
     key, limit = due.partition, due.deadline + rule.allowed
     if observation is None:
         return Verdict(
-            definition, "unknown", rule.target, partition_key=key, reason=NOT_OBSERVED, cause=_OBSERVER, due=due
+            definition, "unknown", rule.target, partition_key=key, reason=NOT_OBSERVED, cause=OBSERVER, due=due
         )
     if observation.unknown_reason is not None:
         return _unknown(definition, rule, observation, key)

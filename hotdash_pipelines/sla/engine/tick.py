@@ -12,7 +12,7 @@ from typing import cast
 from hotdash_pipelines.sla.definitions.calendar import Due, window_end
 from hotdash_pipelines.sla.definitions.model import Definition, Severity, worst
 from hotdash_pipelines.sla.definitions.rule import Key
-from hotdash_pipelines.sla.engine.evaluate import evaluate
+from hotdash_pipelines.sla.engine.evaluate import judge
 from hotdash_pipelines.sla.engine.machine import advance, is_left, is_unmoved, retire
 from hotdash_pipelines.sla.engine.observation import Observation, by_key
 from hotdash_pipelines.sla.engine.state import Event, State, Suppressor
@@ -65,7 +65,7 @@ def tick(
         rule = definition.rule
         if rule.kind != "deadline":
             key = rule.key
-            verdict = verdicts[key] = evaluate(definition, seen.get(key), now)
+            verdict = verdicts[key] = judge(definition, seen.get(key), now)
             state = after.get(key)
             if state is None:
                 state = after[key] = State(definition.name, "", definition.version, now)
@@ -80,7 +80,7 @@ def tick(
                 if strays is None:
                     strays = {name: other for (name, _), other in seen.items()}
                 observation = strays.get(definition.name)
-            verdict = verdicts[key] = evaluate(definition, observation, now, due)
+            verdict = verdicts[key] = judge(definition, observation, now, due)
             state = after.get(key)
             if state is None:
                 state = after[key] = State(*key, definition.version, _watched_since(definition, own, now))

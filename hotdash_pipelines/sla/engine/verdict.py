@@ -3,7 +3,7 @@
 Belongs here: the verdict and its text. Does not belong here: reaching it (evaluate.py), what was before (machine.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -24,7 +24,8 @@ class Verdict:
 
     `pending` neither keeps nor breaks it: before a deadline, or with too few samples. `breach_since` is when the
     promise was broken where that can be told exactly; on a good verdict it says that it was kept late, at `ok_since`.
-    `warning`: good, but past the alert threshold. `reason` and `cause` explain an unknown one.
+    `warning`: good, but past the alert threshold. `reason` and `cause` explain an unknown one. `failure`: what kept its
+    message from being worded, known once the message was asked for.
     """
 
     definition: Definition
@@ -38,11 +39,17 @@ class Verdict:
     reason: str = ""
     cause: str = ""
     due: Due | None = None
+    failure: str = field(default="", compare=False)
 
     @property
     def message(self) -> str:
-        """The verdict in one line."""
-        return told(self)
+        """The verdict in one line, a plain one where it cannot be worded: that must not cost others their verdicts."""
+        try:
+            return told(self)
+        except Exception as error:  # noqa: BLE001 - see above
+            self.failure = f"its verdict could not be worded ({type(error).__name__})"
+            what = f"{self.definition.dataset} {self.partition_key}".strip()
+            return f"{what}: {self.state}; {self.failure}"
 
 
 def told(verdict: Verdict) -> str:

@@ -3,7 +3,7 @@
 Belongs here: the rows of ops.heartbeats. Does not belong here: judging how old is too old (cli, the heartbeat's SLA).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +16,43 @@ EVALUATION = "sla_evaluation"
 DELIVERY = "alert_delivery"
 # How often SLAs are evaluated.
 EVALUATION_SECONDS = 45
+_FAILURES_KEPT = 50
 
 
 def beat(conn: "psycopg.Connection[Any]", name: str, now: datetime, details: Mapping[str, Any] | None = None) -> None:
     """Note that a loop ran at `now` (aware), within the caller's transaction if there is one.
 
-    A clock that was set back is believed: a heartbeat in the future would look young for ever.
+    A clock that was set back is believed: a heartbeat in the future would look young for ever. What last failed stays
+    until something fails again.
     """
     conn.execute(
         """
         insert into ops.heartbeats (name, beat_at, details) values (%s, %s, %s::jsonb)
         on conflict (name) do update
-        set beat_at = excluded.beat_at, details = excluded.details, beats = heartbeats.beats + 1
+        set beat_at = excluded.beat_at, details = case when heartbeats.details ? 'last_failed'
+                then jsonb_build_object('last_failed', heartbeats.details -> 'last_failed') else '{}' end
+                || excluded.details,
+            beats = heartbeats.beats + 1
         """,
         (name, now, to_json(details or {})),
     )
+
+
+def failures(conn: "psycopg.Connection[Any]") -> tuple[str, ...]:
+    """What failed in the last evaluation without keeping the rest from it, one line each: see `with_failures`."""
+    row = conn.execute("select details -> 'failed' from ops.heartbeats where name = %s", (EVALUATION,)).fetchone()
+    return tuple(row[0]) if row and row[0] else ()
+
+
+def with_failures(failed: Sequence[str], now: datetime) -> dict[str, Any]:
+    """Details of a heartbeat that say what failed in this turn (`failed`), and when last anything did
+    (`last_failed`): a turn a minute later must not hide it."""
+    if not failed:
+        return {}
+    shown = list(failed[:_FAILURES_KEPT])
+    if len(failed) > _FAILURES_KEPT:
+        shown.append(f"and {len(failed) - _FAILURES_KEPT} more")
+    return {"failed": shown, "last_failed": {"at": now, "what": shown}}
 
 
 def heartbeats(conn: "psycopg.Connection[Any]") -> dict[str, datetime]:

@@ -170,6 +170,14 @@ def keep_verdicts(conn: "psycopg.Connection[Any]", verdicts: Mapping[Key, Verdic
     conn.execute(_STAND, (now, to_json(rows)))
 
 
+def note_failure(conn: "psycopg.Connection[Any]", key: Key, reason: str) -> None:
+    """Say on an SLA, until its next verdict, what of its message failed."""
+    conn.execute(
+        "update ops.sla_state set message = concat_ws('; ', message, %s) where sla_name = %s and partition_key = %s",
+        (reason, *key),
+    )
+
+
 def spelled(key: Key | None) -> str | None:
     """An SLA and its partition in one word."""
     return " ".join(key).strip() if key else None

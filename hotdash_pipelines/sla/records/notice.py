@@ -3,7 +3,7 @@
 Belongs here: the form. Does not belong here: wording and delivery (alerts), what has happened (the engine).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -43,5 +43,6 @@ class Notice:
     behind: tuple[Behind, ...] = ()
 
 
-# Writes the message into the outbox within the caller's transaction, and commits nothing.
-Enqueue = Callable[["psycopg.Connection[Any]", Notice, datetime], object]
+# Writes the message into the outbox within the caller's transaction, and commits nothing. Gives one line for each part
+# of the message that failed and was left out.
+Enqueue = Callable[["psycopg.Connection[Any]", Notice, datetime], Sequence[str] | None]

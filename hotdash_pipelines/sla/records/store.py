@@ -16,15 +16,16 @@ from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.sla.definitions.fields import SlaError
 from hotdash_pipelines.sla.definitions.model import Definition
 from hotdash_pipelines.sla.definitions.rule import Key
+from hotdash_pipelines.sla.engine.evaluate import OBSERVER
 from hotdash_pipelines.sla.engine.machine import acknowledge as acknowledged
 from hotdash_pipelines.sla.engine.observation import Observation, by_key
 from hotdash_pipelines.sla.engine.state import State
 from hotdash_pipelines.sla.engine.tick import Tick, tick
-from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW
+from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW, Verdict
 from hotdash_pipelines.sla.records.encode import clean
-from hotdash_pipelines.sla.records.heartbeat import EVALUATION, beat
-from hotdash_pipelines.sla.records.incidents import Impact
-from hotdash_pipelines.sla.records.ledger import keep_states, keep_verdicts, read_states
+from hotdash_pipelines.sla.records.heartbeat import EVALUATION, beat, with_failures
+from hotdash_pipelines.sla.records.incidents import Impact, remark
+from hotdash_pipelines.sla.records.ledger import keep_states, keep_verdicts, note_failure, read_states
 from hotdash_pipelines.sla.records.logbook import log_events
 from hotdash_pipelines.sla.records.notice import Enqueue, Notice
 from hotdash_pipelines.sla.records.promises import keep_definitions, last_promises
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     import psycopg
 
 _NAME_LENGTH = 100
+# Who says in a timeline that a message failed.
+_WE = "hotdash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,9 @@ def apply_tick(
     one is skipped when the other's tick is newer, or less than `apart` old. `impact` is downstream of each dataset.
 
     Raises SlaError when the server refuses or goes away, and when there is no definition at all; then nothing has
-    changed. An error of `enqueue` undoes the tick too: a violation that cannot be told is not taken for told.
+    changed. An error of `enqueue` undoes the tick too: a violation that cannot be told is not taken for told. What
+    fails of an observer, a verdict's wording or a message costs itself only: it stands in `warnings`, in the heartbeat,
+    on the SLA, and for a message in the timeline of its incident.
     """
     if not definitions:
         raise SlaError("no SLA is defined, so all would be given up as removed: check the folder of SLA files")
@@ -91,11 +96,11 @@ def apply_tick(
             keep_verdicts(conn, done.verdicts, now)
             reach("sla.states")
             write_observations(conn, seen, done.verdicts, now)
-            _enqueue(conn, enqueue, notices, now)
+            failed = [*_failed(done.verdicts), *_enqueue(conn, enqueue, notices, now)]
             reach("sla.enqueued")
             still_open = sum(state.violation is not None for state in done.states.values())
-            beat(conn, EVALUATION, now, {"slas": len(definitions), "open": still_open})
-            warnings = log_events(conn, done.events, now)
+            beat(conn, EVALUATION, now, {"slas": len(definitions), "open": still_open, **with_failures(failed, now)})
+            warnings = (*failed, *log_events(conn, done.events, now))
     except SlaBusy as error:
         return Applied(None, skipped=str(error))
     return Applied(done, notices, warnings=warnings)
@@ -158,9 +163,26 @@ def _to_acknowledge(states: Mapping[Key, State], definition: Definition, partiti
     return State(name, partition or "", definition.version, now)
 
 
+def _failed(verdicts: Mapping[Key, Verdict]) -> list[str]:
+    """What of our own failed on the way to the verdicts and to their words, a line an SLA."""
+    reasons = (
+        (name, verdict.reason if verdict.state == "unknown" and verdict.cause == OBSERVER else verdict.failure)
+        for (name, _), verdict in sorted(verdicts.items())
+    )
+    return list(dict.fromkeys(f"{name}: {reason}" for name, reason in reasons if reason))
+
+
 def _enqueue(
     conn: "psycopg.Connection[Any]", enqueue: Enqueue | None, notices: Iterable[Notice], now: datetime
-) -> None:
-    if enqueue is not None:
-        for notice in notices:
-            enqueue(conn, notice, now)
+) -> list[str]:
+    failed: list[str] = []
+    if enqueue is None:
+        return failed
+    for notice in notices:
+        for reason in enqueue(conn, notice, now) or ():
+            event = notice.event
+            note_failure(conn, event.key, reason)
+            if notice.incident_id is not None:
+                remark(conn, notice.incident_id, reason, _WE, now)
+            failed.append(f"{event.sla}: {reason}")
+    return failed
