@@ -107,7 +107,7 @@ def status(as_json: Json = False) -> None:
         # Takes the colours away where nobody looks.
         typer.echo("\n".join(verdicts(definitions, found, now, settings.zone)))
     for failure in failed:
-        print(f"hotdash: {failure}", file=sys.stderr)
+        note(f"hotdash: {failure}")
     if not evaluation.ok:
         note(f"hotdash: {evaluation.message}: what stands here is old; see `hotdash sla probe`")
     raise typer.Exit(1 if is_open or not evaluation.ok else 0)

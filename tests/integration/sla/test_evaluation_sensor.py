@@ -12,6 +12,7 @@ from hotdash_pipelines.defs.sla import sensors
 from hotdash_pipelines.defs.sla.checks import news
 from hotdash_pipelines.defs.sla.facts import facts_of
 from hotdash_pipelines.orchestration.resources import ClockResource, WarehouseResource
+from hotdash_pipelines.orchestration.sla_checks import check_key, shown
 from hotdash_pipelines.services import slas as promised
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sla import Definition, Verdict
@@ -295,13 +296,13 @@ def verdict(definition: Definition, state: Any) -> Verdict:
 def test_a_check_run_by_hand_tells_the_stored_verdict(ticks: Ticks, warehouse: Conn) -> None:
     ask(warehouse, NOW - 30 * MINUTE)
     ticks.tick()
-    job = dg.define_asset_job("by_hand", selection=promised.shown())
+    job = dg.define_asset_job("by_hand", selection=shown())
     location = dg.Definitions.merge(defs(), dg.Definitions(jobs=[job]))
     result = location.resolve_job_def("by_hand").execute_in_process(instance=ticks.instance)
     found = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
     assert found["sla_approvals_answered"] is False
     assert found["sla_agent_query_latency"] is True
-    assert len(found) == len([one for one in promised.promised() if promised.check_key(one)])
+    assert len(found) == len([one for one in promised.promised() if check_key(one)])
 
 
 def test_no_job_runs_the_checks_of_slas(repository: dg.RepositoryDefinition) -> None:
