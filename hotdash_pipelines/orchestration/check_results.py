@@ -10,15 +10,15 @@ from typing import Any
 
 import dagster as dg
 
+from hotdash_pipelines.quality.dimensions import CHECK_SEVERITIES, dimension_of
 from hotdash_pipelines.quality.results import CheckFinding, store_findings
 from hotdash_pipelines.quality.suites import Suite
 from hotdash_pipelines.settings import get_settings
 
-_SEVERITY = {
-    "critical": dg.AssetCheckSeverity.ERROR,
-    "warning": dg.AssetCheckSeverity.WARN,
-    "info": dg.AssetCheckSeverity.WARN,
-}
+
+def counted_as(dimension: str, check: str) -> dict[str, str]:
+    """The entry of a check's metadata that says its dimension. Raises DimensionError for one that is not known."""
+    return {"dimension": dimension_of(dimension, check).name}
 
 
 def suite_specs(suite: Suite) -> list[dg.AssetCheckSpec]:
@@ -31,7 +31,7 @@ def suite_specs(suite: Suite) -> list[dg.AssetCheckSpec]:
             description=expectation.description,
             blocking=expectation.blocking,
             metadata={
-                "dimension": expectation.dimension,
+                **counted_as(expectation.dimension, expectation.check),
                 "expectation": expectation.type,
                 "runbook": dg.MetadataValue.url(f"{docs}/{expectation.runbook.removeprefix('docs/')}"),
             },
@@ -51,47 +51,31 @@ def result_of(finding: CheckFinding, facts: Mapping[str, Any] | None = None) -> 
         asset_key=dg.AssetKey(finding.asset.split("/")),
         check_name=finding.check,
         passed=finding.passed,
-        severity=_SEVERITY[finding.severity],
+        severity=dg.AssetCheckSeverity[CHECK_SEVERITIES[finding.severity].stored.upper()],
         description=finding.message,
         metadata=metadata,
     )
 
 
 def finding_of(
-    result: dg.AssetCheckResult | dg.AssetCheckEvaluation, spec: dg.AssetCheckSpec | None, kind: str
+    result: dg.AssetCheckResult | dg.AssetCheckEvaluation, spec: dg.AssetCheckSpec, kind: str
 ) -> CheckFinding:
-    """A check that Dagster or dbt evaluated, as a finding. `kind` names what evaluated it.
-
-    The dimension comes from the check's metadata: `dimension` in the spec, else what the kind of dbt test implies.
-    """
+    """A check that Dagster or dbt evaluated, as a finding of the dimension in its spec. `kind` names the evaluator."""
     if result.asset_key is None or result.check_name is None:
         raise ValueError("a check result without asset and name cannot be kept")
-    declared: Mapping[str, Any] = spec.metadata if spec else {}
     is_error = result.severity == dg.AssetCheckSeverity.ERROR
     broken = result.metadata.get("dagster_dbt/failed_row_count")
     return CheckFinding(
         asset="/".join(result.asset_key.path),
         check=result.check_name,
-        dimension=declared.get("dimension") or _dimension_of(result.check_name),
+        dimension=spec.metadata["dimension"],
         severity="critical" if is_error else "warning",
-        blocking=bool(spec and spec.blocking),
+        blocking=spec.blocking,
         passed=bool(result.passed),
         type=kind,
         message="passed" if result.passed else "failed",
         unexpected_count=int(broken.value) if broken is not None and isinstance(broken.value, int) else None,
     )
-
-
-def _dimension_of(check: str) -> Any:
-    for word, dimension in (
-        ("unique", "uniqueness"),
-        ("not_null", "completeness"),
-        ("accepted", "validity"),
-        ("range", "accuracy"),
-    ):
-        if word in check:
-            return dimension
-    return "consistency"
 
 
 def keep(url: str, findings: Sequence[CheckFinding], project_key: str, run_id: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hotdash_pipelines.base.errors import HotdashError
-from hotdash_pipelines.quality.suites import Dimension, Severity
+from hotdash_pipelines.quality.dimensions import CHECK_SEVERITIES
 
 PROJECT_KEY = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
@@ -30,8 +30,8 @@ class CheckFinding:
 
     asset: str
     check: str
-    dimension: Dimension
-    severity: Severity
+    dimension: str
+    severity: str
     blocking: bool
     passed: bool
     type: str
@@ -40,9 +40,6 @@ class CheckFinding:
     unexpected_count: int | None = None
     runbook: str = "docs/runbooks/quality-check-failed.md"
 
-
-# The table knows what a failure does (stop or warn); the finer severity stays in the details.
-_STORED_SEVERITY = {"critical": "error", "warning": "warn", "info": "warn"}
 
 _STORE = """
 insert into ops.check_results
@@ -90,7 +87,8 @@ def store_findings(url: str, findings: Sequence[CheckFinding], project_key: str,
                     finding.asset,
                     finding.check,
                     finding.dimension,
-                    _STORED_SEVERITY[finding.severity],
+                    # What a failure does (stop or warn); the finer severity stays in the details.
+                    CHECK_SEVERITIES[finding.severity].stored,
                     finding.blocking,
                     finding.passed,
                     finding.element_count,

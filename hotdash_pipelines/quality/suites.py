@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hotdash_pipelines.base.errors import HotdashError
-
-Severity = Literal["critical", "warning", "info"]
-Dimension = Literal["completeness", "accuracy", "consistency", "timeliness", "uniqueness", "validity"]
+from hotdash_pipelines.quality.dimensions import CHECK_SEVERITIES, DIMENSIONS
 
 EXPECTATIONS_DIR = Path(__file__).resolve().parents[2] / "expectations"
 
@@ -54,8 +52,8 @@ class Expectation:
     check: str
     type: str
     kwargs: Mapping[str, Any]
-    severity: Severity
-    dimension: Dimension
+    severity: str
+    dimension: str
     blocking: bool
     rule: str
     runbook: str
@@ -182,11 +180,20 @@ def _problems(path: Path, found: Any) -> Iterator[str]:
         yield "meta.may_be_empty contradicts the row-count floor"
 
 
-def _form_problems(found: Any) -> Iterator[str]:
+@cache
+def _form() -> Any:
+    """The validator of the schema file, which leaves it to the records which dimensions and severities there are."""
     from jsonschema import Draft202012Validator
 
-    validator = Draft202012Validator(json.loads(_SCHEMA_FILE.read_text(encoding="utf-8")))
-    for error in sorted(validator.iter_errors(found), key=lambda error: list(map(str, error.absolute_path))):
+    schema = json.loads(_SCHEMA_FILE.read_text(encoding="utf-8"))
+    entry = schema["$defs"]["expectation"]["properties"]
+    entry["severity"]["enum"] = list(CHECK_SEVERITIES)
+    entry["meta"]["properties"]["dimension"]["enum"] = list(DIMENSIONS)
+    return Draft202012Validator(schema)
+
+
+def _form_problems(found: Any) -> Iterator[str]:
+    for error in sorted(_form().iter_errors(found), key=lambda error: list(map(str, error.absolute_path))):
         place = list(error.absolute_path)
         if place[:1] == ["expectations"] and len(place) > 1:
             number = int(place[1])
@@ -209,8 +216,9 @@ def _entry_problems(entry: Mapping[str, Any]) -> Iterator[str]:
     unknown = sorted(set(entry["kwargs"]) - set(arguments["required"]) - set(arguments["optional"]))
     if unknown:
         yield f"kwargs that {entry['type']} does not take: {', '.join(unknown)}"
-    if entry["meta"]["blocking"] and entry["severity"] != "critical":
-        yield "a blocking check must be critical"
+    if entry["meta"]["blocking"] and not CHECK_SEVERITIES[entry["severity"]].stops:
+        stopping = " or ".join(name for name, severity in CHECK_SEVERITIES.items() if severity.stops)
+        yield f"a blocking check must be {stopping}"
     for name, value in entry["kwargs"].items():
         if isinstance(value, dict) and not _is_relative(value):
             yield f'kwargs.{name}: the only objects taken are {{"{_HOURS_FROM_NOW}": n}} and {{"{_DAYS_FROM_NOW}": n}}'

@@ -55,6 +55,7 @@ def list_them(slas: Slas = None, as_json: Json = False) -> None:
 def validate(slas: Slas = None, as_json: Json = False) -> None:
     """Read every definition, its parameters and its runbook. Exit code 1 names the file and entry at fault."""
     from hotdash_pipelines.cli.sla.view import missing_headings
+    from hotdash_pipelines.quality.dimensions import DimensionError, check_rated
     from hotdash_pipelines.settings import PROJECT_ROOT, get_settings
     from hotdash_pipelines.sla import SlaError
 
@@ -62,7 +63,8 @@ def validate(slas: Slas = None, as_json: Json = False) -> None:
     definitions: tuple[Definition, ...] = ()
     try:
         definitions = read_definitions(get_settings(), slas)
-    except SlaError as error:
+        check_rated(definitions)
+    except (SlaError, DimensionError) as error:
         problems.append(str(error))
     # An image carries the definitions without the docs.
     if (PROJECT_ROOT / "docs").is_dir():

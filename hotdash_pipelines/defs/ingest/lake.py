@@ -14,7 +14,7 @@ from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.ingest.run import Ingested, ingest_window, is_due, is_off
 from hotdash_pipelines.lake.partition import folder_of, prune_pages, read_manifest
 from hotdash_pipelines.orchestration import keys
-from hotdash_pipelines.orchestration.check_results import finding_of, keep
+from hotdash_pipelines.orchestration.check_results import counted_as, finding_of, keep
 from hotdash_pipelines.orchestration.failures import one_line_errors, windows_of
 from hotdash_pipelines.orchestration.metadata import contract_metadata, partition_metadata, table_description
 from hotdash_pipelines.orchestration.partitions import BACKFILL_POLICY, daily_partitions
@@ -28,6 +28,9 @@ from hotdash_pipelines.orchestration.resources import (
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sources import fetcher, whole
 from hotdash_pipelines.storage import Store
+
+_COUNTS = "row_counts_match_the_source"
+_DRIFT = "all_fields_and_values_are_known"
 
 
 def lake_asset(contract: Contract) -> dg.AssetsDefinition:
@@ -88,17 +91,17 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
 def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
-            "row_counts_match_the_source",
+            _COUNTS,
             asset=key,
             blocking=True,
             description="The source's own count of the window and the rows that landed agree within 0.1 %.",
-            metadata={"dimension": "completeness"},
+            metadata=counted_as("completeness", _COUNTS),
         ),
         dg.AssetCheckSpec(
-            "all_fields_and_values_are_known",
+            _DRIFT,
             asset=key,
             description="The source sent no field and no status that its contract does not name.",
-            metadata={"dimension": "validity"},
+            metadata=counted_as("validity", _DRIFT),
         ),
     ]
 
@@ -128,7 +131,7 @@ def _count_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckRes
     short = [entry.key for entry in counted if entry.manifest and is_off(entry.manifest)]
     return dg.AssetCheckResult(
         asset_key=key,
-        check_name="row_counts_match_the_source",
+        check_name=_COUNTS,
         passed=not short,
         metadata={"expected_rows": expected, "landed_rows": landed, "windows_off": ", ".join(short) or "none"},
         description=f"windows {', '.join(short)}: materialise them again" if short else None,
@@ -140,7 +143,7 @@ def _drift_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckRes
     values = sorted({name for entry in done if entry.manifest for name in entry.manifest.unknown_enum_values})
     return dg.AssetCheckResult(
         asset_key=key,
-        check_name="all_fields_and_values_are_known",
+        check_name=_DRIFT,
         passed=not fields and not values,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={

@@ -11,12 +11,11 @@ from typing import Any
 import dagster as dg
 
 from hotdash_pipelines.orchestration import keys
-from hotdash_pipelines.orchestration.check_results import keep, result_of
+from hotdash_pipelines.orchestration.check_results import counted_as, keep, result_of
 from hotdash_pipelines.orchestration.failures import one_line_errors
 from hotdash_pipelines.orchestration.metadata import runbook
 from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, StoresResource, WarehouseResource
 from hotdash_pipelines.quality.results import CheckFinding
-from hotdash_pipelines.quality.suites import Dimension
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def stored_check(
     judge: Judge,
     description: str,
     *,
-    dimension: Dimension,
+    dimension: str,
     page: str,
     warns: bool = False,
 ) -> dg.AssetChecksDefinition:
@@ -55,7 +54,7 @@ def stored_check(
         name=name,
         description=description,
         blocking=not warns,
-        metadata={"dimension": dimension, "runbook": runbook(page)},
+        metadata={**counted_as(dimension, name), "runbook": runbook(page)},
         pool=keys.WAREHOUSE_POOL,
     )
     def check(

@@ -16,6 +16,7 @@ from hotdash_pipelines.orchestration.failures import one_line_errors
 from hotdash_pipelines.orchestration.metadata import runbook
 from hotdash_pipelines.orchestration.resources import WarehouseResource
 from hotdash_pipelines.orchestration.sla_checks import check_key
+from hotdash_pipelines.quality.dimensions import check_rated
 from hotdash_pipelines.services.slas import promised
 from hotdash_pipelines.sla import Definition, Verdict
 from hotdash_pipelines.sla.definitions.rule import Key
@@ -97,6 +98,7 @@ def _read(cursor: str | None) -> dict[str, list[str]]:
     return found if isinstance(found, dict) else {}
 
 
+check_rated(promised())
 _definitions = {definition.check_name: definition for definition in promised() if check_key(definition)}
 
 

@@ -24,6 +24,7 @@ from hotdash_pipelines.orchestration.check_results import finding_of, keep
 from hotdash_pipelines.orchestration.failures import dbt_failure
 from hotdash_pipelines.orchestration.metadata import column_schema
 from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, WarehouseDbt, WarehouseResource
+from hotdash_pipelines.quality.dimensions import dimension_of_dbt_test
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, prepare_manifest
 
@@ -74,6 +75,16 @@ class WarehouseTranslator(DagsterDbtTranslator):
         spec = spec.replace_attributes(freshness_policy=dg.FreshnessPolicy.time_window(fail_window=LATE_AFTER))
         self._resolved_specs[(id(manifest), unique_id, id(project))] = spec
         return spec
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        """The check with its dimension. Raises DimensionError for a test of a kind that no dimension knows."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None:
+            return None
+        dimension = dimension_of_dbt_test(manifest["nodes"][unique_id])
+        return spec.with_metadata({**spec.metadata, "dimension": dimension.name})
 
 
 def _is_required(column: Mapping[str, Any]) -> bool:
@@ -159,7 +170,7 @@ def dbt_models(
                 reach("dbt.model_built")
                 continue
             if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
-                findings.append(finding_of(event, specs.get((str(event.asset_key), str(event.check_name))), "dbt"))
+                findings.append(finding_of(event, specs[str(event.asset_key), str(event.check_name)], "dbt"))
             yield event
     except DagsterDbtCliRuntimeError as error:
         raise dg.Failure(dbt_failure(_results(invocation)), allow_retries=False) from error
