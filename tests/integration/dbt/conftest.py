@@ -47,6 +47,7 @@ class Dbt:
     has_views: bool = False
     # The store whose agent writes; none: the only one there is.
     agent_project: str = ""
+    project: Path = DBT_PROJECT_DIR
 
     def invoke(self, *arguments: str) -> Any:
         """Run dbt; return its result whether or not it succeeded."""
@@ -64,9 +65,9 @@ class Dbt:
         }
         paths = [
             "--project-dir",
-            str(DBT_PROJECT_DIR),
+            str(self.project),
             "--profiles-dir",
-            str(DBT_PROJECT_DIR),
+            str(self.project),
             "--target-path",
             str(self.folder / "target"),
         ]
@@ -130,9 +131,14 @@ def readdressed(manifest: bytes, database: str) -> Any:
 @pytest.fixture(scope="session")
 def dbt_manifest(session_home: Path) -> bytes:
     """The parsed project, pickled: a copy made this way costs a fifth of Manifest.deepcopy()."""
+    return pickled(parsed_project(session_home))
+
+
+def pickled(parsed: Path) -> bytes:
+    """The manifest in a folder that `dbt parse` filled."""
     from dbt.contracts.graph.manifest import Manifest
 
-    manifest = Manifest.from_msgpack((parsed_project(session_home) / "partial_parse.msgpack").read_bytes())
+    manifest = Manifest.from_msgpack((parsed / "partial_parse.msgpack").read_bytes())
     manifest.build_flat_graph()
     return pickle.dumps(manifest)
 
