@@ -1,15 +1,22 @@
 """Following a guide of docs/how-to to the letter: its fenced blocks, put where the guide says.
 
-Belongs here: how a guide is read. Does not belong here: what must be true once it was followed (the guide's own test).
+Belongs here: how a guide is read and followed in a copy of the project. Does not belong here: what must be true then
+(the guide's own test).
 
 A block belongs to the last file named in code type in the paragraph above it: `tests/guides.py`. A block of kind `diff`
 changes that file, its lines without a sign being found there once; any other is a new file, or the end of one that
 exists. A block below a paragraph that names no file is something to run.
 """
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from dataclasses import dataclass
+from importlib import util
 from pathlib import Path
+from types import ModuleType
 
 from hotdash_pipelines.settings import PROJECT_ROOT
 
@@ -57,6 +64,36 @@ def follow(guide: str, root: Path) -> list[Path]:
         files.append(path)
     assert files, f"{guide} names no file above a block"
     return files
+
+
+def commands(guide: str) -> list[str]:
+    """What the guide says to run, a line each."""
+    return [line for block in blocks(guide) if not block.file for line in block.text.splitlines()]
+
+
+def run(command: str, root: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of a guide in the project in `root`, with this interpreter's environment."""
+    words = shlex.split(command)
+    variables = dict(word.split("=", 1) for word in words if "=" in word)
+    tools = str(Path(sys.executable).parent)
+    return subprocess.run(
+        [word.replace(".venv/bin", tools) for word in words if "=" not in word],
+        cwd=root,
+        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", **variables, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def module_in(root: Path, file: str) -> ModuleType:
+    """A Python file of the project in `root`; what it imports of ours is this project's own."""
+    spec = util.spec_from_file_location(f"copied_{Path(file).stem}", root / file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _changed(text: str, block: Block) -> str:

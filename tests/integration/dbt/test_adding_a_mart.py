@@ -2,21 +2,15 @@
 
 import inspect
 import json
-import os
-import shlex
 import shutil
-import subprocess
-import sys
-from importlib import util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from hotdash_pipelines.transform.manifest import prepare_manifest
 from tests.dbt_parse import parsed_project
-from tests.guides import blocks, follow
+from tests.guides import commands, follow, module_in, run
 from tests.integration.dbt.conftest import Dbt, pickled
 from tests.integration.dbt.raw import RawShop
 from tests.pipeline.harness.homes import copy_of_the_project
@@ -38,41 +32,16 @@ def project(tmp_path_factory: pytest.TempPathFactory, session_home: Path) -> Pat
     return root
 
 
-def rules_of(project: Path) -> ModuleType:
-    """The rules as they stand in the copy."""
-    spec = util.spec_from_file_location("rules_of_the_copy", project / RULES)
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def run(project: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the guide, its leading variables set."""
-    words = shlex.split(command)
-    variables = dict(word.split("=", 1) for word in words if "=" in word)
-    program = [word.replace(".venv/bin", str(Path(sys.executable).parent)) for word in words if "=" not in word]
-    return subprocess.run(
-        program,
-        cwd=project,
-        env={**os.environ, **variables, "PYTHONPATH": str(project)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_new_model_keeps_every_rule_of_the_project(project: Path) -> None:
     manifest = json.loads((project / "dbt_project" / "target" / "manifest.json").read_text())
-    rules = [rule for name, rule in vars(rules_of(project)).items() if name.startswith("test_")]
+    rules = [rule for name, rule in vars(module_in(project, RULES)).items() if name.startswith("test_")]
     for rule in rules:
         rule(**({"manifest": manifest} if "manifest" in inspect.signature(rule).parameters else {}))
     assert len(rules) > 10
 
 
 def test_the_new_model_reads_as_the_linter_wants(project: Path) -> None:
-    linted = run(project, ".venv/bin/sqlfluff lint dbt_project/models/marts/support/dim_inbox.sql")
+    linted = run(".venv/bin/sqlfluff lint dbt_project/models/marts/support/dim_inbox.sql", project)
     assert linted.returncode == 0, linted.stdout
 
 
@@ -94,8 +63,7 @@ def test_the_new_mart_builds_with_its_tests_and_writes_only_what_changed(
 def test_the_new_mart_is_an_asset_with_its_check_in_the_nightly_job(project: Path) -> None:
     inventory = project / "tests" / "pipeline" / "inventory.json"
     before = json.loads(inventory.read_text())
-    (command,) = [block.text for block in blocks(GUIDE) if block.text.startswith("WRITE_INVENTORY")]
-    written = run(project, command)
+    written = run(next(command for command in commands(GUIDE) if "inventory" in command), project)
     assert written.returncode == 0, written.stdout
     after = json.loads(inventory.read_text())
     assert set(after["assets"]) - set(before["assets"]) == {"marts_support/dim_inbox"}
