@@ -193,6 +193,20 @@ def manifest_bytes(manifest: BackupManifest, key: str | None = None) -> bytes:
     return _SEAL.close(plain, _SEAL.sign(plain, key))
 
 
+def run_record(manifest: BackupManifest, store: Store) -> dict[str, Any]:
+    """The row of ops.backup_runs for a backup that was read back whole."""
+    return {
+        "backup_id": manifest.id,
+        "scope": manifest.scope,
+        "state": "verified",
+        "location": store.uri(manifest.id),
+        "started_at": manifest.started_at,
+        "finished_at": manifest.finished_at,
+        "bytes": manifest.bytes,
+        "row_count": manifest.rows,
+    }
+
+
 def check_sizes(store: Store, manifest: BackupManifest) -> None:
     """Raise BackupError unless every file of the backup is there in its full size."""
     for name, facts in manifest.files.items():

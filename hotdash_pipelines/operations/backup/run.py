@@ -34,11 +34,13 @@ from hotdash_pipelines.operations.backup.files import (
     manifest_bytes,
     new_id,
     path_of,
+    run_record,
 )
 from hotdash_pipelines.operations.backup.kinds import KINDS, OPERATIONAL, Scope
 from hotdash_pipelines.operations.backup.prune import sweep_unfinished
 from hotdash_pipelines.operations.backup.tables import CatalogTable
 from hotdash_pipelines.operations.backup.verify import check_dump, check_files, local_chunks, row_counts
+from hotdash_pipelines.operations.records import insert_record
 from hotdash_pipelines.storage import Store, StoreError, told_of_disk
 from hotdash_pipelines.storage.scratch import scratch_folder
 from hotdash_pipelines.warehouse.postgres import connect, database_errors
@@ -264,25 +266,20 @@ def _record(conn: "psycopg.Connection[Any]", store: Store, manifest: BackupManif
         "make another one, since retention believes the records"
     )
     with database_errors(BackupError, said):
-        conn.execute(
-            "insert into ops.backup_runs (backup_id, scope, state, location, started_at, finished_at, bytes, row_count)"
-            " values (%s, %s, 'verified', %s, %s, %s, %s, %s)",
-            (
-                manifest.id, manifest.scope, store.uri(manifest.id), manifest.started_at, manifest.finished_at,
-                manifest.bytes, manifest.rows,
-            ),
-        )  # fmt: skip
+        insert_record(conn, "ops.backup_runs", run_record(manifest, store))
 
 
 def _record_failure(url: str, store: Store, backup_id: str, scope: Scope, clock: _Clock, error: BaseException) -> None:
     """Note why a backup failed. What goes wrong here must not hide that reason."""
     reason = " ".join(str(error).split()) if isinstance(error, Exception) else ""
     with suppress(Exception), connect(url, autocommit=True) as conn:
-        conn.execute(
-            "insert into ops.backup_runs (backup_id, scope, state, location, started_at, finished_at, error)"
-            " values (%s, %s, 'failed', %s, %s, %s, %s)",
-            (
-                backup_id, scope, store.uri(backup_id), clock.started_at, clock.now(),
-                reason or f"interrupted ({type(error).__name__})",
-            ),
-        )  # fmt: skip
+        row = {
+            "backup_id": backup_id,
+            "scope": scope,
+            "state": "failed",
+            "location": store.uri(backup_id),
+            "started_at": clock.started_at,
+            "finished_at": clock.now(),
+            "error": reason or f"interrupted ({type(error).__name__})",
+        }
+        insert_record(conn, "ops.backup_runs", row)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.errors import HotdashError, SafetyRefusal
 from hotdash_pipelines.base.failpoints import reach
+from hotdash_pipelines.operations.records import insert_record
 from hotdash_pipelines.warehouse.access.roles import become
 from hotdash_pipelines.warehouse.postgres import database_errors
 
@@ -187,27 +188,8 @@ def note_holders(conn: "psycopg.Connection[Any]", entry: Erasure, holders: Seque
 def listed(conn: "psycopg.Connection[Any]") -> list[Erasure]:
     """Every erasure, newest first. Raises EraseError."""
     with _whole(conn):
-        rows = conn.execute(
-            """
-            select erasure_id::text, subject, approved_by, reason, requested_at, finished_at, deleted_rows, archives,
-                subject_kind
-            from ops.erasures order by requested_at desc, erasure_id
-            """
-        ).fetchall()
-    return [
-        Erasure(
-            erasure_id=number,
-            subject=subject,
-            approved_by=(people[0], people[1]),
-            reason=reason,
-            requested_at=requested_at,
-            finished_at=finished_at,
-            deleted_rows=deleted,
-            holders=tuple(Holder(**entry) for entry in archives),
-            subject_kind=kind,
-        )
-        for number, subject, people, reason, requested_at, finished_at, deleted, archives, kind in rows
-    ]
+        rows = conn.execute("select to_jsonb(e) from ops.erasures e order by requested_at desc, erasure_id").fetchall()
+    return [Erasure.from_json({**row, "holders": row["archives"]}) for (row,) in rows]
 
 
 def reapply(conn: "psycopg.Connection[Any]", erasures: Sequence[Erasure]) -> dict[str, int]:
@@ -277,22 +259,9 @@ def _delete(conn: "psycopg.Connection[Any]", subject: str) -> dict[str, int]:
 
 
 def _insert(conn: "psycopg.Connection[Any]", entry: Erasure) -> None:
-    from psycopg.types.json import Jsonb
-
-    conn.execute(
-        """
-        insert into ops.erasures (
-            erasure_id, subject_kind, subject, approved_by, reason, requested_at, finished_at, deleted_rows, archives
-        )
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-        on conflict (erasure_id) do nothing
-        """,
-        (
-            entry.erasure_id, entry.subject_kind, entry.subject, list(entry.approved_by), entry.reason,
-            entry.requested_at, entry.finished_at, Jsonb(entry.deleted_rows),
-            Jsonb([asdict(holder) for holder in entry.holders]),
-        ),
-    )  # fmt: skip
+    plain = entry.as_json()
+    row = {**plain, "archives": plain["holders"]}
+    insert_record(conn, "ops.erasures", row, "on conflict (erasure_id) do nothing")
 
 
 def _about(table: str) -> "Composable":

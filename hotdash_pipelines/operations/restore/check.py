@@ -8,29 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.operations.backup.files import BackupManifest, read_manifest
-from hotdash_pipelines.operations.restore import (
-    fill as restore_fill,
-)
-from hotdash_pipelines.operations.restore import (
-    load as restore_load,
-)
-from hotdash_pipelines.operations.restore import (
-    roles as restore_roles,
-)
-from hotdash_pipelines.operations.restore import (
-    swap as restore_swap,
-)
+from hotdash_pipelines.operations.backup.files import read_manifest, run_record
+from hotdash_pipelines.operations.records import insert_record
+from hotdash_pipelines.operations.restore import fill, load, roles, swap
 from hotdash_pipelines.operations.restore.proof import prove
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.postgres import connect, describe, libpq_env
 from hotdash_pipelines.warehouse.schema.migrate import migrate
-
-if TYPE_CHECKING:
-    import psycopg
 
 # The archives of a month ask for a test at the same time, and the weekly one may still be under way.
 _WAIT = "30min"
@@ -63,43 +49,26 @@ def restore_test(
     """
     tell = on_progress or (lambda _: None)
     database = libpq_env(database_url)["PGDATABASE"]
-    server = restore_swap.server_url(database_url)
+    server = swap.server_url(database_url)
     with (
-        restore_load.one_line_errors(),
+        load.one_line_errors(),
         connect(server, autocommit=True) as admin,
-        restore_swap.alone(admin, f"{database} (test)", _WAIT),
+        swap.alone(admin, f"{database} (test)", _WAIT),
     ):
         manifest = read_manifest(store, backup_id, key)
-        restore_fill.check(admin, manifest, describe(server))
+        fill.check(admin, manifest, describe(server))
         facts = manifest.database
-        with restore_fill.fetched(store, manifest, scratch, tell) as dump:
-            restore_roles.make(admin, manifest.roles)
-            with restore_fill.filled(
-                admin, database_url, "restoretest", manifest, dump, facts, facts["owner"], tell
-            ) as url:
+        with fill.fetched(store, manifest, scratch, tell) as dump:
+            roles.make(admin, manifest.roles)
+            with fill.filled(admin, database_url, "restoretest", manifest, dump, facts, facts["owner"], tell) as url:
                 migrate(url)
                 tell("proving row-level security, grants, triggers and sequences; one read per role")
                 with connect(url, autocommit=True) as conn:
                     untried = prove(conn)
                 reach("restore_test.proven")
-                restore_load.drop_database(admin, libpq_env(url)["PGDATABASE"])
-    with restore_load.one_line_errors(), connect(database_url) as conn:
-        _record(conn, manifest, store, now)
+                load.drop_database(admin, libpq_env(url)["PGDATABASE"])
+    with load.one_line_errors(), connect(database_url) as conn:
+        row = {**run_record(manifest, store), "restore_tested_at": now}
+        tested = "state = 'verified', error = null, restore_tested_at = excluded.restore_tested_at"
+        insert_record(conn, "ops.backup_runs", row, f"on conflict (backup_id) do update set {tested}")
     return Tested(backup_id, len(manifest.tables), manifest.rows, untried)
-
-
-def _record(conn: "psycopg.Connection[Any]", manifest: BackupManifest, store: Store, now: datetime) -> None:
-    conn.execute(
-        """
-        insert into ops.backup_runs (
-            backup_id, scope, state, location, started_at, finished_at, bytes, row_count, restore_tested_at
-        )
-        values (%s, %s, 'verified', %s, %s, %s, %s, %s, %s)
-        on conflict (backup_id) do update
-        set state = 'verified', error = null, restore_tested_at = excluded.restore_tested_at
-        """,
-        (
-            manifest.id, manifest.scope, store.uri(manifest.id), manifest.started_at, manifest.finished_at,
-            manifest.bytes, manifest.rows, now,
-        ),
-    )  # fmt: skip

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.operations.backup.catalog import differences, figures, pin, tables_of
 from hotdash_pipelines.operations.backup.files import DATA, BackupError, BackupManifest, path_of
-from hotdash_pipelines.operations.restore import load as restore_load
-from hotdash_pipelines.operations.restore import roles as restore_roles
-from hotdash_pipelines.operations.restore import swap as restore_swap
+from hotdash_pipelines.operations.restore import load, roles, swap
 from hotdash_pipelines.operations.restore.load import RestoreError
 from hotdash_pipelines.operations.restore.proof import every_row, is_bound
 from hotdash_pipelines.storage import Store
@@ -87,20 +85,20 @@ def filled(
     user = admin.info.user
     owner = owner if owner and owner != user else None
     if owner:
-        restore_roles.check_owner(admin, owner)
-    new, prefix = restore_swap.scratch_names(libpq_env(database_url)["PGDATABASE"], word, manifest.id)
-    restore_load.sweep(admin, prefix)
-    restore_load.create_database(admin, new, facts, owner or user)
+        roles.check_owner(admin, owner)
+    new, prefix = swap.scratch_names(libpq_env(database_url)["PGDATABASE"], word, manifest.id)
+    load.sweep(admin, prefix)
+    load.create_database(admin, new, facts, owner or user)
     reach("restore.created")
     url = with_database(database_url, new)
     try:
         tell(f"restoring {manifest.rows:,} rows of {len(manifest.tables)} tables into {new}")
         with connect(url, autocommit=True) as conn:
             bound = is_bound(conn)
-            restore_roles.join_service(conn)
+            roles.join_service(conn)
         # A program of the version that wrote the dump reads it; an older one may not.
         tool_major = max(manifest.client_major, admin.info.server_version // 10000)
-        restore_load.load(dump, url, tool_major, role=owner, under_policies=bound)
+        load.load(dump, url, tool_major, role=owner, under_policies=bound)
         reach("restore.loaded")
         tell("comparing every table with the manifest")
         with connect(url, autocommit=True) as conn:
@@ -109,7 +107,7 @@ def filled(
     except BaseException:
         # Where even that fails the next restore drops it.
         with contextlib.suppress(Exception):
-            restore_load.drop_database(admin, new)
+            load.drop_database(admin, new)
         raise
 
 

@@ -19,18 +19,8 @@ from hotdash_pipelines.operations.backup.files import BackupManifest, newest, re
 from hotdash_pipelines.operations.backup.kinds import OPERATIONAL
 from hotdash_pipelines.operations.backup.verify import verify_quick
 from hotdash_pipelines.operations.erasure.run import kept_beside, listed, reapply
-from hotdash_pipelines.operations.restore import (
-    fill as restore_fill,
-)
-from hotdash_pipelines.operations.restore import (
-    load as restore_load,
-)
-from hotdash_pipelines.operations.restore import (
-    roles as restore_roles,
-)
-from hotdash_pipelines.operations.restore import (
-    swap as restore_swap,
-)
+from hotdash_pipelines.operations.records import insert_record
+from hotdash_pipelines.operations.restore import fill, load, roles, swap
 from hotdash_pipelines.operations.restore.load import RestoreError
 from hotdash_pipelines.operations.restore.present import Present, has, look
 from hotdash_pipelines.operations.restore.proof import is_bound, prove
@@ -106,11 +96,11 @@ def restore(
     """
     tell = on_progress or (lambda _: None)
     database = libpq_env(database_url)["PGDATABASE"]
-    server = restore_swap.server_url(database_url)
+    server = swap.server_url(database_url)
     with (
-        restore_load.one_line_errors(),
+        load.one_line_errors(),
         connect(server, autocommit=True) as admin,
-        restore_swap.alone(admin, database),
+        swap.alone(admin, database),
     ):
         chosen = newest(store, key) if backup_id == LATEST else backup_id
         manifest = read_manifest(store, chosen, key)
@@ -120,7 +110,7 @@ def restore(
                 f"{describe(database_url)} holds {len(present.tables)} tables: pass --replace to put the backup in "
                 "their place (they are kept in another database)"
             )
-        restore_fill.check(admin, manifest, describe(server))
+        fill.check(admin, manifest, describe(server))
         carries = bool(not manifest.kind.is_whole and present and present.tables and not without_the_rest)
         work = _Work(database_url, server, manifest, present, carries, store, tell)
         plan = Restored(
@@ -129,11 +119,11 @@ def restore(
             is_done=False,
             tables=len(manifest.tables),
             rows=manifest.rows,
-            kept_as=restore_swap.free_name(admin, restore_swap.named(database, "before", chosen)) if present else None,
+            kept_as=swap.free_name(admin, swap.named(database, "before", chosen)) if present else None,
             replaced=len(present.tables) if present else 0,
-            sessions=len(restore_swap.sessions(admin, database)),
+            sessions=len(swap.sessions(admin, database)),
             carried=present.others(OPERATIONAL) if present and carries else [],
-            roles_made=restore_roles.missing(admin, manifest.roles),
+            roles_made=roles.missing(admin, manifest.roles),
         )
         if dry_run:
             verify_quick(store, chosen, key, on_progress)
@@ -146,13 +136,13 @@ def _done(admin: "psycopg.Connection[Any]", work: _Work, plan: Restored, scratch
     database, manifest, present = plan.database, work.manifest, work.present
     is_fresh = present is None or not present.tables
     facts = manifest.database if present is None else present.facts
-    with restore_fill.fetched(work.store, manifest, scratch, work.tell) as dump:
-        made = restore_roles.make(admin, manifest.roles)
+    with fill.fetched(work.store, manifest, scratch, work.tell) as dump:
+        made = roles.make(admin, manifest.roles)
         owner = manifest.database["owner"] if present is None or present.owner is None else present.owner
-        with restore_fill.filled(admin, work.url, "restore", manifest, dump, facts, owner, work.tell) as new_url:
+        with fill.filled(admin, work.url, "restore", manifest, dump, facts, owner, work.tell) as new_url:
             if not work.carries:
                 with connect(new_url, autocommit=True) as conn:
-                    restore_roles.make_schemas(conn, None if owner == admin.info.user else owner)
+                    roles.make_schemas(conn, None if owner == admin.info.user else owner)
             migrated = migrate(new_url)
             reach("restore.checked")
             holder, carried = _carry(work, new_url)
@@ -164,11 +154,11 @@ def _done(admin: "psycopg.Connection[Any]", work: _Work, plan: Restored, scratch
                     reach("restore.proven")
                     conn.execute("analyze")
                     settings = present.settings if present and not is_fresh else _settings_of(manifest)
-                    restore_roles.apply_facts(conn, manifest.database if is_fresh else facts, settings)
+                    roles.apply_facts(conn, manifest.database if is_fresh else facts, settings)
                 new = libpq_env(new_url)["PGDATABASE"]
                 work.tell(f"renaming {new} to {database}")
                 comment = (manifest.database if is_fresh else facts)["comment"]
-                ended = restore_swap.swap(work.server, database, new, plan.kept_as, holder, comment)
+                ended = swap.swap(work.server, database, new, plan.kept_as, holder, comment)
             finally:
                 if holder is not None:
                     holder.close()
@@ -191,11 +181,11 @@ def _carry(work: _Work, new_url: str) -> "tuple[psycopg.Connection[Any] | None, 
         server_major = conn.info.server_version // 10000
     without = [name for name in there if name != "public"]
     carried = work.present.others(without) if work.carries else []
-    holder = restore_swap.hold(work.url, work.present.to_hold(without if work.carries else work.present.schemas))
+    holder = swap.hold(work.url, work.present.to_hold(without if work.carries else work.present.schemas))
     try:
         if work.carries:
             work.tell(f"carrying over {', '.join(carried) or 'no other schema'}")
-            restore_load.carry_over(work.url, new_url, server_major, without, under_policies=bound)
+            load.carry_over(work.url, new_url, server_major, without, under_policies=bound)
             reach("restore.carried")
     except BaseException:
         holder.close()
@@ -219,7 +209,13 @@ def _keep_what_came_later(conn: "psycopg.Connection[Any]", work: _Work) -> int:
                 runs = old.execute("select to_jsonb(r) from ops.backup_runs r").fetchall()
         with conn.transaction():
             for (run,) in runs:
-                _put_run(conn, run)
+                insert_record(
+                    conn,
+                    "ops.backup_runs",
+                    run,
+                    "on conflict (backup_id) do update set restore_tested_at = excluded.restore_tested_at, "
+                    "pruned_at = excluded.pruned_at",
+                )
     again = [entry for number, entry in sorted(late.items()) if number not in known]
     if again:
         work.tell(f"erasing again what {len(again)} erasures since the backup took")
@@ -227,14 +223,3 @@ def _keep_what_came_later(conn: "psycopg.Connection[Any]", work: _Work) -> int:
     if not work.manifest.kind.is_whole and not work.carries:
         conn.execute("delete from ops.lake_loads")
     return len(again)
-
-
-def _put_run(conn: "psycopg.Connection[Any]", run: dict[str, Any]) -> None:
-    from psycopg.types.json import Jsonb
-
-    conn.execute(
-        "insert into ops.backup_runs select (jsonb_populate_record(null::ops.backup_runs, %s)).* "
-        "on conflict (backup_id) do update set restore_tested_at = excluded.restore_tested_at, "
-        "pruned_at = excluded.pruned_at",
-        (Jsonb(run),),
-    )

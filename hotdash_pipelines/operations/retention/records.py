@@ -20,24 +20,20 @@ if TYPE_CHECKING:
     import psycopg
     from adbc_driver_postgresql.dbapi import Cursor
 
+_KEY = ("table_name", "cutoff", "part")
+_TOLD = (
+    "long_cutoff", "state", "candidate_rows", "archived_rows", "deleted_rows", "archive_uri", "archive_sha256",
+    "backup_id", "started_at", "finished_at", "error",
+)  # fmt: skip
 # A part that failed gives its number to the try that succeeds; one that succeeded is never written over.
-_NOTE = """
-insert into ops.retention_runs (
-    table_name, cutoff, part, long_cutoff, state, candidate_rows, archived_rows, deleted_rows, archive_uri,
-    archive_sha256, backup_id, started_at, finished_at, error
-)
-select
-    table_name, cutoff, part, long_cutoff, state, candidate_rows, archived_rows, deleted_rows, archive_uri,
-    archive_sha256, backup_id, started_at, coalesce(finished_at, clock_timestamp()), error
-from jsonb_populate_record(null::ops.retention_runs, {placeholder}::jsonb)
-on conflict (table_name, cutoff, part) do update set
-    long_cutoff = excluded.long_cutoff, state = excluded.state, candidate_rows = excluded.candidate_rows,
-    archived_rows = excluded.archived_rows, deleted_rows = excluded.deleted_rows, archive_uri = excluded.archive_uri,
-    archive_sha256 = excluded.archive_sha256, backup_id = excluded.backup_id, started_at = excluded.started_at,
-    finished_at = excluded.finished_at, error = excluded.error
+_NOTE = f"""
+insert into ops.retention_runs ({", ".join((*_KEY, *_TOLD))})
+select {", ".join((*_KEY, *_TOLD)).replace("finished_at", "coalesce(finished_at, clock_timestamp())")}
+from jsonb_populate_record(null::ops.retention_runs, {{placeholder}}::jsonb)
+on conflict ({", ".join(_KEY)}) do update set {", ".join(f"{name} = excluded.{name}" for name in _TOLD)}
 where retention_runs.state <> 'deleted'
 returning run_id::text
-"""
+"""  # noqa: S608 - fixed names
 _LOG = "insert into agent.observability_logs (level, message, metadata) values (%s, %s, %s::jsonb)"
 
 
