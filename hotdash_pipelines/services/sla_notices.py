@@ -19,6 +19,8 @@ from hotdash_pipelines.sla.records.notice import Behind, Enqueue, Notice
 if TYPE_CHECKING:
     import psycopg
 
+    from hotdash_pipelines.alerts.channels.channel import Destination
+
 _NEAR = "near its limit"
 _BROKEN = "a promise was broken"
 
@@ -37,8 +39,9 @@ def notice_writer(settings: Settings, run_of: Callable[[str], str | None] | None
 
     def write(conn: "psycopg.Connection[Any]", notice: Notice, now: datetime) -> tuple[str, ...]:
         failed: list[str] = []
-        destinations = alert_destinations(settings)
+        destinations: tuple[Destination, ...] = ()
         try:
+            destinations = alert_destinations(settings)
             # Whatever the server refuses of the message must not end the caller's transaction.
             with conn.transaction():
                 run_id = run_of(notice.dataset) if run_of else None
