@@ -1,9 +1,10 @@
 """`hotdash docs`: the parts of docs/ and of the migrations that are generated.
 
 Belongs here: docs/settings.md from the settings; docs/access.md and the migrations' access blocks from the declared
-access. Does not belong here: prose.
+access; the list of guides from the guides. Does not belong here: prose.
 """
 
+import re
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
@@ -16,6 +17,7 @@ from hotdash_pipelines.warehouse.access.page import render_access
 
 SETTINGS_PAGE = PROJECT_ROOT / "docs" / "settings.md"
 ACCESS_PAGE = PROJECT_ROOT / "docs" / "access.md"
+GUIDES_PAGE = PROJECT_ROOT / "docs" / "how-to" / "README.md"
 
 _HEAD = """# Settings
 
@@ -46,9 +48,23 @@ def shown_default(field: FieldInfo) -> str:
     return f"`{','.join(value) if isinstance(value, tuple) else value}`"
 
 
+def render_guides() -> str:
+    """The list of the guides beside it: each with its first sentence."""
+    rows = []
+    for guide in sorted(GUIDES_PAGE.parent.glob("*.md")):
+        if guide != GUIDES_PAGE:
+            title, *texts = guide.read_text(encoding="utf-8").split("\n\n")
+            opening = " ".join(next(text for text in texts if not text.startswith("```")).split())
+            sentence = re.split(r"(?<=\.)\s", opening)[0]
+            rows.append(f"| [{title.removeprefix('# ')}]({guide.name}) | {sentence} |")
+    return "# Guides\n\nEach *add* guide is followed to the letter by the test that it names.\n\n" + "\n".join(
+        ["| guide | what it is about |", "|---|---|", *rows, ""]
+    )
+
+
 def pages() -> dict[Path, str]:
     """Every file with a generated part -> its text as it should be."""
-    wanted = {SETTINGS_PAGE: render_settings(), ACCESS_PAGE: render_access()}
+    wanted = {SETTINGS_PAGE: render_settings(), ACCESS_PAGE: render_access(), GUIDES_PAGE: render_guides()}
     for migration in access_sql.migrations():
         wanted |= access_sql.rewritten(migration)
     return wanted
