@@ -218,16 +218,16 @@ def _dumps(folder: Path, before: datetime, dry_run: bool) -> HousekeepingPart:
 def _old_dumps(folder: Path, before: datetime) -> Iterator[Path]:
     if not folder.is_dir():
         return
-    for found in sorted(folder.iterdir()):
-        name = _ROLLBACK_DUMP.match(found.name)
-        if not name or found.is_symlink() or not found.is_dir():
+    for dump in sorted(folder.iterdir()):
+        name = _ROLLBACK_DUMP.match(dump.name)
+        if not name or dump.is_symlink() or not dump.is_dir():
             continue
         try:
             made_at = datetime.strptime(name["made_at"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError:
             continue
         if made_at < before:
-            yield found
+            yield dump
 
 
 def _rows(

@@ -148,13 +148,13 @@ def figures(
     Call `pin` first. Two tables with the same rows in any order have the same hash: the sum of a hash of each row,
     `record:` or, where a column's type has no hash of its own (json, xml, point), `text:`. Raises psycopg.Error.
     """
-    found = {}
+    by_table = {}
     for table in tables:
         if not table.is_parent:
-            found[table.label] = _figures(conn, table)
+            by_table[table.label] = _figures(conn, table)
             if on_table:
-                on_table(table.label, found[table.label].rows)
-    return found
+                on_table(table.label, by_table[table.label].rows)
+    return by_table
 
 
 def _figures(conn: "psycopg.Connection[Any]", table: CatalogTable) -> BackupFigures:
@@ -237,15 +237,15 @@ def applied(conn: "psycopg.Connection[Any]") -> dict[str, dict[str, str]]:
     return {name: {"up": up, "down": down} for name, up, down in rows}
 
 
-def differences(expected: Mapping[str, BackupFigures], found: Mapping[str, BackupFigures]) -> list[str]:
+def differences(expected: Mapping[str, BackupFigures], actual: Mapping[str, BackupFigures]) -> list[str]:
     """What two sets of figures disagree about, one line a table."""
     lines = []
-    for name in sorted({*expected, *found}):
-        one, other = expected.get(name), found.get(name)
-        if one is None or other is None:
-            lines.append(f"{name} is {'not expected' if one is None else 'missing'}")
-        elif one.rows != other.rows:
-            lines.append(f"{name} has {other.rows:,} rows instead of {one.rows:,}")
-        elif one != other:
+    for name in sorted({*expected, *actual}):
+        wanted, other = expected.get(name), actual.get(name)
+        if wanted is None or other is None:
+            lines.append(f"{name} is {'not expected' if wanted is None else 'missing'}")
+        elif wanted.rows != other.rows:
+            lines.append(f"{name} has {other.rows:,} rows instead of {wanted.rows:,}")
+        elif wanted != other:
             lines.append(f"{name} has other rows")
     return lines

@@ -149,9 +149,9 @@ def _look(store: Store, backup_id: str, key: str | None) -> ListedBackup:
 
 def newest(store: Store, key: str | None = None) -> str:
     """Id of the newest valid backup. Raises BackupError when there is none."""
-    for found in list_backups(store, key):
-        if found.state == "valid":
-            return found.id
+    for backup in list_backups(store, key):
+        if backup.state == "valid":
+            return backup.id
     raise BackupError(f"{store.uri('')} holds no valid backup: make one with `hotdash backup create`")
 
 
@@ -220,14 +220,14 @@ def check_sizes(store: Store, manifest: BackupManifest) -> None:
             )
 
 
-def _parsed(found: dict[str, Any]) -> BackupManifest:
+def _parsed(body: dict[str, Any]) -> BackupManifest:
     manifest = BackupManifest(
         **{
-            **found,
-            "started_at": datetime.fromisoformat(found["started_at"]),
-            "finished_at": datetime.fromisoformat(found["finished_at"]),
-            "tables": {name: BackupFigures(**figures) for name, figures in found["tables"].items()},
-            "files": {name: FileFacts(**facts) for name, facts in found["files"].items()},
+            **body,
+            "started_at": datetime.fromisoformat(body["started_at"]),
+            "finished_at": datetime.fromisoformat(body["finished_at"]),
+            "tables": {name: BackupFigures(**figures) for name, figures in body["tables"].items()},
+            "files": {name: FileFacts(**facts) for name, facts in body["files"].items()},
         }
     )
     # A name of a file becomes a path.

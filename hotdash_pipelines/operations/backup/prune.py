@@ -78,10 +78,10 @@ def prune(
         listed = list_backups(store, key)
         kept, removed = to_remove(listed, keep, now)
         reach("prune.planned")
-        for one in reversed(removed):
-            store.delete(path_of(store, one.id, MANIFEST))
+        for backup in reversed(removed):
+            store.delete(path_of(store, backup.id, MANIFEST))
             reach("prune.manifest_deleted")
-            store.clear(one.id)
+            store.clear(backup.id)
             reach("prune.cleared")
         swept = sweep_unfinished(store, now)
         if conn is not None:
@@ -95,10 +95,10 @@ def sweep_unfinished(store: Store, now: datetime) -> list[str]:
 
     In a bucket, which other machines may be writing to, only those begun over a day before `now`.
     """
-    found = _unfinished(store, now)
-    for backup_id in found:
+    unfinished = _unfinished(store, now)
+    for backup_id in unfinished:
         store.clear(backup_id)
-    return found
+    return unfinished
 
 
 def _unfinished(store: Store, now: datetime) -> list[str]:

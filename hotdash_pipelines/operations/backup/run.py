@@ -118,10 +118,10 @@ def plan_backup(database_url: str, scope: Scope = "operational", tables: Sequenc
     """What `create_backup` would hold, without making it. Raises BackupError, WarehouseError."""
     with connect(database_url) as conn, _one_line():
         applied(conn)
-        found = [table for table in tables_of(conn, scope, tables) if not table.is_parent]
+        held_tables = [table for table in tables_of(conn, scope, tables) if not table.is_parent]
         size = "select coalesce(sum(pg_table_size(oid)), 0)::bigint from unnest(%s::oid[]) oid"
-        (held,) = conn.execute(size, ([table.oid for table in found],)).fetchone() or (0,)
-    return BackupPlan(scope, tuple(table.label for table in found), held)
+        (held,) = conn.execute(size, ([table.oid for table in held_tables],)).fetchone() or (0,)
+    return BackupPlan(scope, tuple(table.label for table in held_tables), held)
 
 
 @contextmanager
@@ -187,10 +187,10 @@ def _made(
         conn.isolation_level, conn.read_only = IsolationLevel.REPEATABLE_READ, True
         pin(conn)
         migrations = applied(conn)
-        found = tables_of(conn, scope, patterns)
-        role = reading_role(conn, found)
+        tables = tables_of(conn, scope, patterns)
+        role = reading_role(conn, tables)
         every = schemas(conn)
-        kept = every if KINDS[scope].is_whole else sorted({*OPERATIONAL, *(table.schema for table in found)})
+        kept = every if KINDS[scope].is_whole else sorted({*OPERATIONAL, *(table.schema for table in tables)})
         facts, roles = database_facts(conn), roles_of(conn, kept)
         if role:
             conn.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
@@ -198,9 +198,9 @@ def _made(
         conn.execute("set local max_parallel_workers_per_gather = 0")
         (snapshot,) = conn.execute("select pg_export_snapshot()").fetchone() or ("",)
         major = conn.info.server_version // 10000
-        command = dump_command(major, snapshot, scope, found, [name for name in every if name not in kept], role)
-        with clock.step("dump", f"dumping and counting {len(found)} tables"), Dump(command, url, target) as dump:
-            counted = _counted(conn, found, dump, clock)
+        command = dump_command(major, snapshot, scope, tables, [name for name in every if name not in kept], role)
+        with clock.step("dump", f"dumping and counting {len(tables)} tables"), Dump(command, url, target) as dump:
+            counted = _counted(conn, tables, dump, clock)
             file = dump.finish()
         version = conn.info.server_version
     reach("backup.dumped")
@@ -220,7 +220,7 @@ def _made(
     )
 
 
-def _counted(conn: "psycopg.Connection[Any]", found: Sequence[CatalogTable], dump: Dump, clock: _Clock) -> Any:
+def _counted(conn: "psycopg.Connection[Any]", tables: Sequence[CatalogTable], dump: Dump, clock: _Clock) -> Any:
     import psycopg
 
     def counted(name: str, rows: int) -> None:
@@ -228,7 +228,7 @@ def _counted(conn: "psycopg.Connection[Any]", found: Sequence[CatalogTable], dum
         dump.raise_failure()
 
     try:
-        return figures(conn, found, counted)
+        return figures(conn, tables, counted)
     except psycopg.Error:
         # What broke the count off may have broken the dump off first, which says more of it.
         dump.raise_failure()

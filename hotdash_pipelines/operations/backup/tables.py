@@ -35,8 +35,8 @@ def table_name(schema: str, table: str) -> str:
 
 def split_name(name: str) -> tuple[str, str]:
     """Schema and table of a name in SQL's spelling. Raises BackupError for what is no such name."""
-    found = _NAME.fullmatch(name)
-    if not found:
+    match = _NAME.fullmatch(name)
+    if not match:
         raise BackupError(f"{name} is not the name of a table, which has the form schema.table")
-    schema, table = (part[1:-1].replace('""', '"') if part.startswith('"') else part for part in (found[1], found[2]))
+    schema, table = (part[1:-1].replace('""', '"') if part.startswith('"') else part for part in (match[1], match[2]))
     return schema, table

@@ -91,16 +91,16 @@ def check_dump(
     `client_major` is the version of the pg_dump that wrote it.
     """
     decoding = _Decoding(chunks, client_major)
-    found = decoding.run()
+    held = decoding.run()
     if decoding.facts != facts:
         raise _differs(backup_id)
     if decoding.problem:
         raise BackupError(f"{DATA} of {backup_id} does not decode ({decoding.problem}): use another backup")
-    wrong = {name: count for name, count in rows.items() if found.get(name) != count}
+    wrong = {name: count for name, count in rows.items() if held.get(name) != count}
     if wrong:
         name, count = min(wrong.items())
         raise BackupError(
-            f"{DATA} of {backup_id} has {found.get(name, 0):,} rows of {name} instead of {count:,}: use another backup"
+            f"{DATA} of {backup_id} has {held.get(name, 0):,} rows of {name} instead of {count:,}: use another backup"
         )
 
 
@@ -241,12 +241,12 @@ def _count(stream: IO[bytes]) -> tuple[dict[str, int], bool]:
 
 def _copied(target: bytes) -> str:
     """The table of `schema.table (columns)` as pg_dump spells it."""
-    found = _TARGET.match(target.decode())
-    return table_name(*split_name(found[0])) if found else target.decode()
+    match = _TARGET.match(target.decode())
+    return table_name(*split_name(match[0])) if match else target.decode()
 
 
 def error_line(said: str) -> str | None:
     """What a Postgres program complained of first, in one line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    told = next((line for line in lines if "error:" in line), lines[0] if lines else None)
-    return told.partition("error: ")[2] or told if told else None
+    first = next((line for line in lines if "error:" in line), lines[0] if lines else None)
+    return first.partition("error: ")[2] or first if first else None

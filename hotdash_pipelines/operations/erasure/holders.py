@@ -54,17 +54,17 @@ def find(
 def kept_databases(conn: "psycopg.Connection[Any]") -> list[str]:
     """Names of the databases that restores of this one have kept, with everything that was in it then."""
     prefix = named(conn.info.dbname, "before", _AN_ID).removesuffix(_AN_ID)
-    found = conn.execute(
+    names = conn.execute(
         "select datname from pg_database where left(datname, length(%(prefix)s)) = %(prefix)s "
         "and substr(datname, length(%(prefix)s) + 1) ~ '^[0-9]{8}T[0-9]{6}Z-[0-9a-f]*(_[0-9]+)?$'",
         {"prefix": prefix},
     )
-    return [name for (name,) in found]
+    return [name for (name,) in names]
 
 
 def _dumps(folder: Path) -> list[Path]:
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in found if path.name.startswith(_ROLLBACK) and path.is_dir())
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in paths if path.name.startswith(_ROLLBACK) and path.is_dir())
 
 
 def _archives(

@@ -122,12 +122,12 @@ def count(conn: "psycopg.Connection[Any]", subject: str) -> dict[str, int]:
     """How many rows of each table are about the conversation. Raises EraseError."""
     from psycopg import sql
 
-    found = {}
+    counts = {}
     with _whole(conn), _acting_as(conn, "hotdash_retention"):
         for table in TABLES:
             statement = sql.SQL("select count(*) from agent.{} where {}").format(sql.Identifier(table), _about(table))
-            (found[table],) = conn.execute(statement, {"subject": subject}).fetchone() or (0,)
-    return found
+            (counts[table],) = conn.execute(statement, {"subject": subject}).fetchone() or (0,)
+    return counts
 
 
 def erase(
@@ -235,13 +235,13 @@ def keep_beside(store: "Store", erasures: Sequence[Erasure], *, dry_run: bool = 
 
 def kept_beside(store: "Store") -> list[Erasure]:
     """The erasures that `keep_beside` wrote. Raises StoreError, EraseError for a file that is none."""
-    found = []
+    erasures = []
     for path in store.list(RECORDS):
         try:
-            found.append(Erasure.from_json(json.loads(store.read(path))))
+            erasures.append(Erasure.from_json(json.loads(store.read(path))))
         except (ValueError, KeyError, TypeError) as error:
             raise EraseError(f"{store.uri(path)} is no record of an erasure: mend or remove it") from error
-    return found
+    return erasures
 
 
 def _delete(conn: "psycopg.Connection[Any]", subject: str) -> dict[str, int]:

@@ -276,17 +276,17 @@ def _equal_version(store: Store, manifest: ExportManifest, scratch: Path, key: s
         if not name.endswith(f"-{manifest.sha256[:16]}"):
             continue
         try:
-            found = read_manifest(store, name)
+            published = read_manifest(store, name)
         except ExportError:
             continue
-        path = f"{name}/{found.data_file}"
+        path = f"{name}/{published.data_file}"
         if (
-            found.sha256 == manifest.sha256
-            and found.format == manifest.format
-            and (key is None or found.is_signed_with(key))
-            and _holds(store, path, found.sha256, scratch)
+            published.sha256 == manifest.sha256
+            and published.format == manifest.format
+            and (key is None or published.is_signed_with(key))
+            and _holds(store, path, published.sha256, scratch)
         ):
-            return found
+            return published
     return None
 
 

@@ -69,10 +69,10 @@ class People:
         for name in names:
             if name.isdecimal() and len(name) <= _LONGEST_NUMBER:
                 numbers[int(name)].append(name)
-        found: dict[str, dict[KnownEntity, None]] = defaultdict(dict)
+        entities_of: dict[str, dict[KnownEntity, None]] = defaultdict(dict)
         if not {CONVERSATIONS, CONTACTS} & set(self.missing):
-            self._contacts(numbers, found)
-        known = {name: tuple(entities) for name, entities in found.items() if entities}
+            self._contacts(numbers, entities_of)
+        known = {name: tuple(entities) for name, entities in entities_of.items() if entities}
         self._count(names, known)
         return known
 
@@ -88,36 +88,36 @@ class People:
                 self.matched += name in known
                 self.unmatched += name not in known
 
-    def _contacts(self, numbers: Mapping[int, Sequence[str]], found: dict[str, dict[KnownEntity, None]]) -> None:
+    def _contacts(self, numbers: Mapping[int, Sequence[str]], entities_of: dict[str, dict[KnownEntity, None]]) -> None:
         by_key: dict[_Key, list[str]] = defaultdict(list)
         rows = self._conn.execute(_CONTACTS, (list(numbers),)).fetchall()
         for number, project, name, email, phone, identifier, plain_email, customer_id in rows:
             keys = _keys(project, customer_id, plain_email, phone)
             for conversation in numbers[number]:
-                _add(found[conversation], name=name, email=email, phone=phone, id=identifier)
+                _add(entities_of[conversation], name=name, email=email, phone=phone, id=identifier)
                 for key in keys:
                     by_key[key].append(conversation)
         if CUSTOMERS not in self.missing:
-            self._customers(by_key, found)
+            self._customers(by_key, entities_of)
         if ORDERS not in self.missing:
-            self._orders(by_key, found)
+            self._orders(by_key, entities_of)
 
-    def _customers(self, by_key: dict[_Key, list[str]], found: dict[str, dict[KnownEntity, None]]) -> None:
+    def _customers(self, by_key: dict[_Key, list[str]], entities_of: dict[str, dict[KnownEntity, None]]) -> None:
         accounts: dict[_Key, list[str]] = defaultdict(list)
         for project, customer_id, plain_email, phone, first, last, email, city in self._matching(_CUSTOMERS, by_key):
             keys = _keys(project, customer_id, plain_email, phone)
             for conversation in _met(by_key, keys):
                 name = " ".join(part for part in (first, last) if part)
-                _add(found[conversation], name=name, email=email, phone=phone, city=city)
+                _add(entities_of[conversation], name=name, email=email, phone=phone, city=city)
                 for key in keys:
                     accounts[key].append(conversation)
         for key, conversations in accounts.items():
             by_key[key].extend(conversations)
 
-    def _orders(self, by_key: Mapping[_Key, list[str]], found: dict[str, dict[KnownEntity, None]]) -> None:
+    def _orders(self, by_key: Mapping[_Key, list[str]], entities_of: dict[str, dict[KnownEntity, None]]) -> None:
         for project, customer_id, plain_email, email, city in self._matching(_ORDERS, by_key):
             for conversation in _met(by_key, _keys(project, customer_id, plain_email, None)):
-                _add(found[conversation], email=email, city=city)
+                _add(entities_of[conversation], email=email, city=city)
 
     def _matching(self, statement: str, by_key: Mapping[_Key, object]) -> list[tuple[Any, ...]]:
         wanted: dict[str, set[Any]] = {"ids": set(), "emails": set(), "phones": set()}

@@ -95,13 +95,13 @@ class Pseudonyms:
         """The text with "conversation #<number>" and the like, and the conversation's own name, replaced."""
         if not conversation_id.isdecimal() and len(conversation_id) >= _SHORTEST_NAME and conversation_id in text:
             text = re.sub(rf"(?<![\w-]){re.escape(conversation_id)}(?![\w-])", self.of(conversation_id), text)
-        return _NAMED.sub(lambda found: self._named(found, conversation_id), text)
+        return _NAMED.sub(lambda match: self._named(match, conversation_id), text)
 
-    def _named(self, found: re.Match[str], conversation_id: str) -> str:
-        number = found["number"]
-        if number == conversation_id or len(number) >= _LONG_NUMBER or _SURE.search(found["between"]):
-            return found["before"] + self.of(number)
-        return found.group()
+    def _named(self, match: re.Match[str], conversation_id: str) -> str:
+        number = match["number"]
+        if number == conversation_id or len(number) >= _LONG_NUMBER or _SURE.search(match["between"]):
+            return match["before"] + self.of(number)
+        return match.group()
 
     def in_json(self, value: Any, conversation_id: str) -> Any:
         """The JSON value with conversations replaced in every text and key, and below keys that say conversation."""

@@ -124,11 +124,11 @@ def export_training(
 
 def findings(redactor: Redactor, row: Mapping[str, Any]) -> Counter[str]:
     """What still looks personal in the texts of an exported row, by kind."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for name in (*_TEXTS, *_JSON):
         for text in texts_of(row[name]):
-            found.update(redactor.rescan(text))
-    return found
+            counts.update(redactor.rescan(text))
+    return counts
 
 
 def texts_of(value: Any) -> Iterator[str]:
@@ -179,9 +179,9 @@ def _row(draft: Draft, redactor: Redactor, pseudonyms: Pseudonyms, tally: _Tally
         row[name], counts = redactor.value(plain)
         tally.redactions.update(counts)
         tally.texts += sum(1 for _ in texts_of(row[name]))
-    found = findings(redactor, row)
-    if found:
-        tally.findings.update(found)
+    left = findings(redactor, row)
+    if left:
+        tally.findings.update(left)
         tally.rows_found.append(draft.id)
     tally.rows += 1
     return row

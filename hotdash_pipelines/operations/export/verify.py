@@ -100,14 +100,14 @@ def _fetched(store: Store, manifest: ExportManifest, data: Path) -> str | None:
 def _look_through(
     manifest: ExportManifest, data: Path, problems: list[str], on_progress: Callable[[int, int], None] | None
 ) -> int:
-    redactor, found, rows_found = Redactor(()), Counter[str](), list[int]()
+    redactor, findings_by_kind, rows_found = Redactor(()), Counter[str](), list[int]()
     rows, last, misshapen = 0, 0, 0
     try:
         for batch in FORMATS[manifest.format].read(data):
             for row in batch:
                 misshapen += not _is_in_shape(row, last)
                 left = findings(redactor, row)
-                found.update(left)
+                findings_by_kind.update(left)
                 if left:
                     rows_found.append(row["id"])
                 rows, last = rows + 1, row["id"] if isinstance(row["id"], int) else last
@@ -120,8 +120,8 @@ def _look_through(
         problems.append(f"{manifest.data_file} has {rows} rows instead of {manifest.rows}")
     if misshapen:
         problems.append(f"{misshapen} rows are out of order, or their own columns hold what they should not")
-    if found:
-        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(found.items()))
+    if findings_by_kind:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(findings_by_kind.items()))
         named = ", ".join(map(str, rows_found[:_ROWS_NAMED]))
         problems.append(
             f"the texts hold something personal ({kinds}) in rows {named}: see docs/runbooks/leaked-export.md"

@@ -115,6 +115,6 @@ def compare(conn: "psycopg.Connection[Any]", manifest: BackupManifest) -> None:
     """Raise RestoreError with the first table whose rows are not those of the manifest."""
     with every_row(conn):
         pin(conn)
-        found = figures(conn, tables_of(conn, "full"))
-    for difference in differences(manifest.tables, found):
+        held = figures(conn, tables_of(conn, "full"))
+    for difference in differences(manifest.tables, held):
         raise RestoreError(f"after the restore {difference}: use another backup (`hotdash backup list`)")

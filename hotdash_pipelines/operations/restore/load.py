@@ -84,13 +84,13 @@ def sweep(admin: "psycopg.Connection[Any]", prefix: str) -> list[str]:
 
     Only while no other restore of the same database runs. Returns their names.
     """
-    found = admin.execute(
+    names = admin.execute(
         "select datname from pg_database where left(datname, length(%(prefix)s)) = %(prefix)s "
         "and substr(datname, length(%(prefix)s) + 1) ~ '^[0-9a-f]{8}$' "
         "and shobj_description(oid, 'pg_database') = %(mark)s",
         {"prefix": prefix, "mark": _MARK},
     )
-    left = [name for (name,) in found]
+    left = [name for (name,) in names]
     for name in left:
         drop_database(admin, name)
     return left

@@ -146,13 +146,13 @@ def _grants(conn: "psycopg.Connection[Any]") -> Iterator[str]:
 
 def declared_triggers() -> set[tuple[str, str]]:
     """(table, trigger) of every trigger that the migrations leave behind."""
-    found: set[tuple[str, str]] = set()
+    triggers: set[tuple[str, str]] = set()
     for migration in migrations():
         text = _COMMENT.sub("", (VERSIONS / f"{migration.name}.sql").read_text())
         for match in _TRIGGER.finditer(text):
-            change = found.add if match["verb"].lower() == "create" else found.discard
+            change = triggers.add if match["verb"].lower() == "create" else triggers.discard
             change((match["table"], match["name"]))
-    return found
+    return triggers
 
 
 def _triggers(conn: "psycopg.Connection[Any]") -> Iterator[str]:

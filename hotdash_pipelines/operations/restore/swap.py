@@ -60,11 +60,11 @@ def scratch_names(database: str, word: str, backup_id: str) -> tuple[str, str]:
 
 def free_name(admin: "psycopg.Connection[Any]", name: str) -> str:
     """The name, or with a number behind it when it is taken."""
-    found, number = name, 1
-    while admin.execute("select 1 from pg_database where datname = %s", (found,)).fetchone():
+    free, number = name, 1
+    while admin.execute("select 1 from pg_database where datname = %s", (free,)).fetchone():
         number += 1
-        found = f"{name[: _LONGEST_NAME - 4]}_{number}"
-    return found
+        free = f"{name[: _LONGEST_NAME - 4]}_{number}"
+    return free
 
 
 @contextmanager

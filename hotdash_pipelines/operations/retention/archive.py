@@ -227,10 +227,10 @@ def list_archives(store: Store, table: str = "") -> list[str]:
 
 def strangers(store: Store, table: str = "") -> list[str]:
     """Paths of files beside the archives that belong to none: manifests without their file, and what nobody knows."""
-    found = [path for path in store.list(table) if _FOLDER.match(path)]
-    known = {path for path in found if _PATH.match(path)}
+    paths = [path for path in store.list(table) if _FOLDER.match(path)]
+    known = {path for path in paths if _PATH.match(path)}
     known |= {path.removesuffix(DATA) + MANIFEST for path in known}
-    return [path for path in found if path not in known]
+    return [path for path in paths if path not in known]
 
 
 def open_archive(store: Store, path: str, key: str | None = None) -> Archive:

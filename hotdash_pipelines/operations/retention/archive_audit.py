@@ -67,19 +67,19 @@ def look(
     Raises StoreError, RetentionError when the records cannot be read.
     """
     records = {uri: told for uri, told in _records(conn).items() if table in (None, told[0])}
-    found = []
+    archives = []
     for path in archive.list_archives(store, table or ""):
         if on_progress:
             on_progress(path)
         with scratch_folder(scratch, f"archive-{uuid.uuid4().hex[:12]}") as folder:
-            found.append(_look(store, path, records.pop(store.uri(path), None), folder, key, decode))
+            archives.append(_look(store, path, records.pop(store.uri(path), None), folder, key, decode))
     for uri, (name, rows, sha256) in records.items():
         problem = "it is not there: look for it, or set HOTDASH_ARCHIVE_URL to where it was written"
-        found.append(Found(uri, None, "missing", name, rows, sha256=sha256, problem=problem))
+        archives.append(Found(uri, None, "missing", name, rows, sha256=sha256, problem=problem))
     for path in archive.strangers(store, table or ""):
         problem = "it belongs to no archive: look what it is, and move it away"
-        found.append(Found(store.uri(path), path, "unknown", problem=problem))
-    return found
+        archives.append(Found(store.uri(path), path, "unknown", problem=problem))
+    return archives
 
 
 def _records(conn: "psycopg.Connection[Any]") -> dict[str, tuple[str, int, str]]:
@@ -103,11 +103,11 @@ def _look(
             archive.check_size(store, known, record[2] if record else None)
     except ArchiveError as error:
         return Found(uri, path, "damaged", path.partition("/")[0], problem=str(error))
-    told = (known.table, known.rows, known.bytes, known.sha256)
+    facts = (known.table, known.rows, known.bytes, known.sha256)
     if record:
-        return Found(uri, path, "kept", *told)
+        return Found(uri, path, "kept", *facts)
     problem = "no run committed it: `hotdash retention clean` takes it away if all of its rows are still in the table"
-    return Found(uri, path, "left over", *told, problem=problem)
+    return Found(uri, path, "left over", *facts, problem=problem)
 
 
 def clean(
@@ -127,8 +127,8 @@ def clean(
     for rule in _every_rule():
         with _alone(conn, rule) as is_alone:
             # Looked for under the lock: what an open transaction has just stored is no leftover.
-            found = look(conn, store, scratch=scratch, key=key, decode=False, table=rule.table) if is_alone else []
-            for left in found:
+            archives = look(conn, store, scratch=scratch, key=key, decode=False, table=rule.table) if is_alone else []
+            for left in archives:
                 if left.path and _is_in_table(conn, store, left, rule, scratch, key):
                     gone.append(left)
                     if not dry_run:
@@ -187,7 +187,7 @@ def _all_there(conn: "psycopg.Connection[Any]", rows: "pa.Table", rule: Retentio
         f" where held.{rule.key} = kept.key and held.created_at = kept.created_at)"
     )
     with as_retention(conn):
-        found = conn.execute(
+        counted = conn.execute(
             statement.encode(), (rows[rule.key].to_pylist(), rows["created_at"].to_pylist())
         ).fetchone()
-    return found == (rows.num_rows,)
+    return counted == (rows.num_rows,)

@@ -44,9 +44,9 @@ def next_parts(cursor: "Cursor", table: str, at: CutOffs) -> Iterator[int]:
         " where table_name = $1 and cutoff = $2::timestamptz order by part",
         (table, at.normal.isoformat()),
     )
-    found = cursor.fetchall()
-    failed = [number for number, is_done in found if not is_done]
-    return itertools.chain(failed, itertools.count(found[-1][0] + 1 if found else 1))
+    parts = cursor.fetchall()
+    failed = [number for number, is_done in parts if not is_done]
+    return itertools.chain(failed, itertools.count(parts[-1][0] + 1 if parts else 1))
 
 
 def note_part(

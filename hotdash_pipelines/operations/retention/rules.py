@@ -150,8 +150,8 @@ def lock_of(rule: RetentionRule, what: Literal["run", "part"]) -> int:
 
     Versions share the lock of the table that they follow.
     """
-    told = f"hotdash retention {what} {rule.follows or rule.table}"
-    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], signed=True)
+    name = f"hotdash retention {what} {rule.follows or rule.table}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
 def literal(instant: datetime) -> str:

@@ -283,8 +283,8 @@ class _Run:
             if job.partition:
                 partitions.drop(cursor, job.partition)
             cursor.execute("reset role")
-            for part, found in kept:
-                records.note_part(cursor, found, part, self._store, self.at, started_at, self._backup_id)
+            for part, part_archive in kept:
+                records.note_part(cursor, part_archive, part, self._store, self.at, started_at, self._backup_id)
             reach("retention.recorded")
             conn.commit()
         reach("retention.committed")
@@ -308,9 +308,9 @@ class _Run:
         reach("retention.archived")
         return [kept]
 
-    def _told(self, found: archive.Archive, part: int, partition: str | None) -> RetentionPart:
-        uri = self._store.uri(found.path)
-        return RetentionPart(found.table, part, found.rows, uri, found.sha256, found.bytes, partition)
+    def _told(self, kept: archive.Archive, part: int, partition: str | None) -> RetentionPart:
+        uri = self._store.uri(kept.path)
+        return RetentionPart(kept.table, part, kept.rows, uri, kept.sha256, kept.bytes, partition)
 
 
 @dataclass(frozen=True)
