@@ -117,14 +117,14 @@ class S3Store:
 
     def list(self, prefix: str) -> list[str]:
         """See Store."""
-        found = []
+        paths = []
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=f"{self._prefix}{prefix}/" if prefix else self._prefix
             )
             for page in pages:
-                found += [entry["Key"].removeprefix(self._prefix) for entry in page.get("Contents", ())]
-        return sorted(found)
+                paths += [entry["Key"].removeprefix(self._prefix) for entry in page.get("Contents", ())]
+        return sorted(paths)
 
     def delete(self, path: str) -> None:
         """See Store."""
@@ -140,14 +140,14 @@ class S3Store:
 
     def folders(self) -> set[str]:
         """See Store. Part-wise uploads that nobody finished count too: their parts are kept, and paid for."""
-        found = {upload["Key"].removeprefix(self._prefix) for upload in self._uploads("")}
+        paths = {upload["Key"].removeprefix(self._prefix) for upload in self._uploads("")}
         with self._errors(""):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"
             )
             for page in pages:
-                found |= {entry["Prefix"].removeprefix(self._prefix) for entry in page.get("CommonPrefixes", ())}
-        return {path.partition("/")[0] for path in found if "/" in path}
+                paths |= {entry["Prefix"].removeprefix(self._prefix) for entry in page.get("CommonPrefixes", ())}
+        return {path.partition("/")[0] for path in paths if "/" in path}
 
     def clear(self, folder: str) -> None:
         """See Store."""

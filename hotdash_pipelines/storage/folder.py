@@ -92,12 +92,12 @@ class FolderStore:
 
     def list(self, prefix: str) -> list[str]:
         """See Store."""
-        found = []
+        paths = []
         with disk_errors(prefix):
             for folder, _, names in os.walk(self._root / prefix):
                 kept = (name for name in names if name != _LOCK and not name.startswith(_TEMPORARY))
-                found += [Path(folder, name).relative_to(self._root).as_posix() for name in kept]
-        return sorted(found)
+                paths += [Path(folder, name).relative_to(self._root).as_posix() for name in kept]
+        return sorted(paths)
 
     def delete(self, path: str) -> None:
         """See Store."""
@@ -127,8 +127,8 @@ class FolderStore:
         """See Store. A link is no folder: it may lead anywhere."""
         with disk_errors(str(self._root)):
             try:
-                with os.scandir(self._root) as found:
-                    return {entry.name for entry in found if entry.is_dir(follow_symlinks=False)}
+                with os.scandir(self._root) as entries:
+                    return {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
             except FileNotFoundError:
                 return set()
 

@@ -100,8 +100,8 @@ def _held(stores: StoresResource) -> "list[ListedBackup]":
     """Backups of all operational tables that have a manifest, valid or broken, the newest first."""
     from hotdash_pipelines.operations.backup.files import list_backups
 
-    found = list_backups(stores.backups(), stores.manifest_key())
-    return [one for one in found if one.state == "broken" or (one.manifest and one.manifest.kind.is_standing)]
+    backups = list_backups(stores.backups(), stores.manifest_key())
+    return [one for one in backups if one.state == "broken" or (one.manifest and one.manifest.kind.is_standing)]
 
 
 def _valid(stores: StoresResource) -> "list[BackupManifest]":
@@ -121,11 +121,11 @@ def is_verified(stores: StoresResource, url: str, now: datetime) -> OperationVer
 
     for newest in _held(stores)[:1]:
         try:
-            found = verify_decode(stores.backups(), newest.id, stores.manifest_key())
+            manifest = verify_decode(stores.backups(), newest.id, stores.manifest_key())
         except BackupError as error:
             return OperationVerdict(False, str(error), facts={"backup_id": newest.id})
-        told = f"{found.rows:,} rows of {len(found.tables)} tables decoded from {newest.id}"
-        return OperationVerdict(True, told, found.rows, {"backup_id": newest.id, "tables": len(found.tables)})
+        summary = f"{manifest.rows:,} rows of {len(manifest.tables)} tables decoded from {newest.id}"
+        return OperationVerdict(True, summary, manifest.rows, {"backup_id": newest.id, "tables": len(manifest.tables)})
     return _none(stores)
 
 
@@ -136,12 +136,12 @@ def is_recent(stores: StoresResource, url: str, now: datetime) -> OperationVerdi
         hours = round(age / timedelta(hours=1), 1)
         facts = {"backup_id": newest.id, "hours": hours}
         if age > LATE_AFTER:
-            told = f"the newest backup began {hours} hours ago: look at the last runs of {keys.BACKUP_JOB}"
+            summary = f"the newest backup began {hours} hours ago: look at the last runs of {keys.BACKUP_JOB}"
         elif age < -_CLOCKS_DIFFER:
-            told = f"the newest backup, {newest.id}, is of the future: set the clock right, then move it away"
+            summary = f"the newest backup, {newest.id}, is of the future: set the clock right, then move it away"
         else:
             return OperationVerdict(True, f"the newest backup began {hours} hours ago", facts=facts)
-        return OperationVerdict(False, told, facts=facts)
+        return OperationVerdict(False, summary, facts=facts)
     return _none(stores)
 
 
@@ -151,8 +151,8 @@ def are_kept(stores: StoresResource, url: str, now: datetime) -> OperationVerdic
     held = _held(stores)
     valid = [one for one in held if one.manifest]
     broken = len(held) - len(valid)
-    told = f"{len(valid)} of {wanted} valid backups stand" + (f", {broken} broken" if broken else "")
-    return OperationVerdict(len(valid) >= wanted, told, len(held), {"oldest": valid[-1].id} if valid else {})
+    summary = f"{len(valid)} of {wanted} valid backups stand" + (f", {broken} broken" if broken else "")
+    return OperationVerdict(len(valid) >= wanted, summary, len(held), {"oldest": valid[-1].id} if valid else {})
 
 
 def restores(stores: StoresResource, url: str, now: datetime) -> OperationVerdict:
@@ -166,17 +166,17 @@ def restores(stores: StoresResource, url: str, now: datetime) -> OperationVerdic
         if newest.reason:
             return OperationVerdict(False, newest.reason, facts=facts)
         try:
-            found = restore_test(
+            tested = restore_test(
                 url, stores.backups(), newest.id, now=now, scratch=stores.scratch(), key=stores.manifest_key()
             )
         except (BackupError, WarehouseError) as error:
             return OperationVerdict(False, str(error), facts=facts)
-        if found.untried:
-            facts["roles_not_tried"] = ", ".join(found.untried)
-        told = (
-            f"{found.rows:,} rows of {found.tables} tables came back equal from {newest.id}, with rights and policies"
+        if tested.untried:
+            facts["roles_not_tried"] = ", ".join(tested.untried)
+        summary = (
+            f"{tested.rows:,} rows of {tested.tables} tables came back equal from {newest.id}, with rights and policies"
         )
-        return OperationVerdict(True, told, found.rows, facts)
+        return OperationVerdict(True, summary, tested.rows, facts)
     return _none(stores)
 
 

@@ -64,19 +64,19 @@ def training_data(
 
 
 def _facts(done: "Export") -> dict[str, Any]:
-    found = done.manifest
+    manifest = done.manifest
     return {
-        "dagster/row_count": found.rows,
-        "version": found.version,
-        "sha256": found.sha256,
+        "dagster/row_count": manifest.rows,
+        "version": manifest.version,
+        "sha256": manifest.sha256,
         "is_new": done.is_new,
         "files": dg.MetadataValue.path(done.location),
-        "bytes": found.bytes,
-        "texts": found.texts,
-        "redactor_version": found.redactor_version,
-        **{f"redacted_{kind}": count for kind, count in found.redactions.items()},
-        "conversations_with_known_people": found.known["matched"],
-        "conversations_without": found.known["unmatched"],
+        "bytes": manifest.bytes,
+        "texts": manifest.texts,
+        "redactor_version": manifest.redactor_version,
+        **{f"redacted_{kind}": count for kind, count in manifest.redactions.items()},
+        "conversations_with_known_people": manifest.known["matched"],
+        "conversations_without": manifest.known["unmatched"],
     }
 
 
@@ -86,9 +86,9 @@ def verifies(stores: StoresResource, url: str, now: datetime) -> OperationVerdic
     from hotdash_pipelines.operations.export.verify import verify
 
     for newest in versions(stores.exports())[-1:]:
-        found = verify(stores.exports(), newest, scratch=stores.scratch(), key=stores.manifest_key())
-        told = "; ".join(found.problems) or f"{found.rows:,} rows of {newest} are as they were published"
-        return OperationVerdict(found.is_sound and found.rows > 0, told, found.rows, {"version": newest})
+        verified = verify(stores.exports(), newest, scratch=stores.scratch(), key=stores.manifest_key())
+        summary = "; ".join(verified.problems) or f"{verified.rows:,} rows of {newest} are as they were published"
+        return OperationVerdict(verified.is_sound and verified.rows > 0, summary, verified.rows, {"version": newest})
     return OperationVerdict(False, f"{stores.exports().uri('')} holds no export: materialise this asset")
 
 

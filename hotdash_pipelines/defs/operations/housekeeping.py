@@ -77,8 +77,8 @@ def housekeeping(
             history=lambda before, *, dry_run: prune_runs(context.instance, before, dry_run=dry_run),
         )
     if swept.failed:
-        told = "; ".join(f"{part.name}: {part.error}" for part in swept.failed)
-        raise dg.Failure(f"ops/housekeeping: {told}", metadata=_facts(swept), allow_retries=False)
+        reasons = "; ".join(f"{part.name}: {part.error}" for part in swept.failed)
+        raise dg.Failure(f"ops/housekeeping: {reasons}", metadata=_facts(swept), allow_retries=False)
     return dg.MaterializeResult(metadata=_facts(swept))
 
 

@@ -56,15 +56,15 @@ class RetentionConfig(dg.Config):
         if self.as_of is None:
             return now
         try:
-            found = datetime.fromisoformat(self.as_of)
+            instant = datetime.fromisoformat(self.as_of)
         except ValueError:
-            found = None
-        if found is None or found.tzinfo is None or found > now:
+            instant = None
+        if instant is None or instant.tzinfo is None or instant > now:
             raise dg.Failure(
                 f"as_of {self.as_of!r} is no instant of the past with an offset, such as 2026-03-01T03:00:00+00:00",
                 allow_retries=False,
             )
-        return found
+        return instant
 
 
 def archive_asset(rule: RetentionRule) -> dg.AssetsDefinition:
@@ -136,16 +136,16 @@ def _dry_run(rule: RetentionRule, warehouse: WarehouseResource, as_of: datetime)
     base = [other for other in retained(get_settings()) if other.table == rule.follows]
     with connect(warehouse.url()) as conn:
         planned = plan(conn, [*base, rule], as_of).tables[-1]
-    told = f"dry run: {planned.rows:,} rows would go"
+    description = f"dry run: {planned.rows:,} rows would go"
     facts: dict[str, Any] = {"rows_that_would_go": planned.rows, "dry_run": True, **_windows(planned.cut_offs)}
     if planned.oldest:
         facts["oldest"] = dg.MetadataValue.timestamp(planned.oldest)
-    return dg.AssetObservation(keys.archive_key(rule.table), description=told, metadata=facts)
+    return dg.AssetObservation(keys.archive_key(rule.table), description=description, metadata=facts)
 
 
 def _windows(at: Any) -> dict[str, Any]:
-    found = {"cutoff": dg.MetadataValue.timestamp(at.normal)}
-    return found | ({"long_cutoff": dg.MetadataValue.timestamp(at.long)} if at.long else {})
+    windows = {"cutoff": dg.MetadataValue.timestamp(at.normal)}
+    return windows | ({"long_cutoff": dg.MetadataValue.timestamp(at.long)} if at.long else {})
 
 
 def _delete(
@@ -226,23 +226,23 @@ def equal(table: str) -> Judge:
 
         with connect(url, autocommit=True) as conn:
             (parts, deleted) = conn.execute(_DELETED, {"table": table}).fetchone() or (0, 0)
-            found = look(
+            archives = look(
                 conn, stores.archive(), scratch=stores.scratch(), key=stores.manifest_key(), decode=True, table=table
             )
         if not parts:
             return OperationVerdict(
                 False, "no row was archived yet, so there is nothing to read back", nothing_yet=True
             )
-        kept = [one for one in found if one.state == "kept"]
-        lost = [one for one in found if one.state in ("damaged", "missing")]
+        kept = [one for one in archives if one.state == "kept"]
+        lost = [one for one in archives if one.state in ("damaged", "missing")]
         archived = sum(one.rows or 0 for one in kept)
-        told = f"{archived:,} rows were read back from {len(kept)} archives, {int(deleted):,} were deleted"
+        summary = f"{archived:,} rows were read back from {len(kept)} archives, {int(deleted):,} were deleted"
         if lost:
-            told = f"{told}; {len(lost)} archives are {lost[0].state}, the first: {lost[0].problem}"
+            summary = f"{summary}; {len(lost)} archives are {lost[0].state}, the first: {lost[0].problem}"
         states = {
-            f"archives_{state.replace(' ', '_')}": count for state, count in Counter(o.state for o in found).items()
+            f"archives_{state.replace(' ', '_')}": count for state, count in Counter(o.state for o in archives).items()
         }
-        return OperationVerdict(not lost and archived == deleted, told, archived, states)
+        return OperationVerdict(not lost and archived == deleted, summary, archived, states)
 
     return judge
 
