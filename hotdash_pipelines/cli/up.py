@@ -61,8 +61,10 @@ def _run(
 ) -> "LoadOutcome":
     from hotdash_pipelines.local.children import ChildError, Children, port_is_free
     from hotdash_pipelines.local.lock import home_lock
+    from hotdash_pipelines.services.connections import check_alert_channels
 
     began = time.monotonic()
+    check_alert_channels(settings)
     (settings.home / "logs").mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(home_lock(settings.home))

@@ -37,6 +37,22 @@ def alert_destinations(settings: Settings) -> "tuple[Destination, ...]":
     return tuple(kind.read(settings) for kind in kinds().values())
 
 
+def check_alert_channels(settings: Settings) -> None:
+    """Look closer at every alert channel that is set, without sending anything: a mistake shows at the start.
+
+    Raises SettingsError naming the variable and what is wrong with it.
+    """
+    from hotdash_pipelines.alerts.channels.kinds import kind_of
+    from hotdash_pipelines.base.errors import HotdashError
+
+    for destination in alert_destinations(settings):
+        if destination.is_configured:
+            try:
+                kind_of(destination.kind).validate(destination)
+            except HotdashError as error:
+                raise SettingsError(str(error)) from None
+
+
 def dbt_environment(database_url: str) -> Mapping[str, str]:
     """The variables that dbt_project/profiles.yml reads. dbt keeps values named DBT_ENV_SECRET_* out of its logs."""
     from hotdash_pipelines.warehouse.postgres import libpq_env

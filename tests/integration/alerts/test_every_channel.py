@@ -1,6 +1,7 @@
 """Every channel does the whole: enqueue, route, compose, deliver; and one that fails costs itself alone."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,9 +40,8 @@ def alert(key: str = "run-1") -> Alert:
 @pytest.fixture
 def servers() -> Iterator[Mapping[str, Loopback]]:
     """A server a channel."""
-    with loopback() as first, loopback() as second:
-        free = iter((first, second))
-        yield {name: next(free) for name in EVERY_CHANNEL}
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(loopback()) for name in EVERY_CHANNEL}
 
 
 @pytest.fixture
