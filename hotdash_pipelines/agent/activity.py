@@ -162,11 +162,11 @@ def _request_id(day: str) -> str:
 
 
 def _written(conn: "psycopg.Connection[Any]", days: Sequence[str]) -> set[str]:
-    found = conn.execute(
+    rows = conn.execute(
         "select request_id from agent.observability_logs where request_id = any(%s) and metadata ->> %s = 'demo'",
         ([_request_id(day) for day in days], MARK),
     ).fetchall()
-    ids = {request_id for (request_id,) in found}
+    ids = {request_id for (request_id,) in rows}
     return {day for day in days if _request_id(day) in ids}
 
 

@@ -192,13 +192,13 @@ class Listener:
             self._catch_up()
             timeout = 0.0
         beat_in = max(0.0, self._beat_at + self._heartbeat_seconds - time.monotonic())
-        found = list(hearing.notifies(timeout=min(timeout, beat_in), stop_after=1))
+        notifications = list(hearing.notifies(timeout=min(timeout, beat_in), stop_after=1))
         if time.monotonic() < self._beat_at + self._heartbeat_seconds:
-            self._tell_heard(found)
+            self._tell_heard(notifications)
             return
         beat = self._checked_beat()
-        found += hearing.notifies(timeout=0)
-        self._tell_heard(found)
+        notifications += hearing.notifies(timeout=0)
+        self._tell_heard(notifications)
         if not self._missing:
             self._mark, self._next_mark = _present(self._next_mark), beat
             self._told.turn(self._mark, beat)
@@ -335,12 +335,12 @@ class _Told:
 def _payload(text: str) -> dict[str, Any] | None:
     """Of our own version; anybody may send to a channel, so anything else is passed over."""
     try:
-        found = json.loads(text)
+        payload = json.loads(text)
     except (ValueError, RecursionError):
         return None
     kinds = {"id": int, "seq": int, "at": str, "op": str}
-    known = isinstance(found, dict) and found.get("v") == 1 and found.get("op") in ("INSERT", "UPDATE")
-    return found if known and all(isinstance(found.get(name), kind) for name, kind in kinds.items()) else None
+    known = isinstance(payload, dict) and payload.get("v") == 1 and payload.get("op") in ("INSERT", "UPDATE")
+    return payload if known and all(isinstance(payload.get(name), kind) for name, kind in kinds.items()) else None
 
 
 def _with_keepalive(url: str) -> str:

@@ -97,8 +97,8 @@ def check_reader(conn: "psycopg.Connection[Any]", role: str | None) -> tuple[str
 
 def read_rows(conn: "psycopg.Connection[Any]", channel: str, ids: Sequence[int]) -> dict[int, Row]:
     """Rows by id, without those that are gone or that the reader may not see."""
-    found = conn.execute(f"{_select(channel)} where id = any(%s)".encode(), (list(ids),)).fetchall()
-    return {row[0]: _row(channel, row) for row in found}
+    rows = conn.execute(f"{_select(channel)} where id = any(%s)".encode(), (list(ids),)).fetchall()
+    return {row[0]: _row(channel, row) for row in rows}
 
 
 def read_missed(conn: "psycopg.Connection[Any]", channels: Sequence[str], since: int) -> list[Row]:
@@ -123,8 +123,8 @@ def _select(channel: str) -> str:
     return f"select id, xmin::text, {', '.join(times)}, {', '.join(stream.columns)} from {stream.table}"  # noqa: S608 - names of this file
 
 
-def _row(channel: str, found: Sequence[Any]) -> Row:
-    key, version, created, created_lag, changed, changed_lag, *values = found
+def _row(channel: str, selected: Sequence[Any]) -> Row:
+    key, version, created, created_lag, changed, changed_lag, *values = selected
     return Row(
         channel,
         key,

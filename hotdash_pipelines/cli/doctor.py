@@ -76,8 +76,8 @@ def examine(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def _python() -> Diagnosis:
-    found = ".".join(map(str, sys.version_info[:3]))
-    return Diagnosis("python", (3, 11) <= sys.version_info[:2] <= (3, 13), found, "use Python 3.11, 3.12 or 3.13")
+    running = ".".join(map(str, sys.version_info[:3]))
+    return Diagnosis("python", (3, 11) <= sys.version_info[:2] <= (3, 13), running, "use Python 3.11, 3.12 or 3.13")
 
 
 def _packages() -> Iterator[Diagnosis]:
@@ -88,12 +88,12 @@ def _packages() -> Iterator[Diagnosis]:
     # The pairs that break each other silently: see docs/decisions.md.
     for name, below in (("sqlalchemy", "2.1"), ("dbt-core", "1.12"), ("great-expectations", "2")):
         try:
-            found = version(name)
+            installed = version(name)
         except PackageNotFoundError:
             yield Diagnosis(name, False, "not installed", "run `make setup`")
             continue
         yield Diagnosis(
-            name, Version(found) < Version(below), found, f"needs a version below {below}: run `make setup`"
+            name, Version(installed) < Version(below), installed, f"needs a version below {below}: run `make setup`"
         )
 
 
@@ -207,12 +207,12 @@ def _slack(settings: Settings) -> Diagnosis:
     channels = f"{settings.slack_channel or 'no default channel'}, {len(settings.slack_channels)} owners with their own"
     if settings.slack_bot_token:
         unused = "; the webhook that is set too is not used" if settings.slack_webhook_url else ""
-        told = f"bot token set (not called; `hotdash alerts test` sends a message): {channels}{unused}"
+        text = f"bot token set (not called; `hotdash alerts test` sends a message): {channels}{unused}"
         has_channel = bool(settings.slack_channel)
-        return Diagnosis("slack", has_channel, told, "set HOTDASH_SLACK_CHANNEL", is_fatal=not settings.slack_channels)
+        return Diagnosis("slack", has_channel, text, "set HOTDASH_SLACK_CHANNEL", is_fatal=not settings.slack_channels)
     if settings.slack_webhook_url:
-        told = "webhook set (not called: a webhook has no call without a message): plain messages, no threads"
-        return Diagnosis("slack", True, told)
+        text = "webhook set (not called: a webhook has no call without a message): plain messages, no threads"
+        return Diagnosis("slack", True, text)
     where = "the stand-in's channel" if settings.uses_demo else "nowhere: alerts stay in ops.alert_outbox"
     return Diagnosis(
         "slack",

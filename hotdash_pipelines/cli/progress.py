@@ -48,12 +48,12 @@ def _table(steps: list[StepProgress], height: int) -> Table:
 
 
 def _line_printer(console: Console) -> Callable[[list[StepProgress]], None]:
-    told: set[str] = set()
+    printed: set[str] = set()
 
     def report(steps: list[StepProgress]) -> None:
         for step in steps:
-            if step.state in ("done", "failed", "skipped") and step.name not in told:
-                told.add(step.name)
+            if step.state in ("done", "failed", "skipped") and step.name not in printed:
+                printed.add(step.name)
                 console.print(f"{step.state:8} {step.name} {step.seconds:.1f} s", highlight=False)
 
     return report
