@@ -175,14 +175,14 @@ class Production:
 
     def processes(self) -> list[psutil.Process]:
         """Every living process of this stack, orphans included."""
-        found = []
+        living = []
         for process in psutil.process_iter():
             try:
                 if process.environ().get("HOTDASH_TEST_MARK") == self.mark and process.status() != "zombie":
-                    found.append(process)
+                    living.append(process)
             except psutil.Error:
                 continue
-        return found
+        return living
 
     def kill(self) -> None:
         for process in self.processes():
@@ -194,9 +194,9 @@ class Production:
 def _image_environment() -> str:
     """The arguments of ENV in the Dockerfile's final stage."""
     stage = (PROJECT_ROOT / "docker" / "Dockerfile").read_text().rpartition("\nFROM ")[2]
-    found = re.search(r"(?ms)^ENV (.*?)(?<!\\)$", stage)
-    assert found
-    return found.group(1)
+    instruction = re.search(r"(?ms)^ENV (.*?)(?<!\\)$", stage)
+    assert instruction
+    return instruction.group(1)
 
 
 def _daemons(answer: Mapping[str, Any]) -> dict[str, bool]:
@@ -280,8 +280,8 @@ def test_migrate_sets_the_limits_of_the_pools(production: Production) -> None:
     from hotdash_pipelines.orchestration.keys import pools
 
     answer = production.ask("webserver", "{ instance { concurrencyLimits { concurrencyKey limit } } }")
-    found = {entry["concurrencyKey"]: entry["limit"] for entry in answer["data"]["instance"]["concurrencyLimits"]}
-    assert found == pools()
+    limits = {entry["concurrencyKey"]: entry["limit"] for entry in answer["data"]["instance"]["concurrencyLimits"]}
+    assert limits == pools()
 
 
 def test_migrate_run_again_changes_nothing(production: Production) -> None:

@@ -114,14 +114,14 @@ class Kind:
 def kinds(table: str) -> list[Kind]:
     """The kinds of rows that a table is seeded with."""
     column = OWNER_COLUMN.get(table, "conversation_id")
-    found: list[dict[str, str]] = [{column: "mine"}, {column: "theirs"}]
+    wanted: list[dict[str, str]] = [{column: "mine"}, {column: "theirs"}]
     if table == "agent.observability_logs":
-        found = [
+        wanted = [
             {column: whose, "level": level}
             for whose in ("mine", "theirs")
             for level in ("DEBUG", "INFO", "WARN", "ERROR")
         ]
-    return [Kind(values, 2**position) for position, values in enumerate(found)]
+    return [Kind(values, 2**position) for position, values in enumerate(wanted)]
 
 
 def insert(table: str, kind: Kind) -> str:
@@ -256,7 +256,7 @@ def deviations(
     only: str | None = None,
 ) -> list[str]:
     """Every try that comes to something else than promised, each in a transaction that is undone."""
-    found = []
+    differences = []
     for role in roles:
         for claims, variable, me in ways:
             with conn.transaction(force_rollback=True):
@@ -264,7 +264,7 @@ def deviations(
                 for statement, promised in tries(role, me, only):
                     real = outcome(conn, statement)
                     if real != promised:
-                        found.append(
+                        differences.append(
                             f"{role} with claims {claims}, variable {variable}: {statement}: {real}, not {promised}"
                         )
-    return found
+    return differences

@@ -58,7 +58,7 @@ SPECIFIED = {
 
 
 def _declared() -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
+    declared: dict[str, dict[str, str]] = {}
     for table in TABLES:
         for role in ROLES:
             words = {
@@ -71,8 +71,8 @@ def _declared() -> dict[str, dict[str, str]]:
             # What is given on whole rows needs no columns.
             kept = [word for word in words if "(" not in word or word[0] not in words]
             if kept:
-                found.setdefault(table.name, {})[role] = " ".join(kept)
-    return found
+                declared.setdefault(table.name, {})[role] = " ".join(kept)
+    return declared
 
 
 def test_the_declaration_says_what_was_specified() -> None:
@@ -205,21 +205,21 @@ def _wanted_grants() -> set[tuple[str, str, str]]:
 
 def _harms() -> list[tuple[str, tuple[str, ...], str]]:
     """(statement, roles that notice, object) of ways to get the rights of a table or view wrong."""
-    found = []
+    changes = []
     for table in TABLES:
         for rule in table.rules:
             if rule.roles != (SERVICE,) or rule.name == "service_all":
                 others = tuple(role for role in rule.roles if role != SERVICE) or rule.roles
-                found.append((f"drop policy {rule.name} on {table.name}", others, table.name))
+                changes.append((f"drop policy {rule.name} on {table.name}", others, table.name))
             if rule.rows.column:
                 wide = "with check (true)" if rule.verb == "insert" else "using (true)"
-                found.append((f"alter policy {rule.name} on {table.name} {wide}", rule.roles, table.name))
-        found.append(
+                changes.append((f"alter policy {rule.name} on {table.name} {wide}", rule.roles, table.name))
+        changes.append(
             (f"grant select on {table.name} to anon; grant usage on schema agent to anon", ("anon",), table.name)
         )
         if not table.append_only:
-            found.append((f"grant truncate on {table.name} to service_role", (SERVICE,), table.name))
-    found += [
+            changes.append((f"grant truncate on {table.name} to service_role", (SERVICE,), table.name))
+    changes += [
         ("alter table agent.facts disable row level security", ("authenticated",), "agent.facts"),
         ("grant delete on agent.agent_feedback to annotator", ("annotator",), "agent.agent_feedback"),
         ("grant update on agent.agent_queries to operator", ("operator",), "agent.agent_queries"),
@@ -241,7 +241,7 @@ def _harms() -> list[tuple[str, tuple[str, ...], str]]:
             "app.store_timezone()",
         ),
     ]
-    return found
+    return changes
 
 
 def test_a_dropped_or_widened_policy_or_grant_makes_the_matrix_fail(seeded_18: "psycopg.Connection[Any]") -> None:

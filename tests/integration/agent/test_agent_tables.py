@@ -114,8 +114,8 @@ def test_new_rows_make_a_table_fresh_and_a_tick_without_any_tells_nothing(
     ticks.tick()
     at = datetime.now(UTC) - timedelta(minutes=2)
     warehouse.execute(ADD, {"at": at})
-    told = {"agent_queries": "AssetMaterialization", "agent_queries_history": "AssetMaterialization"}
-    assert ticks.tick() == told
+    events = {"agent_queries": "AssetMaterialization", "agent_queries_history": "AssetMaterialization"}
+    assert ticks.tick() == events
     assert ticks.state() == FRESH
     (record,) = ticks.instance.fetch_materializations(QUERIES, limit=1).records
     metadata = record.asset_materialization.metadata  # type: ignore[union-attr]

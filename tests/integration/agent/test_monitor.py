@@ -41,10 +41,10 @@ def _start(url: str, home: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 def _wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
-    return found
+    return value
 
 
 def _first_line(process: "subprocess.Popen[str]") -> str:
@@ -61,8 +61,8 @@ def test_json_prints_one_object_an_event_and_nothing_else(
     assert process.stdout is not None
     lines = [json.loads(process.stdout.readline()) for _ in written]
     process.send_signal(signal.SIGINT)
-    rest, told = process.communicate(timeout=20)
-    assert (process.returncode, rest, told) == (0, "", "3 events shown\n")
+    rest, notes = process.communicate(timeout=20)
+    assert (process.returncode, rest, notes) == (0, "", "3 events shown\n")
     assert [(line["id"],) for line in lines] == written
     assert set(lines[0]) == {"channel", "op", "id", "at", "seq", "lag_ms", "row"}
     assert lines[0]["row"] == {"scope": "ops", "status": "ok", "attempt": 1, "duration_ms": None}
@@ -109,8 +109,8 @@ def test_the_view_follows_events_on_a_terminal_and_leaves_it_as_it_was(
 
 def _drain(handle: int, into: bytearray) -> None:
     try:
-        while found := os.read(handle, 65536):
-            into.extend(found)
+        while chunk := os.read(handle, 65536):
+            into.extend(chunk)
     except OSError:
         return
 
@@ -179,28 +179,28 @@ def test_the_figures_are_those_of_the_tables(warehouse: "psycopg.Connection[Any]
     )
     warehouse.execute(DECISION, ("ops",))
     reader = FigureReader(warehouse_url, None)
-    found = reader.read()
+    figures = reader.read()
     reader.close()
-    assert found is not None
-    assert found.missing == {}
-    (queue,), (feedback,) = found.parts["queue"], found.parts["feedback"]
+    assert figures is not None
+    assert figures.missing == {}
+    (queue,), (feedback,) = figures.parts["queue"], figures.parts["feedback"]
     assert (queue["pending"], queue["breaches"]) == (3, 2)
     assert 10_800 <= queue["oldest_seconds"] < 10_900
     named = ("agent", "queries_last_hour", "avg_latency_ms", "health")
-    assert [tuple(row[name] for name in named) for row in found.parts["agents"]] == [
+    assert [tuple(row[name] for name in named) for row in figures.parts["agents"]] == [
         ("slow", 2, 400.0, "degraded"), ("quick", 1, 20.0, "healthy")
     ]  # fmt: skip
     assert dict(feedback) == {"drafts": 4, "unreviewed": 1, "safe": 2, "unsafe": 1}
-    assert [dict(row) for row in found.parts["decisions"]] == [{"status": "ok", "events": 1, "avg_duration_ms": None}]
+    assert [dict(row) for row in figures.parts["decisions"]] == [{"status": "ok", "events": 1, "avg_duration_ms": None}]
 
 
 def test_a_role_sees_the_figures_that_it_may_see(warehouse: "psycopg.Connection[Any]", warehouse_url: str) -> None:
     reader = FigureReader(warehouse_url, "annotator")
-    found = reader.read()
+    figures = reader.read()
     reader.close()
-    assert found is not None
-    assert "feedback" in found.parts
-    assert found.missing["decisions"] == "not for annotator"
+    assert figures is not None
+    assert "feedback" in figures.parts
+    assert figures.missing["decisions"] == "not for annotator"
 
 
 @pytest.mark.parametrize("height", [10, 24, 60])

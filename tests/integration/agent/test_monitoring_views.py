@@ -15,13 +15,13 @@ pytestmark = pytest.mark.xdist_group("monitoring")
 
 def rows(conn: "psycopg.Connection[Any]", query: str) -> list[dict[str, Any]]:
     """The rows of a query by column."""
-    found = conn.execute(query.encode())
-    names = [column.name for column in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    cursor = conn.execute(query.encode())
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def by(key: str, found: Sequence[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
-    return {row[key]: row for row in found}
+def by(key: str, entries: Sequence[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+    return {row[key]: row for row in entries}
 
 
 def add_queries(
@@ -73,9 +73,9 @@ def test_the_quality_score_is_the_one_worked_out_by_hand(warehouse: "psycopg.Con
     add_queries(warehouse, "swift", [(True, False, 20), (True, True, 40), (False, False, 60), (None, False, 80)])
     add_queries(warehouse, "slow", [(True, False, 4000), (True, False, None)])
     add_queries(warehouse, "new", [(None, False, 10)])
-    found = by("agent", rows(warehouse, "select * from monitoring.v_agent_response_accuracy"))
+    agents = by("agent", rows(warehouse, "select * from monitoring.v_agent_response_accuracy"))
     # 2 of 3 decided: 66.67 %; 1 of 4 edited: 25 %; mean 50 ms: 0.5 * 66.67 + 0.3 * 75 + 0.2 * 95.
-    swift = found["swift"]
+    swift = agents["swift"]
     assert (swift["query_count"], swift["decided_count"], swift["approved_count"], swift["edited_count"]) == (
         4,
         3,
@@ -86,9 +86,9 @@ def test_the_quality_score_is_the_one_worked_out_by_hand(warehouse: "psycopg.Con
     assert (swift["avg_latency_ms"], swift["p50_latency_ms"], swift["p95_latency_ms"]) == (50, 40, 80)
     assert float(swift["quality_score"]) == 74.83
     # 0.5 * 100 + 0.3 * 100 + 0.2 * 0, though 100 - 4000 / 10 is -300.
-    assert float(found["slow"]["quality_score"]) == 80
-    assert found["new"]["quality_score"] is None
-    assert found["new"]["approval_rate_pct"] is None
+    assert float(agents["slow"]["quality_score"]) == 80
+    assert agents["new"]["quality_score"] is None
+    assert agents["new"]["approval_rate_pct"] is None
 
 
 def test_health_follows_latency_and_approval(warehouse: "psycopg.Connection[Any]") -> None:
@@ -262,8 +262,8 @@ def test_each_rule_of_the_report_sees_the_row_that_breaks_it(warehouse: "psycopg
 def test_a_history_that_lacks_a_query_is_not_complete(warehouse: "psycopg.Connection[Any]") -> None:
     add_queries(warehouse, "one", [(True, False, 5), (True, False, 5)])
     warehouse.execute("delete from agent.agent_queries_history where id = 1")
-    found = by("name", rows(warehouse, "select * from monitoring.v_data_quality_report"))
-    assert found["query_history_is_complete"]["broken_rows"] == 1
+    report = by("name", rows(warehouse, "select * from monitoring.v_data_quality_report"))
+    assert report["query_history_is_complete"]["broken_rows"] == 1
 
 
 def test_stored_figures_say_what_the_live_ones_said_when_they_were_refreshed(
@@ -295,14 +295,14 @@ def test_stored_figures_say_what_the_live_ones_said_when_they_were_refreshed(
 
 
 def test_every_column_of_every_view_says_what_it_is(warehouse: "psycopg.Connection[Any]") -> None:
-    found = warehouse.execute(
+    columns = warehouse.execute(
         "select c.relname, a.attname, col_description(c.oid, a.attnum) from pg_class c"
         " join pg_attribute a on a.attrelid = c.oid and a.attnum > 0"
         " where c.relnamespace in ('monitoring'::regnamespace, 'monitoring_private'::regnamespace)"
         " and c.relkind in ('v', 'm')"
     ).fetchall()
-    assert len({view for view, _, _ in found}) == 12
-    assert [(view, column) for view, column, says in found if not says] == []
+    assert len({view for view, _, _ in columns}) == 12
+    assert [(view, column) for view, column, says in columns if not says] == []
 
 
 def test_windows_do_not_depend_on_the_zone_of_the_session(warehouse_url: str) -> None:
@@ -372,8 +372,8 @@ def test_a_tenant_sees_figures_of_its_own_rows_only(warehouse: "psycopg.Connecti
                     "select set_config('app.conversation_id', %s, true), set_config('role', %s, true)",
                     (conversation, role),
                 )
-                ((found,),) = warehouse.execute(f"select {count} from monitoring.{view}".encode()).fetchall()
-                assert (view, role, found or 0) == (view, role, expected)
+                ((visible,),) = warehouse.execute(f"select {count} from monitoring.{view}".encode()).fetchall()
+                assert (view, role, visible or 0) == (view, role, expected)
 
 
 def test_anybody_may_ask_whether_the_database_answers_and_only_the_service_may_refresh(

@@ -41,11 +41,11 @@ class Ear:
         """What arrived; a marker sent behind it says when that is all."""
         self.conn.execute("listen marker")
         self.conn.execute("notify marker")
-        found = []
+        arrived = []
         for notification in self.conn.notifies(timeout=10):
             if notification.channel == "marker":
-                return found
-            found.append((notification.channel, json.loads(notification.payload)))
+                return arrived
+            arrived.append((notification.channel, json.loads(notification.payload)))
         raise AssertionError("the marker did not arrive")
 
     def short(self) -> list[tuple[str, str, int]]:
@@ -97,10 +97,10 @@ def test_each_trigger_fires_when_it_should_and_not_otherwise(any_warehouse_url: 
 
 
 def test_there_are_five_triggers_on_four_tables(warehouse: "psycopg.Connection[Any]") -> None:
-    found = warehouse.execute(
+    rows = warehouse.execute(
         "select tgrelid::regclass::text from pg_trigger where tgfoid = 'agent.announce'::regproc order by 1"
     ).fetchall()
-    assert [name for (name,) in found] == [
+    assert [name for (name,) in rows] == [
         "agent.agent_approvals", "agent.agent_approvals", "agent.agent_feedback", "agent.agent_queries",
         "agent.decision_sync_event_logs",
     ]  # fmt: skip
@@ -185,12 +185,12 @@ def test_a_writer_needs_no_right_to_the_sequences(any_warehouse_url: str) -> Non
 
 def _follow(listener: Listener, count: int, steps: int = 100) -> list[AgentEvent]:
     """Steps until `count` events have come, and one more that must bring none."""
-    found: list[AgentEvent] = []
+    events: list[AgentEvent] = []
     for _ in range(steps):
-        found += listener.step(0.1)
-        if len(found) >= count:
+        events += listener.step(0.1)
+        if len(events) >= count:
             break
-    return found + listener.step(0.1)
+    return events + listener.step(0.1)
 
 
 def _short(events: list[AgentEvent]) -> list[tuple[str, str, int]]:
@@ -199,10 +199,10 @@ def _short(events: list[AgentEvent]) -> list[tuple[str, str, int]]:
 
 @pytest.fixture
 def listener(warehouse_url: str) -> Iterator[Listener]:
-    found = Listener(warehouse_url)
-    found.open()
-    yield found
-    found.close()
+    opened = Listener(warehouse_url)
+    opened.open()
+    yield opened
+    opened.close()
 
 
 def test_the_listener_reads_each_row_again_without_anybodys_words(
@@ -228,15 +228,15 @@ def test_the_listener_reads_each_row_again_without_anybodys_words(
         " values (%s, 'ops', 'failed', %s, to_jsonb(%s::text), 7)",
         [secret] * 3,
     )
-    found = _follow(listener, 4)
-    assert [dict(event.row) for event in found] == [
+    events = _follow(listener, 4)
+    assert [dict(event.row) for event in events] == [
         {"status": "pending"},
         {"agent": "order_agent", "latency_ms": 412, "approved": None, "human_edited": False},
         {"safe_to_send": None},
         {"scope": "ops", "status": "failed", "attempt": 1, "duration_ms": 7},
     ]
-    assert secret not in repr(found)
-    assert all(event.lag_ms is not None and 0 <= event.lag_ms < 5_000 for event in found)
+    assert secret not in repr(events)
+    assert all(event.lag_ms is not None and 0 <= event.lag_ms < 5_000 for event in events)
 
 
 def test_after_a_killed_connection_what_was_missed_is_told_once(
@@ -260,13 +260,13 @@ def test_after_a_killed_connection_what_was_missed_is_told_once(
     decision = _id(warehouse, DECISION)
     both = _id(warehouse, APPROVAL)
     warehouse.execute("update agent.agent_approvals set status = 'expired' where id = %s", (both,))
-    found = _follow(listener, 6)
-    assert sorted(_short(found)) == sorted([
+    events = _follow(listener, 6)
+    assert sorted(_short(events)) == sorted([
         (QUEUE, "INSERT", late_id), (QUEUE, "UPDATE", before), (TRAINING, "UPDATE", old), (SLOW, "INSERT", slow),
         (SYNC, "INSERT", decision), (QUEUE, "UPDATE", both),
     ])  # fmt: skip
-    assert [event.at for event in found] == sorted(event.at for event in found)
-    assert {event.seq for event in found} == {None}
+    assert [event.at for event in events] == sorted(event.at for event in events)
+    assert {event.seq for event in events} == {None}
     assert listener.state.connects == 2
     assert listener.state.caught_up == 6
     # Followed again, and nothing twice at the next break.
@@ -291,7 +291,7 @@ def _kill_listener(conn: "psycopg.Connection[Any]") -> None:
 def test_many_breaks_among_many_writers_lose_and_repeat_nothing(warehouse_url: str) -> None:
     listener = Listener(warehouse_url, heartbeat_seconds=0.05)
     listener.open()
-    found: list[AgentEvent] = []
+    events: list[AgentEvent] = []
     with connect(warehouse_url, autocommit=True) as admin:
         writers = [connect(warehouse_url) for _ in range(4)]
         for number in range(60):
@@ -305,19 +305,19 @@ def test_many_breaks_among_many_writers_lose_and_repeat_nothing(warehouse_url: s
                 writer.rollback()
             if number % 15 == 14:
                 _kill_listener(admin)
-            found += listener.step(0.01)
+            events += listener.step(0.01)
         for writer in writers:
             writer.commit()
             writer.close()
         expected = {row[0] for row in admin.execute("select id from agent.decision_sync_event_logs")}
         for _ in range(50):
-            found += listener.step(0.05)
-            if len(found) >= len(expected):
+            events += listener.step(0.05)
+            if len(events) >= len(expected):
                 break
         for _ in range(5):
-            found += listener.step(0.05)
+            events += listener.step(0.05)
     listener.close()
-    assert sorted(event.id for event in found) == sorted(expected)
+    assert sorted(event.id for event in events) == sorted(expected)
     assert listener.state.connects >= 4
 
 
@@ -419,8 +419,8 @@ def test_messages_of_others_on_the_channels_are_passed_over(
         "[" * 7000,
     ):
         warehouse.execute("select pg_notify(%s, %s)", (SYNC, payload))
-    found = _id(warehouse, DECISION)
-    assert _short(_follow(listener, 1)) == [(SYNC, "INSERT", found)]
+    decision = _id(warehouse, DECISION)
+    assert _short(_follow(listener, 1)) == [(SYNC, "INSERT", decision)]
 
 
 def test_what_cannot_be_followed_is_refused_in_one_line(empty_database_url: str, warehouse_url: str) -> None:

@@ -92,9 +92,9 @@ def test_analyze_prints_one_json_object_and_exits_by_what_it_found(
     clean = _run(warehouse_url, "analyze", "--json")
     assert (clean.exit_code, json.loads(clean.stdout)["ok"]) == (0, True)
     warehouse.execute(LACKING)
-    found = _run(warehouse_url, "analyze", "--json")
-    ids = {finding["id"] for finding in json.loads(found.stdout)["findings"]}
-    assert found.exit_code == 1
+    analyzed = _run(warehouse_url, "analyze", "--json")
+    ids = {finding["id"] for finding in json.loads(analyzed.stdout)["findings"]}
+    assert analyzed.exit_code == 1
     assert "missing_index:shop.child(parent_id)" in ids
     shown = _run(warehouse_url, "analyze")
     assert shown.exit_code == 1
@@ -112,10 +112,10 @@ def _writer(url: str) -> "Iterator[psycopg.Connection[Any]]":
 
 def _until(condition: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + 20
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return found
+    return value
 
 
 def _builder_pid(conn: "psycopg.Connection[Any]") -> int | None:
@@ -154,27 +154,27 @@ def test_a_build_killed_half_way_is_made_good_by_the_next_one(any_warehouse_url:
 def test_a_build_that_fails_clears_up_and_says_so(warehouse: "psycopg.Connection[Any]", warehouse_url: str) -> None:
     warehouse.execute(LACKING)
     warehouse.execute("drop policy own on shop.notes")
-    missing, told, results = find_missing_indexes(warehouse_url), list[str](), list[Built]()
+    missing, lines, results = find_missing_indexes(warehouse_url), list[str](), list[Built]()
     assert [index.name for index in missing] == ["child_parent_id_idx"]
 
     with _writer(warehouse_url) as writer:
-        thread = threading.Thread(target=lambda: results.extend(build(warehouse_url, missing, told.append)))
+        thread = threading.Thread(target=lambda: results.extend(build(warehouse_url, missing, lines.append)))
         thread.start()
         pid = _until(lambda: _builder_pid(warehouse))
-        _until(lambda: told)
+        _until(lambda: lines)
         warehouse.execute("select pg_cancel_backend(%s)", (pid,))
         writer.rollback()
         thread.join(20)
-    assert told[0].startswith("child_parent_id_idx: waiting for writers before build")
+    assert lines[0].startswith("child_parent_id_idx: waiting for writers before build")
     assert [result.state for result in results] == ["failed"]
     assert "dropped the invalid child_parent_id_idx that it left" in results[0].note
     assert "child_parent_id_idx" not in _indexes(warehouse)
 
     with _writer(warehouse_url):
-        results = list(build(warehouse_url, missing, told.append, lock_timeout_seconds=1))
+        results = list(build(warehouse_url, missing, lines.append, lock_timeout_seconds=1))
     assert "gave up waiting" in results[0].note
     assert "run again" in results[0].note
-    assert [result.state for result in build(warehouse_url, missing, told.append)] == ["created"]
+    assert [result.state for result in build(warehouse_url, missing, lines.append)] == ["created"]
 
 
 def test_nothing_is_touched_while_somebody_else_builds_on_the_table(

@@ -34,9 +34,9 @@ def test_days_are_as_long_as_the_clock_says(warehouse: "psycopg.Connection[Any]"
         ("2028-03-01T04:30Z", "America/New_York", {date(2028, 2, 28): 24, date(2028, 2, 29): 24}),
         ("2028-03-01T05:00Z", "America/New_York", {date(2028, 2, 29): 24, date(2028, 3, 1): 24}),
     ):
-        found = store_days(warehouse, at, 2, zone)
-        assert (at, {day: (end - start) / timedelta(hours=1) for day, start, end in found}) == (at, hours)
-        assert found[-1][1] <= datetime.fromisoformat(at) < found[-1][2]
+        days = store_days(warehouse, at, 2, zone)
+        assert (at, {day: (end - start) / timedelta(hours=1) for day, start, end in days}) == (at, hours)
+        assert days[-1][1] <= datetime.fromisoformat(at) < days[-1][2]
 
 
 def test_days_join_without_gap_and_start_where_the_date_changes(any_warehouse_url: str) -> None:
@@ -44,11 +44,11 @@ def test_days_join_without_gap_and_start_where_the_date_changes(any_warehouse_ur
     with connect(any_warehouse_url, autocommit=True) as conn:
         for zone in ("America/New_York", "Europe/Berlin", "America/Havana", "Africa/Cairo", "Asia/Kolkata", "UTC"):
             conn.execute("set time zone 'Pacific/Auckland'")
-            found = store_days(conn, "2028-12-31T12:00Z", 1096, zone)
-            assert len(found) == 1096
-            assert date(2028, 2, 29) in {day for day, _, _ in found}
+            days = store_days(conn, "2028-12-31T12:00Z", 1096, zone)
+            assert len(days) == 1096
+            assert date(2028, 2, 29) in {day for day, _, _ in days}
             here = ZoneInfo(zone)
-            for (day, start, end), (_, after, _) in zip(found, [*found[1:], (None, found[-1][2], None)], strict=True):
+            for (day, start, end), (_, after, _) in zip(days, [*days[1:], (None, days[-1][2], None)], strict=True):
                 assert end == after
                 assert start.astimezone(here).date() == day
                 assert (start.astimezone(UTC) - timedelta(microseconds=1)).astimezone(here).date() == day - timedelta(
