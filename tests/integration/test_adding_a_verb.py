@@ -1,8 +1,7 @@
-"""docs/how-to/add-a-verb.md done to a copy of the project, word for word: its snippets are the files."""
+"""docs/how-to/add-a-verb.md done to a copy of the project, to the letter."""
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,47 +9,20 @@ from pathlib import Path
 import pytest
 
 from hotdash_pipelines.settings import PROJECT_ROOT
+from tests.guides import GUIDES, follow
 from tests.pipeline.harness.homes import copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("adding-a-verb"), pytest.mark.timeout(300)]
 
-GUIDE = PROJECT_ROOT / "docs" / "how-to" / "add-a-verb.md"
+GUIDE = "add-a-verb.md"
 TOOLS = Path(sys.executable).parent
-# What a step says before its snippet: the file to write, or the file and what in it to add to.
-STEP = re.compile(r"(?s)((?:(?!```).)*?)\n\n```python\n(.*?)```\n")
-
-
-def snippets() -> list[tuple[str, str]]:
-    """(words before it, snippet) in the order of the guide."""
-    return STEP.findall(GUIDE.read_text())
-
-
-def insert(path: Path, after: str, line: str) -> None:
-    text = path.read_text()
-    assert text.count(after) == 1, after
-    path.write_text(text.replace(after, after + line))
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project after the guide's five steps."""
     root = copy_of_the_project(tmp_path_factory.mktemp("project") / "hotdash")
-    named, given, cheap = [], [], []
-    for words, snippet in snippets():
-        path = re.findall(r"`([\w/]+\.py)`", words)
-        if words.endswith(f"`{path[-1]}`" if path else "\0"):
-            assert not (root / path[-1]).exists()
-            (root / path[-1]).write_text(snippet)
-        elif snippet.startswith("app."):
-            named.append(snippet)
-        else:
-            (cheap if "`CHEAP`" in words else given).append(snippet)
-    (line,), (asked,), (answered,) = named, given, cheap
-    verbs, tests = root / "hotdash_pipelines/cli/__init__.py", root / "tests/unit/cli/test_verbs.py"
-    insert(verbs, "    schema,\n", "    scratch,\n")
-    insert(verbs, 'app.add_typer(retention.app, name="retention")\n', line)
-    insert(tests, "GIVEN = {\n", asked)
-    insert(tests, "CHEAP = {\n", answered)
+    follow(GUIDE, root)
     return root
 
 
@@ -61,7 +33,7 @@ def run(project: Path, *command: str, **settings: str) -> subprocess.CompletedPr
 
 
 def test_the_guide_names_this_test() -> None:
-    assert "tests/integration/test_adding_a_verb.py" in GUIDE.read_text()
+    assert "tests/integration/test_adding_a_verb.py" in (GUIDES / GUIDE).read_text()
 
 
 def test_the_new_verb_answers(project: Path, tmp_path: Path) -> None:
