@@ -8,7 +8,7 @@ Does not belong here: ConfigurableResources (orchestration/resources.py), the se
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hotdash_pipelines.settings import Settings, get_settings
+from hotdash_pipelines.settings import Settings, SettingsError, get_settings
 
 if TYPE_CHECKING:
     from hotdash_pipelines.alerts.channels.channel import Destination
