@@ -1,7 +1,7 @@
 """`hotdash docs`: the parts of docs/ and of the migrations that are generated.
 
 Belongs here: docs/settings.md from the settings; docs/access.md and the migrations' access blocks from the declared
-access; the list of guides from the guides. Does not belong here: prose.
+access; the types on docs/slas.md from their records; the list of guides from the guides. Does not belong here: prose.
 """
 
 import re
@@ -17,6 +17,7 @@ from hotdash_pipelines.warehouse.access.page import render_access
 
 SETTINGS_PAGE = PROJECT_ROOT / "docs" / "settings.md"
 ACCESS_PAGE = PROJECT_ROOT / "docs" / "access.md"
+SLAS_PAGE = PROJECT_ROOT / "docs" / "slas.md"
 GUIDES_PAGE = PROJECT_ROOT / "docs" / "how-to" / "README.md"
 
 _HEAD = """# Settings
@@ -64,7 +65,11 @@ def render_guides() -> str:
 
 def pages() -> dict[Path, str]:
     """Every file with a generated part -> its text as it should be."""
+    from hotdash_pipelines.sla import sla_types
+    from hotdash_pipelines.sla.definitions.page import with_types
+
     wanted = {SETTINGS_PAGE: render_settings(), ACCESS_PAGE: render_access(), GUIDES_PAGE: render_guides()}
+    wanted[SLAS_PAGE] = with_types(SLAS_PAGE.read_text(), sla_types())
     for migration in access_sql.migrations():
         wanted |= access_sql.rewritten(migration)
     return wanted

@@ -186,6 +186,6 @@ def _value(notice: Notice, name: str) -> str:
     return f"{amount} late" if definition.kind == "deadline" else amount
 
 
-def _behind(one: Behind) -> str:
-    what = f"{one.dataset} {one.partition}".strip()
-    return f"{what} ({one.sla}, {one.owner})"
+def _behind(behind: Behind) -> str:
+    what = f"{behind.dataset} {behind.partition}".strip()
+    return f"{what} ({behind.sla}, {behind.owner})"

@@ -55,15 +55,15 @@ def instant(option: str, text: str, settings: "Settings") -> datetime:
     try:
         if is_duration(text):
             return settings.now() - span(option, text)
-        found = datetime.fromisoformat(text)
-        found = (found if found.tzinfo else found.replace(tzinfo=settings.zone)).astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=settings.zone)).astimezone(UTC)
         # The first days of the calendar have no room for what was seen shortly before.
-        _ = found - timedelta(days=1)
+        _ = moment - timedelta(days=1)
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(
             f"{option} takes an instant such as 2026-11-01 or 2026-11-01T06:00, or how long ago, such as 2d"
         ) from error
-    return found
+    return moment
 
 
 def start(since: str | None, settings: "Settings") -> datetime | None:

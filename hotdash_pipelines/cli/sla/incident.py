@@ -42,9 +42,9 @@ def list_them(
 
     settings = get_settings()
     with warehouse(settings) as conn:
-        found = incidents(conn, open_only=only_open, since=start(since, settings), limit=limit)
-    lines = columns([_row(row, settings.zone) for row in found])
-    say({"incidents": [plain(row) for row in found]}, lines or ["no incident"], as_json)
+        rows = incidents(conn, open_only=only_open, since=start(since, settings), limit=limit)
+    lines = columns([_row(row, settings.zone) for row in rows])
+    say({"incidents": [plain(row) for row in rows]}, lines or ["no incident"], as_json)
 
 
 @app.command()
@@ -56,8 +56,8 @@ def show(number: _Number, as_json: Json = False) -> None:
 
     settings = get_settings()
     with warehouse(settings) as conn:
-        found = incident(conn, number)
-    say(plain(found), _whole(found, settings.zone), as_json)
+        whole = incident(conn, number)
+    say(plain(whole), _whole(whole, settings.zone), as_json)
 
 
 @app.command()
@@ -92,10 +92,10 @@ def _row(row: "IncidentRow", zone: "ZoneInfo") -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _whole(found: "Incident", zone: "ZoneInfo") -> "Iterator[str]":
+def _whole(incident: "Incident", zone: "ZoneInfo") -> "Iterator[str]":
     from hotdash_pipelines.cli.sla.view import columns, past
 
-    row = found.row
+    row = incident.row
     opened = f"{row.opened_at.astimezone(zone):%a %Y-%m-%d %H:%M %Z}"
     ended = f"{row.resolved_at.astimezone(zone):%a %Y-%m-%d %H:%M %Z}" if row.resolved_at else "open"
     yield f"incident {row.incident_id}: {row.title}"
@@ -105,7 +105,7 @@ def _whole(found: "Incident", zone: "ZoneInfo") -> "Iterator[str]":
     yield f"tiles      {', '.join(row.tiles) or 'none'}"
     yield f"postmortem {row.postmortem or 'none yet'}"
     yield ""
-    yield from columns([past(violation, zone) for violation in found.violations])
+    yield from columns([past(violation, zone) for violation in incident.violations])
     yield ""
     yield from columns(
         [
@@ -116,6 +116,6 @@ def _whole(found: "Incident", zone: "ZoneInfo") -> "Iterator[str]":
                 entry.message,
                 f"by {entry.by}" if entry.by else "",
             )
-            for entry in found.timeline
+            for entry in incident.timeline
         ]
     )

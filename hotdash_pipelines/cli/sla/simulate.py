@@ -68,15 +68,15 @@ def simulate(
         for definition in definitions:
             if definition.name not in known:
                 note(f"{definition.name}: left out, nothing was recorded of it then")
-        told = Told(settings.zone, None if as_json else _printer())
+        story = Told(settings.zone, None if as_json else _printer())
         ticks = play(played, replay(conn, begins, ends), _upstream(), begins, ends, every, stale_after=STALE_AFTER)
         try:
             for at, tick in paced(ticks, speed):
-                told.take(at, tick)
+                story.take(at, tick)
         except KeyboardInterrupt:
-            note(f"stopped at {told.at(told.last)}" if told.last else "stopped")
-    lines = ["", *columns(told.summary(played, begins)), *told.total(played, begins)]
-    say(told.as_json(played, begins, every), lines, as_json)
+            note(f"stopped at {story.at(story.last)}" if story.last else "stopped")
+    lines = ["", *columns(story.summary(played, begins)), *story.total(played, begins)]
+    say(story.as_json(played, begins, every), lines, as_json)
 
 
 @dataclass
@@ -119,15 +119,15 @@ class Told:
     def counts(self, name: str | None, begins: datetime) -> dict[str, Any]:
         """How many events were sent of an SLA (None: of all), and how long it was broken within what was played."""
         own = [event for event in self.events if name in (None, event.sla)]
-        found: dict[str, Any] = dict.fromkeys(_COUNTED, 0)
+        counts: dict[str, Any] = dict.fromkeys(_COUNTED, 0)
         for event in own:
-            if not event.silent and event.kind in found:
-                found[event.kind] += 1
-        found["silent"] = sum(event.silent and event.kind == "opened" for event in own)
-        found["open_at_end"] = sum(name in (None, key[0]) for key in self.still_open)
+            if not event.silent and event.kind in counts:
+                counts[event.kind] += 1
+        counts["silent"] = sum(event.silent and event.kind == "opened" for event in own)
+        counts["open_at_end"] = sum(name in (None, key[0]) for key in self.still_open)
         for kind, field_name in (("breach", "breach_minutes"), ("unknown", "unknown_minutes")):
-            found[field_name] = round(sum(self._minutes(own, name, kind, begins)), 1)
-        return found
+            counts[field_name] = round(sum(self._minutes(own, name, kind, begins)), 1)
+        return counts
 
     def _minutes(self, own: "Iterable[Event]", name: str | None, kind: str, begins: datetime) -> Iterator[float]:
         for event in own:
@@ -144,25 +144,25 @@ class Told:
         ]
         for definition in definitions:
             if any(event.sla == definition.name for event in self.events):
-                found = self.counts(definition.name, begins)
+                counts = self.counts(definition.name, begins)
                 rows.append(
                     (
-                        definition.name, *(str(found[kind]) for kind in ("opened", "escalated", "resolved", "silent")),
-                        f"{found['breach_minutes']:,.0f}", f"{found['unknown_minutes']:,.0f}",
-                        "open" if found["open_at_end"] else "",
+                        definition.name, *(str(counts[kind]) for kind in ("opened", "escalated", "resolved", "silent")),
+                        f"{counts['breach_minutes']:,.0f}", f"{counts['unknown_minutes']:,.0f}",
+                        "open" if counts["open_at_end"] else "",
                     )
                 )  # fmt: skip
         return rows if len(rows) > 1 else []
 
     def total(self, definitions: "tuple[Definition, ...]", begins: datetime) -> list[str]:
         """The end of the page."""
-        found = self.counts(None, begins)
-        sent = sum(found[kind] for kind in _COUNTED)
+        counts = self.counts(None, begins)
+        sent = sum(counts[kind] for kind in _COUNTED)
         return [
             f"{len(definitions)} SLAs, {self.ticks:,} looks: {sent} messages would have been sent",
-            f"opened {found['opened']}, escalated {found['escalated']}, resolved {found['resolved']}, "
-            f"open at the end {found['open_at_end']}, silent behind another {found['silent']}; "
-            f"{found['breach_minutes']:,.0f} minutes of breach, {found['unknown_minutes']:,.0f} not known",
+            f"opened {counts['opened']}, escalated {counts['escalated']}, resolved {counts['resolved']}, "
+            f"open at the end {counts['open_at_end']}, silent behind another {counts['silent']}; "
+            f"{counts['breach_minutes']:,.0f} minutes of breach, {counts['unknown_minutes']:,.0f} not known",
         ]
 
     def as_json(self, definitions: "tuple[Definition, ...]", begins: datetime, every: timedelta) -> dict[str, Any]:

@@ -98,16 +98,16 @@ def status(as_json: Json = False) -> None:
     definitions = read_definitions(settings)
     now = settings.now()
     with warehouse(settings) as conn:
-        found = standings(conn)
+        stood = standings(conn)
         evaluation = next(loop for loop in loops(heartbeats(conn), now) if loop.name == EVALUATION)
         failed = failures(conn)
-    is_open = any(standing.violation_id is not None for standing in found)
+    is_open = any(standing.violation_id is not None for standing in stood)
     if as_json:
-        entries = [plain(standing) for standing in found]
+        entries = [plain(standing) for standing in stood]
         say({"evaluation": plain(evaluation), "open": is_open, "slas": entries}, (), as_json)
     else:
         # Takes the colours away where nobody looks.
-        typer.echo("\n".join(verdicts(definitions, found, now, settings.zone)))
+        typer.echo("\n".join(verdicts(definitions, stood, now, settings.zone)))
     for failure in failed:
         note(f"hotdash: {failure}")
     if not evaluation.ok:
@@ -130,9 +130,9 @@ def history(
 
     settings = get_settings()
     with warehouse(settings) as conn:
-        found = violations(conn, name=name, since=start(since, settings), limit=limit)
-    lines = columns([past(violation, settings.zone) for violation in found])
-    say({"violations": [plain(violation) for violation in found]}, lines or ["no violation"], as_json)
+        rows = violations(conn, name=name, since=start(since, settings), limit=limit)
+    lines = columns([past(violation, settings.zone) for violation in rows])
+    say({"violations": [plain(violation) for violation in rows]}, lines or ["no violation"], as_json)
 
 
 @app.command()
@@ -158,14 +158,14 @@ def ack(
     definitions = read_definitions(settings)
     now = settings.now()
     with warehouse(settings) as conn, told(conn):
-        found = _open_one(conn, which)
-        acknowledge(conn, definitions, found.sla, found.partition, who, now, _teller(settings, said))
-        if said and found.incident_id is not None:
-            remark(conn, found.incident_id, said, who, now)
-    entry = {"sla": found.sla, "partition": found.partition, "violation_id": found.violation_id}
-    entry |= {"acked_by": found.acked_by or who, "is_new": found.acked_by is None}
-    had = f"had been taken on by {found.acked_by}" if found.acked_by else f"taken on by {who}"
-    say(entry, [f"{found.sla} #{found.violation_id}: {had}"], as_json)
+        standing = _open_one(conn, which)
+        acknowledge(conn, definitions, standing.sla, standing.partition, who, now, _teller(settings, said))
+        if said and standing.incident_id is not None:
+            remark(conn, standing.incident_id, said, who, now)
+    entry = {"sla": standing.sla, "partition": standing.partition, "violation_id": standing.violation_id}
+    entry |= {"acked_by": standing.acked_by or who, "is_new": standing.acked_by is None}
+    had = f"had been taken on by {standing.acked_by}" if standing.acked_by else f"taken on by {who}"
+    say(entry, [f"{standing.sla} #{standing.violation_id}: {had}"], as_json)
 
 
 @app.command()
@@ -182,19 +182,19 @@ def probe(as_json: Json = False) -> None:
     from hotdash_pipelines.sla.records.transaction import told
 
     settings = get_settings()
-    found: list[Loop] = []
+    checked: list[Loop] = []
     reason = None
     try:
         with warehouse(settings) as conn, told(conn):
             conn.execute("select set_config('statement_timeout', %s, false)", (f"{_PROBE_SECONDS}s",))
-            found = loops(heartbeats(conn), settings.now())
+            checked = loops(heartbeats(conn), settings.now())
     except HotdashError as error:
         reason = str(error)
-    ok = reason is None and all(loop.ok for loop in found)
+    ok = reason is None and all(loop.ok for loop in checked)
     if reason and not as_json:
         note(f"hotdash: nobody can be asked: {reason}")
-    lines = [f"{'ok' if loop.ok else 'STOPPED':8} {loop.message}" for loop in found]
-    say({"ok": ok, "reason": reason, "loops": [plain(loop) for loop in found]}, lines, as_json)
+    lines = [f"{'ok' if loop.ok else 'STOPPED':8} {loop.message}" for loop in checked]
+    say({"ok": ok, "reason": reason, "loops": [plain(loop) for loop in checked]}, lines, as_json)
     raise typer.Exit(0 if ok else 1)
 
 
@@ -204,13 +204,13 @@ def _open_one(conn: "psycopg.Connection[Any]", which: str) -> "Standing":
     from hotdash_pipelines.sla.records.history import standings
 
     opened = [one for one in standings(conn) if one.violation_id is not None]
-    found = [one for one in opened if which in (one.sla, str(one.violation_id))]
-    if not found:
+    matching = [one for one in opened if which in (one.sla, str(one.violation_id))]
+    if not matching:
         raise SlaError(f"nothing is open under {which}; `hotdash sla status` names what is")
-    if len(found) > 1:
-        listed = ", ".join(f"{one.violation_id} ({one.partition})" for one in found)
+    if len(matching) > 1:
+        listed = ", ".join(f"{one.violation_id} ({one.partition})" for one in matching)
         raise SlaError(f"{which} has several open violations, give the number of one: {listed}")
-    return found[0]
+    return matching[0]
 
 
 def _teller(settings: "Settings", said: str) -> "Enqueue":

@@ -110,12 +110,12 @@ def _row(
         return "unknown", definition.name, actual, "", definition.owner, "", ""
     worst = own[0]
     name = f"{definition.name} {worst.partition}".strip() if definition.kind == "deadline" else definition.name
-    since = told = ""
+    since = state = ""
     if worst.violation_id is not None:
         since = f"for {lasted(now - worst.breach_started_at)}" if worst.breach_started_at else ""
-        told = _open(worst, sum(one.violation_id is not None for one in own[1:]))
+        state = _open(worst, sum(one.violation_id is not None for one in own[1:]))
     return (
-        _standing(worst), name, _actual(definition, worst, zone), since, definition.owner, told,
+        _standing(worst), name, _actual(definition, worst, zone), since, definition.owner, state,
         _next(definition, worst, now, zone),
     )  # fmt: skip
 
@@ -146,14 +146,14 @@ def _against(definition: "Definition", standing: "Standing", actual: float, zone
 
 
 def _open(standing: "Standing", others: int) -> str:
-    told = [f"#{standing.violation_id} {standing.severity}"]
+    words = [f"#{standing.violation_id} {standing.severity}"]
     if standing.suppressed_by:
-        told.append(f"behind {standing.suppressed_by}")
+        words.append(f"behind {standing.suppressed_by}")
     if standing.acked_by:
-        told.append(f"taken by {standing.acked_by}")
+        words.append(f"taken by {standing.acked_by}")
     if others:
-        told.append(f"and {others} more")
-    return ", ".join(told)
+        words.append(f"and {others} more")
+    return ", ".join(words)
 
 
 def _next(definition: "Definition", standing: "Standing", now: datetime, zone: ZoneInfo) -> str:

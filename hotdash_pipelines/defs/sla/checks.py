@@ -74,7 +74,7 @@ def news(
     Of an SLA with several partitions the worst verdict is shown.
     """
     before: dict[str, list[str]] = _read(cursor)
-    after, told = {}, []
+    after, evaluations = {}, []
     for definition in definitions:
         own = [verdict for (name, _), verdict in verdicts.items() if name == definition.name]
         if not own:
@@ -86,16 +86,16 @@ def news(
             continue
         after[definition.name] = [shown.state, now.isoformat()]
         if evaluation := told_by(definition, shown.state, shown.message):
-            told.append(evaluation)
-    return told, json.dumps(after)
+            evaluations.append(evaluation)
+    return evaluations, json.dumps(after)
 
 
 def _read(cursor: str | None) -> dict[str, list[str]]:
     try:
-        found = json.loads(cursor or "{}")
+        content = json.loads(cursor or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 check_rated(promised())
@@ -118,15 +118,15 @@ def sla_verdicts(context: dg.AssetCheckExecutionContext, warehouse: WarehouseRes
         connect(warehouse.url(), autocommit=True) as conn,
     ):
         stored: dict[str, Any] = {}
-        for one in standings(conn):
-            rank = _WORST_FIRST.index(one.standing or "unknown")
-            if one.sla not in stored or rank < _WORST_FIRST.index(stored[one.sla].standing or "unknown"):
-                stored[one.sla] = one
+        for standing in standings(conn):
+            rank = _WORST_FIRST.index(standing.standing or "unknown")
+            if standing.sla not in stored or rank < _WORST_FIRST.index(stored[standing.sla].standing or "unknown"):
+                stored[standing.sla] = standing
     for key in sorted(context.selected_asset_check_keys):
         definition = _definitions[key.name]
-        one = stored.get(definition.name)
-        standing = (one.standing if one else None) or "unknown"
-        evaluation = told_by(definition, standing, (one.message if one else None) or "not judged yet")
+        last = stored.get(definition.name)
+        standing = (last.standing if last else None) or "unknown"
+        evaluation = told_by(definition, standing, (last.message if last else None) or "not judged yet")
         if evaluation:
             yield dg.AssetCheckResult(
                 asset_key=key.asset_key,

@@ -54,12 +54,12 @@ def _facts(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, wa
 
 def _newest(instance: dg.DagsterInstance, keys: Mapping[str, dg.AssetKey]) -> dict[str, datetime]:
     """The newest materialisation of each asset, all in one query."""
-    found = {}
+    materialized = {}
     for record in instance.get_asset_records(list(keys.values())) if keys else ():
         newest = record.asset_entry.last_materialization_record
         if newest is not None:
-            found[record.asset_entry.asset_key.to_user_string()] = datetime.fromtimestamp(newest.timestamp, UTC)
-    return found
+            materialized[record.asset_entry.asset_key.to_user_string()] = datetime.fromtimestamp(newest.timestamp, UTC)
+    return materialized
 
 
 def _first(
@@ -92,7 +92,7 @@ def _first(
 def _running(
     instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, names: Collection[str]
 ) -> dict[str, datetime]:
-    found: dict[str, datetime] = {}
+    since_by_name: dict[str, datetime] = {}
     records = instance.get_run_records(dg.RunsFilter(statuses=list(_UNDER_WAY)), limit=_RUNS_SHOWN)
     for record in records:
         run, since = record.dagster_run, record.start_time
@@ -103,8 +103,8 @@ def _running(
         if selected is None and repository.has_job(run.job_name):
             selected = repository.get_job(run.job_name).asset_layer.executable_asset_keys
         for name in {key.to_user_string() for key in selected or ()} & set(names):
-            found[name] = min(began, found.get(name, began))
-    return found
+            since_by_name[name] = min(began, since_by_name.get(name, began))
+    return since_by_name
 
 
 def _freshness(instance: dg.DagsterInstance, names: Collection[str]) -> dict[str, str]:

@@ -66,8 +66,8 @@ def _turn(context: dg.SensorEvaluationContext, warehouse: WarehouseResource, clo
         context.log.info(f"{notice.event.kind}: {notice.event.message}")
     evaluations, cursor = news(promised(), done.tick.verdicts, context.cursor, now)
     states = [verdict.state for verdict in done.tick.verdicts.values()]
-    told = ", ".join(f"{states.count(state)} {state}" for state in ("ok", "breach", "unknown", "pending"))
-    return dg.SensorResult(skip_reason=told, asset_events=evaluations, cursor=cursor)
+    counts = ", ".join(f"{states.count(state)} {state}" for state in ("ok", "breach", "unknown", "pending"))
+    return dg.SensorResult(skip_reason=counts, asset_events=evaluations, cursor=cursor)
 
 
 @cache

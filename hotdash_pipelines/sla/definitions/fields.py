@@ -41,11 +41,11 @@ def _duration(value: object) -> object:
 def _clock(value: object) -> object:
     if isinstance(value, time):
         return value
-    found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         # YAML reads 16:00 without quotes as the number 960.
         raise ValueError(f'{value!r} is no time of day; write it in quotes, such as "06:00"')
-    return time(int(found[1]), int(found[2]))
+    return time(int(match[1]), int(match[2]))
 
 
 def _zone(value: str) -> str:

@@ -25,19 +25,19 @@ def load_definitions(folder: Path, *, store_zone: str = "UTC") -> tuple[Definiti
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
         raise SlaError(f"no SLA file in {folder}; it holds *.yaml with a list `slas:`")
-    found: dict[str, tuple[Path, Definition]] = {}
+    entries: dict[str, tuple[Path, Definition]] = {}
     for path in paths:
         for definition in _read(path, store_zone):
-            if definition.name in found:
-                other = found[definition.name][0]
+            if definition.name in entries:
+                other = entries[definition.name][0]
                 raise SlaError(f"{path.name}: {definition.name} is given twice, first in {other.name}; rename one")
-            found[definition.name] = (path, definition)
-    for path, definition in found.values():
-        if unknown := [name for name in definition.depends_on if name not in found]:
+            entries[definition.name] = (path, definition)
+    for path, definition in entries.values():
+        if unknown := [name for name in definition.depends_on if name not in entries]:
             raise SlaError(f"{path.name}: {definition.name}: depends_on names {unknown[0]}, which is no SLA")
         if wrong := definition.sla_type.objection(definition.params):
             raise SlaError(f"{path.name}: {definition.name}: {wrong}")
-    return tuple(found[name][1] for name in sorted(found))
+    return tuple(entries[name][1] for name in sorted(entries))
 
 
 def _read(path: Path, store_zone: str) -> Iterator[Definition]:

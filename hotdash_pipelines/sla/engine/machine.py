@@ -45,15 +45,15 @@ def advance(
     if was_blind and verdict.state == "breach" and not (suppressed_by or state.violation):
         state = state.changed(suppressed_by=None, freed_at=None)
     opened: tuple[Event, ...] = ()
-    told: tuple[Event, ...] = ()
+    ongoing: tuple[Event, ...] = ()
     if state.violation is None:
         state, opened = open_or_warn(definition, state, verdict, around, first_good)
     # One that has just opened too: of an incident that flaps at every tick, an escalation may be due by now.
     if state.violation is not None:
-        state, told = go_on(definition, state, state.violation, verdict, around)
+        state, ongoing = go_on(definition, state, state.violation, verdict, around)
     elif state.suppressed_by and not state.breaches and state.unknown_since is None:
         state = state.changed(suppressed_by=None, freed_at=None)
-    return state, (*resolved, *opened, *told)
+    return state, (*resolved, *opened, *ongoing)
 
 
 def is_unmoved(definition: Definition, state: State, verdict: Verdict) -> bool:
@@ -183,8 +183,8 @@ def _resolve(definition: Definition, state: State, verdict: Verdict, around: Aro
         return state, ()
     end = max(state.ok_since, violation.breach_since)
     reason = "changed" if _only_the_target_moved(definition, violation, verdict) else "recovered"
-    told: tuple[Event, ...] = (resolution(definition, state, now, end, reason, verdict),)
-    return closed(state, around), told
+    events: tuple[Event, ...] = (resolution(definition, state, now, end, reason, verdict),)
+    return closed(state, around), events
 
 
 def _only_the_target_moved(definition: Definition, violation: Violation, verdict: Verdict) -> bool:

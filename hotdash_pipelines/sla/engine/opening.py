@@ -25,9 +25,9 @@ def open_or_warn(definition: Definition, state: State, verdict: Verdict, around:
         opened = _opened(definition, state, verdict, around, "unknown")
     elif first_good and _was_late_unseen(definition, state, verdict):
         opened = _opened(definition, state, verdict, around, "breach")
-        told = event(definition, opened, "opened", around.now, verdict.message, behind=around.behind)
+        opening = event(definition, opened, "opened", around.now, verdict.message, behind=around.behind)
         end = verdict.ok_since or around.now
-        return closed(opened, around), (told, resolution(definition, opened, around.now, end, "recovered", verdict))
+        return closed(opened, around), (opening, resolution(definition, opened, around.now, end, "recovered", verdict))
     else:
         return _warn(definition, state, verdict, around)
     return opened, (event(definition, opened, "opened", around.now, verdict.message, behind=around.behind),)

@@ -35,9 +35,9 @@ def roots(troubles: Iterable[Trouble], upstream: Mapping[str, Collection[str]]) 
     `upstream` maps a dataset to those it is made from (directly, or all of them). Two troubles about different
     partitions do not explain each other. Of a ring the first key is the root: never is everything explained away.
     """
-    found = list(troubles)
-    blind = [trouble for trouble in found if trouble.cause.startswith(BLIND)]
-    return _of_lineage([trouble for trouble in found if not trouble.cause.startswith(BLIND)], upstream) | _shared(blind)
+    known = list(troubles)
+    blind = [trouble for trouble in known if trouble.cause.startswith(BLIND)]
+    return _of_lineage([trouble for trouble in known if not trouble.cause.startswith(BLIND)], upstream) | _shared(blind)
 
 
 def _shared(blind: list[Trouble]) -> dict[Key, Key]:
@@ -89,7 +89,7 @@ def _above(
     trouble: Trouble, by_dataset: Mapping[tuple[str, str], list[Key]], upstream: Mapping[str, Collection[str]]
 ) -> list[Key]:
     """The troubles next above: through datasets that are fine, not past one that is not."""
-    found: list[Key] = []
+    above: list[Key] = []
     seen, layer = {trouble.dataset}, [trouble.dataset]
     while layer:
         following = []
@@ -100,11 +100,11 @@ def _above(
                 seen.add(parent)
                 keys = by_dataset.get((trouble.cause, parent))
                 here = [key for key in keys if _may_explain(key, trouble.key)] if keys else []
-                found += here
+                above += here
                 if not here:
                     following.append(parent)
         layer = following
-    return found
+    return above
 
 
 def _reached(start: Key, parents: Mapping[Key, list[Key]]) -> list[list[Key]]:

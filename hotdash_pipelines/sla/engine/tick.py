@@ -88,8 +88,8 @@ def tick(
                 moved[key] = _Moved(definition, state, verdict)
     behind: dict[Key, tuple[Key, ...]] = {}
     if moved:
-        told, behind = _move(moved, after, upstream, now)
-        events += told
+        moves, behind = _move(moved, after, upstream, now)
+        events += moves
     for own in by_name.values():
         _forget(own, after)
     return Tick(after, tuple(events), verdicts, behind)
@@ -197,11 +197,11 @@ def _move(
             suppressor = Suppressor(root, open_root.incident if open_root else None)
         late = behind.get(key, ())
         near = None if item.state.violation else incidents.get(_group(item))
-        state, told = advance(
+        state, happened = advance(
             item.definition, item.state, item.verdict, now, suppressor, late, _impact(moved, late), near
         )
         after[key] = state
-        events += told
+        events += happened
         if state.violation and item.state.violation is None:
             incidents.setdefault(_group(item), state.violation.incident)
     return events, behind
@@ -236,6 +236,6 @@ def _trouble(item: _Moved, now: datetime) -> Trouble | None:
 def _impact(moved: dict[Key, _Moved], behind: tuple[Key, ...]) -> Severity | None:
     if not behind:
         return None
-    found = (moved[key] for key in behind)
-    severities: list[Severity] = [(item.state.violation or item.definition).severity for item in found]
+    items = (moved[key] for key in behind)
+    severities: list[Severity] = [(item.state.violation or item.definition).severity for item in items]
     return worst(*severities)

@@ -95,11 +95,11 @@ def event_time_lag(definitions: Sequence[Definition], looking: Looking) -> Itera
     asked = {definition.name: definition.dataset.replace("/", ".", 1) for definition in definitions}
     with reading(looking.conn) as conn:
         columns = {name: str(one.params["column"]) for name, one in zip(asked, definitions, strict=True)}
-        found = conn.execute(
+        attributes = conn.execute(
             _COLUMNS, {"names": list(asked), "tables": list(asked.values()), "columns": list(columns.values())}
         ).fetchall()
         parts = []
-        for name, table, column, kind, has_project, is_hidden in found:
+        for name, table, column, kind, has_project, is_hidden in attributes:
             if is_hidden or not _is_time(kind):
                 continue
             limit = sql.SQL("{} <= %(latest)s")
@@ -122,8 +122,8 @@ def event_time_lag(definitions: Sequence[Definition], looking: Looking) -> Itera
         values = {"latest": looking.now + CLOCK_SKEW, "zone": str(looking.zone), "project": looking.project}
         union = sql.Composed([sql.SQL(" union all ").join(parts)])
         newest = {name: (text, kind) for name, text, kind in (conn.execute(union, values) if parts else ())}
-    hidden = {row[0] for row in found if row[5]}
-    timeless = {row[0]: row[3] for row in found if not _is_time(row[3])}
+    hidden = {row[0] for row in attributes if row[5]}
+    timeless = {row[0]: row[3] for row in attributes if not _is_time(row[3])}
     for name, table in asked.items():
         if name in hidden:
             reason = f"row-level security hides rows of {table} from this user: see docs/access.md"
@@ -205,14 +205,14 @@ def watermark(windows: Mapping[date, datetime], settled_after_days: int, looking
 )
 def queue_age(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """Since when the oldest item of a queue waits; 0 for an empty queue."""
-    found: dict[str, Row | Unseen] = {}
+    queues: dict[str, Row | Unseen] = {}
     for name in {str(definition.params["queue"]) for definition in definitions}:
         try:
-            found[name] = _queue(name, looking)
+            queues[name] = _queue(name, looking)
         except Unseen as unseen:
-            found[name] = unseen
+            queues[name] = unseen
     for definition in definitions:
-        seen = found[str(definition.params["queue"])]
+        seen = queues[str(definition.params["queue"])]
         if isinstance(seen, Unseen):
             details = {"cause": seen.cause} if seen.cause else {}
             yield Observation(definition.name, unknown_reason=seen.reason, details=details)
@@ -272,6 +272,6 @@ def _instant(text: str | None, kind: str, looking: Looking) -> datetime | None:
         return None
     if kind == "date":
         return looking.ends(date.fromisoformat(text))
-    found = datetime.fromisoformat(text)
+    instant = datetime.fromisoformat(text)
     # Without a zone it is compared in the session's, which is UTC.
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -126,9 +126,9 @@ def check_rate(definitions: Sequence[Definition], looking: Looking) -> Iterator[
 )
 def latency_p95(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """What 95 % of the support agent's queries of the last `window_minutes` kept within, in milliseconds."""
-    found = _windowed(definitions, looking, "window_minutes", _MINUTES, "agent.agent_queries", _of_latencies)
+    windows = _windowed(definitions, looking, "window_minutes", _MINUTES, "agent.agent_queries", _of_latencies)
     for definition in definitions:
-        value, samples = found[_number(definition, "window_minutes", _MINUTES)]
+        value, samples = windows[_number(definition, "window_minutes", _MINUTES)]
         yield Observation(definition.name, value=value, details={"samples": samples})
 
 
@@ -146,7 +146,7 @@ def latency_p95(definitions: Sequence[Definition], looking: Looking) -> Iterator
 def availability(definitions: Sequence[Definition], looking: Looking) -> Iterator[Observation]:
     """Percent that succeeded over the last `window_hours`: `of: decisions` passed on, or `of: runs` of Dagster."""
     of_decisions = [one for one in definitions if one.params["of"] == "decisions"]
-    found = (
+    windows = (
         _windowed(of_decisions, looking, "window_hours", _HOURS, "agent.decision_sync_event_logs", _of_decisions)
         if of_decisions
         else {}
@@ -154,7 +154,7 @@ def availability(definitions: Sequence[Definition], looking: Looking) -> Iterato
     for definition in definitions:
         what, hours = definition.params["of"], _number(definition, "window_hours", _HOURS)
         if what == "decisions":
-            good, all_ = found[hours]
+            good, all_ = windows[hours]
         elif what == "runs":
             good, all_ = _of_runs(definition, hours, looking)
         else:

@@ -39,8 +39,8 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float | Decimal):
-        found = float(value)
-        return found if math.isfinite(found) else {_NO_NUMBER: str(found)}
+        number = float(value)
+        return number if math.isfinite(number) else {_NO_NUMBER: str(number)}
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, datetime):
@@ -52,5 +52,5 @@ def _plain(value: Any) -> Any:
     return _plain(str(value))
 
 
-def _number(found: dict[str, Any]) -> Any:
-    return float(found[_NO_NUMBER]) if found.keys() == {_NO_NUMBER} else found
+def _number(content: dict[str, Any]) -> Any:
+    return float(content[_NO_NUMBER]) if content.keys() == {_NO_NUMBER} else content

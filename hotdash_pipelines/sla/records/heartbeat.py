@@ -29,22 +29,22 @@ def beat(conn: "psycopg.Connection[Any]", name: str, now: datetime, details: Map
         """
         insert into ops.heartbeats (name, beat_at, details) values (%s, %s, %s::jsonb)
         on conflict (name) do update
-        set beat_at = excluded.beat_at, details = case when heartbeats.details ? 'last_failed'
-                then jsonb_build_object('last_failed', heartbeats.details -> 'last_failed') else '{}' end
-                || excluded.details,
-            beats = heartbeats.beats + 1
+        set
+            beat_at = excluded.beat_at, beats = heartbeats.beats + 1,
+            details = jsonb_strip_nulls(jsonb_build_object('last_failed', heartbeats.details -> 'last_failed'))
+                || excluded.details
         """,
         (name, now, to_json(details or {})),
     )
 
 
 def failures(conn: "psycopg.Connection[Any]") -> tuple[str, ...]:
-    """What failed in the last evaluation without keeping the rest from it, one line each: see `with_failures`."""
+    """What failed in the last evaluation without keeping the rest from it, one line each: see `failure_details`."""
     row = conn.execute("select details -> 'failed' from ops.heartbeats where name = %s", (EVALUATION,)).fetchone()
     return tuple(row[0]) if row and row[0] else ()
 
 
-def with_failures(failed: Sequence[str], now: datetime) -> dict[str, Any]:
+def failure_details(failed: Sequence[str], now: datetime) -> dict[str, Any]:
     """Details of a heartbeat that say what failed in this turn (`failed`), and when last anything did
     (`last_failed`): a turn a minute later must not hide it."""
     if not failed:

@@ -227,12 +227,12 @@ def incidents(
 def incident(conn: "psycopg.Connection[Any]", incident_id: int) -> Incident:
     """One incident whole. Raises SlaError when there is none of that number."""
     wanted = {"number": incident_id, "open_only": False, "since": None, "limit": 1}
-    found = _rows(conn, _incident_row, _INCIDENTS, wanted)
-    if not found:
+    rows = _rows(conn, _incident_row, _INCIDENTS, wanted)
+    if not rows:
         raise SlaError(f"there is no incident {incident_id}; `hotdash incident list` names them")
     of_it = {"name": None, "incident": incident_id, "open_only": False, "since": None, "until": None, "limit": None}
     broken = reversed(_rows(conn, ViolationRow, _VIOLATIONS, of_it))
-    return Incident(found[0], tuple(broken), tuple(_rows(conn, TimelineEntry, _TIMELINE, (incident_id,))))
+    return Incident(rows[0], tuple(broken), tuple(_rows(conn, TimelineEntry, _TIMELINE, (incident_id,))))
 
 
 def as_json(row: Any) -> dict[str, Any]:

@@ -114,24 +114,24 @@ class Incidents:
             """,
             (list(self._ids.values()),),
         ).fetchall()
-        found: dict[int, Severity] = {}
+        settled: dict[int, Severity] = {}
         for number, severity, assets, tiles, resolved_at, datasets, severities, is_open in rows:
             known = Impact(tuple(assets), tuple(tiles))
             impact = known
             for dataset in datasets:
                 impact |= self._impact.get(dataset, NOTHING)
-            found[number] = severity_of([severity, *severities], impact)
+            settled[number] = severity_of([severity, *severities], impact)
             end = None if is_open else resolved_at or now
-            if (found[number], impact, end) != (severity, known, resolved_at):
+            if (settled[number], impact, end) != (severity, known, resolved_at):
                 self._conn.execute(
                     """
                     update ops.incidents
                     set severity = %s, affected_assets = %s, affected_tiles = %s, resolved_at = %s
                     where incident_id = %s
                     """,
-                    (found[number], list(impact.assets), list(impact.tiles), end, number),
+                    (settled[number], list(impact.assets), list(impact.tiles), end, number),
                 )
-        return found
+        return settled
 
 
 def remark(conn: "psycopg.Connection[Any]", incident_id: int, text: str, by_whom: str, now: datetime) -> None:

@@ -173,7 +173,8 @@ def keep_verdicts(conn: "psycopg.Connection[Any]", verdicts: Mapping[Key, Verdic
 def note_failure(conn: "psycopg.Connection[Any]", key: Key, reason: str) -> None:
     """Say on an SLA, until its next verdict, what of its message failed."""
     conn.execute(
-        "update ops.sla_state set message = concat_ws('; ', message, %s) where sla_name = %s and partition_key = %s",
+        "update ops.sla_state set message = concat_ws('; ', message, %s::text)"
+        " where sla_name = %s and partition_key = %s",
         (reason, *key),
     )
 

@@ -41,10 +41,10 @@ def _loop(name: str, beat_at: datetime | None, allowed: timedelta, now: datetime
         return Loop(name, None, allowed, False, f"{name} has never run")
     since = now - beat_at
     if since < -CLOCK_SKEW:
-        told = f"{name} last ran {lasted(-since)} in the future: compare the clocks of this machine and the daemon's"
-        return Loop(name, beat_at, allowed, False, told)
-    told = f"{name} ran {_exactly(since)} ago (at most {_exactly(allowed)})"
-    return Loop(name, beat_at, allowed, since <= allowed, told)
+        message = f"{name} last ran {lasted(-since)} in the future: compare the clocks of this machine and the daemon's"
+        return Loop(name, beat_at, allowed, False, message)
+    message = f"{name} ran {_exactly(since)} ago (at most {_exactly(allowed)})"
+    return Loop(name, beat_at, allowed, since <= allowed, message)
 
 
 def _exactly(length: timedelta) -> str:

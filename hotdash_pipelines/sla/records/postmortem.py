@@ -137,11 +137,12 @@ def _impact(incident: Incident) -> Iterator[str]:
 def _table(violations: Iterable[ViolationRow]) -> Iterator[str]:
     yield "| SLA | kind | promised | worst | severity | lasted | ended |"
     yield "|---|---|---|---|---|---|---|"
-    for one in violations:
-        worst = "not known" if one.peak is None else measured(float(one.peak), one.unit)
-        span = lasted(one.duration) if one.duration is not None else "open"
-        promised = measured(float(one.expected), one.unit)
-        yield f"| {_named(one)} | {one.kind} | {promised} | {worst} | {one.severity} | {span} | {one.reason or ''} |"
+    for violation in violations:
+        worst = "not known" if violation.peak is None else measured(float(violation.peak), violation.unit)
+        span = lasted(violation.duration) if violation.duration is not None else "open"
+        promised = measured(float(violation.expected), violation.unit)
+        cells = (_named(violation), violation.kind, promised, worst, violation.severity, span, violation.reason or "")
+        yield f"| {' | '.join(cells)} |"
 
 
 def _timeline(entries: Iterable[TimelineEntry], zone: str) -> Iterator[str]:

@@ -65,7 +65,7 @@ def keep_definitions(
 ) -> dict[str, Promise]:
     """Bring the table up to the definitions; the promise of each SLA by name, just removed ones included."""
     current = {row[1]: _Current(Promise(*row[:5]), row[5], row[6]) for row in conn.execute(_CURRENT).fetchall()}
-    found = {name: known.promise for name, known in current.items()}
+    promises = {name: known.promise for name, known in current.items()}
     added: list[Definition] = []
     for definition in definitions:
         known = current.pop(definition.name, None)
@@ -73,7 +73,7 @@ def keep_definitions(
             added.append(definition)
         elif known.definition != (written := definition.model_dump(mode="json")):
             conn.execute(_REWRITE, (to_json(written), definition.owner, known.promise.sla_id))
-            found[definition.name] = _promise(known.promise.sla_id, definition)
+            promises[definition.name] = _promise(known.promise.sla_id, definition)
     # What is left is in no file any more; what has a new version makes room for it.
     left = [*current, *(definition.name for definition in added)]
     if left:
@@ -81,8 +81,8 @@ def keep_definitions(
     if added:
         numbers = conn.execute(_ADD, {"now": now, "rows": to_json([_row(definition) for definition in added])})
         ids = {name: sla_id for sla_id, name in numbers.fetchall()}
-        found |= {definition.name: _promise(ids[definition.name], definition) for definition in added}
-    return found
+        promises |= {definition.name: _promise(ids[definition.name], definition) for definition in added}
+    return promises
 
 
 def last_promises(conn: "psycopg.Connection[Any]", names: Sequence[str]) -> dict[str, Promise]:

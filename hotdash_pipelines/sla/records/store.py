@@ -23,7 +23,7 @@ from hotdash_pipelines.sla.engine.state import State
 from hotdash_pipelines.sla.engine.tick import Tick, tick
 from hotdash_pipelines.sla.engine.verdict import CLOCK_SKEW, Verdict
 from hotdash_pipelines.sla.records.encode import clean
-from hotdash_pipelines.sla.records.heartbeat import EVALUATION, beat, with_failures
+from hotdash_pipelines.sla.records.heartbeat import EVALUATION, beat, failure_details
 from hotdash_pipelines.sla.records.incidents import Impact, remark
 from hotdash_pipelines.sla.records.ledger import keep_states, keep_verdicts, note_failure, read_states
 from hotdash_pipelines.sla.records.logbook import log_events
@@ -99,7 +99,7 @@ def apply_tick(
             failed = [*_failed(done.verdicts), *_enqueue(conn, enqueue, notices, now)]
             reach("sla.enqueued")
             still_open = sum(state.violation is not None for state in done.states.values())
-            beat(conn, EVALUATION, now, {"slas": len(definitions), "open": still_open, **with_failures(failed, now)})
+            beat(conn, EVALUATION, now, {"slas": len(definitions), "open": still_open, **failure_details(failed, now)})
             warnings = (*failed, *log_events(conn, done.events, now))
     except SlaBusy as error:
         return Applied(None, skipped=str(error))
@@ -152,11 +152,11 @@ def _too_early(conn: "psycopg.Connection[Any]", now: datetime, apart: timedelta)
 
 def _to_acknowledge(states: Mapping[Key, State], definition: Definition, partition: str | None, now: datetime) -> State:
     name = definition.name
-    found = [state for state in states.values() if state.sla == name and state.violation]
-    if partition is None and len(found) > 1:
-        listed = ", ".join(sorted(state.partition for state in found))
+    open_states = [state for state in states.values() if state.sla == name and state.violation]
+    if partition is None and len(open_states) > 1:
+        listed = ", ".join(sorted(state.partition for state in open_states))
         raise SlaError(f"{name} has several open violations: say which partition ({listed})")
-    for state in found:
+    for state in open_states:
         if partition in (None, state.partition):
             return state
     # The engine says that nothing is open.

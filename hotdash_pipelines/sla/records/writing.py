@@ -51,12 +51,12 @@ class Writing:
             return ()
         self._open = open_violations(self._conn)
         self._know([*(event.sla for event in events), *(name for keys in behind.values() for name, _ in keys)])
-        told = [(event, *self._follow(event)) for event in events]
+        followed = [(event, *self._follow(event)) for event in events]
         self._catch_up(changed)
         severities = self._incidents.settle(self._now)
         return tuple(
             self._notice(event, violation_id, incident_id, severities)
-            for event, violation_id, incident_id in told
+            for event, violation_id, incident_id in followed
             if not event.silent
         )
 
