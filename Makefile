@@ -29,7 +29,7 @@ $(STAMP): requirements.lock requirements-bootstrap.lock pyproject.toml
 run: setup ## Load the last 14 days and serve the Dagster UI (stand-in store unless credentials are set)
 	@$(BIN)/hotdash up
 
-# Types and unit tests use a core each; what is left over of the tests has both.
+# What takes longer than it tells while one works (marked slow, integration, pipeline) is left to `make test`.
 quick: setup ## Lint, types, import rules and the unit tests, in under two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from hotdash_pipelines.warehouse.migrations.files import VERSIONS, migrations
@@ -70,9 +71,25 @@ def test_the_schemas_and_tables_of_the_operations_are_there(warehouse_url: str) 
             name
             for (name,) in conn.execute("select table_name from information_schema.tables where table_schema = 'ops'")
         }
-    assert {"staging", "intermediate", "marts_core", "marts_support", "marts_analytics", "metrics"} <= schemas
-    assert {"quarantine", "audit", "snapshots"} <= schemas
+    assert {"staging", "intermediate", "marts_core", "marts_support", "metrics"} <= schemas
+    assert schemas.isdisjoint({"marts_analytics", "quarantine", "audit", "snapshots"})
     assert {"projects", "lake_loads", "check_results", "alert_outbox", "schema_migrations"} <= tables
+
+
+def test_a_schema_that_somebody_uses_outlives_the_clean_up_of_empty_ones(any_warehouse_url: str) -> None:
+    def unused(conn: psycopg.Connection) -> set[str]:
+        names = ["marts_analytics", "quarantine", "audit", "snapshots"]
+        return {name for (name,) in conn.execute("select nspname from pg_namespace where nspname = any(%s)", (names,))}
+
+    rollback(any_warehouse_url, "0012")
+    with connect(any_warehouse_url) as conn:
+        assert len(unused(conn)) == 4
+        conn.execute("create table snapshots.mine (id int)")
+        conn.execute("grant usage on schema audit to public")
+    migrate(any_warehouse_url)
+    with connect(any_warehouse_url) as conn:
+        assert unused(conn) == {"snapshots", "audit"}
+        assert conn.execute("select count(*) from snapshots.mine").fetchone() == (0,)
 
 
 @pytest.mark.parametrize("suffix", [".sql", ".rollback.sql"])

@@ -221,6 +221,7 @@ def test_columns_and_value_sets_of_raw_suites_are_those_of_the_contracts() -> No
                 assert sorted(expectation.kwargs["value_set"]) == sorted(allowed), expectation.check
 
 
+@pytest.mark.slow
 def test_the_committed_list_of_expectation_types_is_what_the_pinned_version_offers() -> None:
     import great_expectations  # noqa: F401
     from great_expectations.expectations.registry import (

@@ -155,7 +155,7 @@ def test_the_command_refuses_asks_and_says_what_it_did(
     assert (code, plan["is_done"], plan["backup_id"], plan["replaced"]) == (0, False, backup_id, len(before))
     code, out, _ = run(backup_id, "--dry-run")
     assert "this needs --replace" in out
-    assert "carried over from it as they are: audit" in out
+    assert "carried over from it as they are: intermediate" in out
     monkeypatch.setenv("HOTDASH_ENVIRONMENT", "prod")
     get_settings.cache_clear()
     assert run(backup_id, "--replace")[0] == 3

@@ -1,0 +1,18 @@
+"""Schemas of the foundation that hold nothing go."""
+
+from alembic import op  # noqa: TID253 - only Alembic loads this file
+
+from hotdash_pipelines.warehouse.migrations.files import run_down, run_up
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    """Run the SQL file of this name."""
+    run_up(op.get_bind(), __file__)
+
+
+def downgrade() -> None:
+    """Run the rollback file of this name."""
+    run_down(op.get_bind(), __file__)
