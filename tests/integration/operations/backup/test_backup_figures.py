@@ -26,17 +26,15 @@ ROWS = {
 def of(conn: "psycopg.Connection[Any]", table: str) -> "BackupFigures":
     with conn.transaction():
         pin(conn)
-        return figures(conn, [found for found in tables_of(conn, "full") if found.name == table])[
-            f"intermediate.{table}"
-        ]
+        return figures(conn, [found for found in tables_of(conn, "full") if found.name == table])[f"metrics.{table}"]
 
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_the_order_of_rows_does_not_count_and_every_value_does(warehouse: "psycopg.Connection[Any]", kind: str) -> None:
     for name, order in {"one": "n", "other": "n desc"}.items():
-        warehouse.execute(f"create table intermediate.{name} ({TABLES[kind]})".encode())
+        warehouse.execute(f"create table metrics.{name} ({TABLES[kind]})".encode())
         warehouse.execute(
-            f"insert into intermediate.{name} select {ROWS[kind]} from generate_series(1, 50) n order by {order}".encode()
+            f"insert into metrics.{name} select {ROWS[kind]} from generate_series(1, 50) n order by {order}".encode()
         )
     found = of(warehouse, "one")
     assert found == of(warehouse, "other")
@@ -45,9 +43,9 @@ def test_the_order_of_rows_does_not_count_and_every_value_does(warehouse: "psyco
     columns = [part.split()[0] for part in TABLES[kind].split(", ")]
     for column in columns[1:]:
         with warehouse.transaction(force_rollback=True):
-            warehouse.execute(f"update intermediate.other set {column} = null where id = 7".encode())
+            warehouse.execute(f"update metrics.other set {column} = null where id = 7".encode())
             assert of(warehouse, "other").hash != found.hash, column
     with warehouse.transaction(force_rollback=True):
         # Two rows that exchange a value are other rows, though the table has the same values.
-        warehouse.execute("update intermediate.other set r = case id when 1 then 'r2' else 'r1' end where id in (1, 2)")
+        warehouse.execute("update metrics.other set r = case id when 1 then 'r2' else 'r1' end where id in (1, 2)")
         assert of(warehouse, "other").hash != found.hash
