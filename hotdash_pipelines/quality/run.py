@@ -72,8 +72,8 @@ def _prove_all_rows_are_visible(suite: Suite, url: str, project_key: str) -> _Vi
     table = sql.Identifier(suite.schema, suite.table)
     with connect(url) as connection:
         connection.execute("set transaction read only")
-        found = connection.execute("select to_regclass(%s)::oid", (table.as_string(connection),)).fetchone()
-        oid = found[0] if found else None
+        registered = connection.execute("select to_regclass(%s)::oid", (table.as_string(connection),)).fetchone()
+        oid = registered[0] if registered else None
         if oid is None:
             raise QualityError(f"{suite.name} does not exist: materialise {suite.asset} before its checks")
         seen = connection.execute("select row_security_active(%s::oid), current_user", (oid,)).fetchone()
@@ -204,12 +204,12 @@ def _counts(expectation: Expectation, result: Mapping[str, Any], rows: int) -> t
 def _message(expectation: Expectation, passed: bool, looked_at: int, broken: int | None, observed: object) -> str:
     """What was found in one line. Text that GX observed is data of the shop and is left out."""
     if broken is not None and (broken or passed):
-        found = f"{broken} of {looked_at} rows break it"
+        sentence = f"{broken} of {looked_at} rows break it"
     elif not isinstance(observed, int | float | Decimal | date):
-        found = f"{'met' if passed else 'not met'} over {looked_at} rows"
+        sentence = f"{'met' if passed else 'not met'} over {looked_at} rows"
     else:
-        found = f"observed {observed.isoformat() if isinstance(observed, date) else observed} over {looked_at} rows"
-    return found if passed else f"{found}: {expectation.description}"
+        sentence = f"observed {observed.isoformat() if isinstance(observed, date) else observed} over {looked_at} rows"
+    return sentence if passed else f"{sentence}: {expectation.description}"
 
 
 def raised_errors(exception_info: Mapping[str, Any] | None) -> list[str]:

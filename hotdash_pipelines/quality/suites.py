@@ -62,11 +62,11 @@ class Expectation:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the table that the arguments name; a query's columns are not among them."""
-        found: list[str] = []
+        names: list[str] = []
         for name in _COLUMN_KWARGS:
             value = self.kwargs.get(name, ())
-            found.extend([value] if isinstance(value, str) else value)
-        return tuple(found)
+            names.extend([value] if isinstance(value, str) else value)
+        return tuple(names)
 
     @property
     def needs_now(self) -> bool:
@@ -122,13 +122,15 @@ def load_suites(folder: Path = EXPECTATIONS_DIR) -> tuple[Suite, ...]:
 def load_suite(path: Path) -> Suite:
     """One suite file. Raises SuiteError naming the file and the entry that is wrong."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SuiteError(f"{path.name}: cannot be read as JSON: {error}") from error
-    problem = next(_problems(path, found), None)
+    problem = next(_problems(path, content), None)
     if problem:
         raise SuiteError(f"{path.name}: {problem}")
-    return Suite(found["name"], found["meta"]["asset"], tuple(_expectation(entry) for entry in found["expectations"]))
+    return Suite(
+        content["name"], content["meta"]["asset"], tuple(_expectation(entry) for entry in content["expectations"])
+    )
 
 
 @cache
@@ -153,15 +155,15 @@ def _expectation(entry: Mapping[str, Any]) -> Expectation:
     )
 
 
-def _problems(path: Path, found: Any) -> Iterator[str]:
+def _problems(path: Path, content: Any) -> Iterator[str]:
     """What is wrong with a suite, the form first: later steps rely on it."""
-    yield from _form_problems(found)
-    if path.stem != found["name"]:
-        yield f"the name {found['name']!r} must equal the file's"
-    if found["meta"]["asset"] != found["name"].replace(".", "/"):
-        yield f"meta.asset {found['meta']['asset']!r} must be schema/table of {found['name']!r}"
+    yield from _form_problems(content)
+    if path.stem != content["name"]:
+        yield f"the name {content['name']!r} must equal the file's"
+    if content["meta"]["asset"] != content["name"].replace(".", "/"):
+        yield f"meta.asset {content['meta']['asset']!r} must be schema/table of {content['name']!r}"
     checks: set[str] = set()
-    for number, entry in enumerate(found["expectations"], start=1):
+    for number, entry in enumerate(content["expectations"], start=1):
         check = entry["meta"]["check"]
         where = f"expectation {number} ({check})"
         if check in checks:
@@ -169,8 +171,8 @@ def _problems(path: Path, found: Any) -> Iterator[str]:
         checks.add(check)
         for problem in _entry_problems(entry):
             yield f"{where}: {problem}"
-    has_floor = any(_is_floor(entry) for entry in found["expectations"])
-    may_be_empty = "may_be_empty" in found["meta"]
+    has_floor = any(_is_floor(entry) for entry in content["expectations"])
+    may_be_empty = "may_be_empty" in content["meta"]
     if not has_floor and not may_be_empty:
         yield (
             f"no row-count floor: add {_FLOOR} with min_value >= 1, for most expectations pass on no rows, "
@@ -192,12 +194,12 @@ def _form() -> Any:
     return Draft202012Validator(schema)
 
 
-def _form_problems(found: Any) -> Iterator[str]:
-    for error in sorted(_form().iter_errors(found), key=lambda error: list(map(str, error.absolute_path))):
+def _form_problems(content: Any) -> Iterator[str]:
+    for error in sorted(_form().iter_errors(content), key=lambda error: list(map(str, error.absolute_path))):
         place = list(error.absolute_path)
         if place[:1] == ["expectations"] and len(place) > 1:
             number = int(place[1])
-            entry = found["expectations"][number]
+            entry = content["expectations"][number]
             meta = entry.get("meta") if isinstance(entry, dict) else None
             check = meta.get("check", "unnamed") if isinstance(meta, dict) else "unnamed"
             yield f"expectation {number + 1} ({check}): {'.'.join(map(str, place[2:])) or 'entry'}: {error.message}"

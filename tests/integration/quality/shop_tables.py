@@ -292,14 +292,14 @@ def build_shop(conn: psycopg.Connection[Any]) -> None:
 @cache
 def declared_marts() -> dict[str, dict[str, str]]:
     """Columns and SQL types of the marts as their dbt contracts declare them, by `schema.table`."""
-    found = {}
+    marts = {}
     for path in MODELS.glob("**/_*__models.yml"):
         for model in yaml.safe_load(path.read_text())["models"]:
             if model["name"] in MARTS:
                 columns = {column["name"]: column["data_type"] for column in model["columns"]}
-                found[f"{MARTS[model['name']]}.{model['name']}"] = columns
-    assert len(found) == len(MARTS), "a mart has no declared columns"
-    return found
+                marts[f"{MARTS[model['name']]}.{model['name']}"] = columns
+    assert len(marts) == len(MARTS), "a mart has no declared columns"
+    return marts
 
 
 def create(conn: psycopg.Connection[Any], name: str, columns: dict[str, str]) -> None:

@@ -108,9 +108,9 @@ def test_no_visible_rows_fire_the_floor_although_gx_passes_the_rest(
 
 def test_counts_say_how_many_rows_broke_a_rule(warehouse_url: str, shop: psycopg.Connection[Any]) -> None:
     shop.execute("update raw_shopify.orders set total_amount = total_amount + 1 where order_id = 1")
-    found = run_suite(ORDERS, warehouse_url, {"order_totals_add_up"}, PROJECT)[0]
-    assert (found.element_count, found.unexpected_count) == (2, 1)
-    assert found.message.startswith("1 of 2 rows break it: ")
+    finding = run_suite(ORDERS, warehouse_url, {"order_totals_add_up"}, PROJECT)[0]
+    assert (finding.element_count, finding.unexpected_count) == (2, 1)
+    assert finding.message.startswith("1 of 2 rows break it: ")
 
 
 def test_a_role_that_row_level_security_keeps_from_rows_is_refused(
@@ -129,9 +129,9 @@ def test_rows_hidden_in_another_table_of_a_query_fail_the_check(
     warehouse_url: str, shop: psycopg.Connection[Any], reader: str
 ) -> None:
     shop.execute("alter table raw_shopify.order_lines enable row level security")
-    found = run_suite(ORDERS, role_url(warehouse_url, reader), {"orders_have_all_their_lines"}, PROJECT)[0]
-    assert not found.passed
-    assert found.message == "not evaluated: the query raised InsufficientPrivilege"
+    finding = run_suite(ORDERS, role_url(warehouse_url, reader), {"orders_have_all_their_lines"}, PROJECT)[0]
+    assert not finding.passed
+    assert finding.message == "not evaluated: the query raised InsufficientPrivilege"
 
 
 def test_a_missing_table_is_refused_and_named(warehouse_url: str, shop: psycopg.Connection[Any]) -> None:
@@ -153,9 +153,9 @@ def test_a_check_without_a_result_is_a_failure(
     warehouse_url: str, shop: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "_validate", lambda *_: {})
-    found = run_suite(ORDERS, warehouse_url, {"order_ids_are_unique"}, PROJECT)[0]
-    assert not found.passed
-    assert found.message == "not evaluated: no result came back for this check"
+    finding = run_suite(ORDERS, warehouse_url, {"order_ids_are_unique"}, PROJECT)[0]
+    assert not finding.passed
+    assert finding.message == "not evaluated: no result came back for this check"
 
 
 @pytest.mark.parametrize("changes", [{"type": "expect_column_values_to_be_uniqe"}, {"severity": "fatal"}])
@@ -207,13 +207,13 @@ def test_planted_personal_data_appears_nowhere(
     assert failed >= {entry.check for entry in entries} | {"order_payment_states_are_known"}
     store_findings(warehouse_url, findings, PROJECT, "run-1", NOW)
     stored = shop.execute("select json_agg(check_results)::text from ops.check_results").fetchone()
-    told = failed_blocking_checks(shop, PROJECT, "run-1", {}, "team:data")
+    alerts = failed_blocking_checks(shop, PROJECT, "run-1", {}, "team:data")
     output = capfd.readouterr()
     logged = "\n".join(record.getMessage() for record in caplog.records)
     for text in (
         str([asdict(finding) for finding in findings]),
         str(stored),
-        str(told),
+        str(alerts),
         logged,
         output.out,
         output.err,
@@ -227,8 +227,8 @@ def test_nothing_is_written_but_the_results(warehouse_url: str, shop: psycopg.Co
         kwargs={"unexpected_rows_query": "SELECT 1 AS broken FROM {batch} WHERE setval('raw_shopify.counter', 5) > 0"},
     )
     shop.execute("create sequence raw_shopify.counter")
-    found = run_suite(writes, warehouse_url, {"order_ids_are_unique"}, PROJECT)[0]
-    assert found.message == "not evaluated: the query raised ReadOnlySqlTransaction"
+    finding = run_suite(writes, warehouse_url, {"order_ids_are_unique"}, PROJECT)[0]
+    assert finding.message == "not evaluated: the query raised ReadOnlySqlTransaction"
 
 
 def test_no_session_stays_behind(warehouse_url: str, shop: psycopg.Connection[Any]) -> None:
@@ -292,21 +292,21 @@ def test_a_retried_step_replaces_its_own_findings_and_leaves_the_others(
 
 
 def test_a_check_that_stands_twice_is_refused(warehouse_url: str) -> None:
-    found = CheckFinding("a/b", "x_are_y", "validity", "info", False, True, "dbt:test", "fine")
+    finding = CheckFinding("a/b", "x_are_y", "validity", "info", False, True, "dbt:test", "fine")
     with pytest.raises(ValueError, match="stands twice"):
-        store_findings(warehouse_url, [found, found], PROJECT, "run-1", NOW)
+        store_findings(warehouse_url, [finding, finding], PROJECT, "run-1", NOW)
 
 
 def test_failed_blocking_checks_say_since_when_they_fail(
     warehouse_url: str, warehouse: psycopg.Connection[Any]
 ) -> None:
-    found = CheckFinding(
+    finding = CheckFinding(
         "raw_x/things", "things_are_present", "completeness", "critical", True, False, "floor", "observed 0"
     )
-    warning = replace(found, check="things_are_nice", severity="warning", blocking=False)
+    warning = replace(finding, check="things_are_nice", severity="warning", blocking=False)
     verdicts = [False, True, False, False]
     for day, passed in enumerate(verdicts):
-        findings = [replace(found, passed=passed), warning]
+        findings = [replace(finding, passed=passed), warning]
         store_findings(warehouse_url, findings, PROJECT, f"run-{day}", NOW + timedelta(days=day))
     failed = failed_blocking_checks(warehouse, PROJECT, "run-3", {"raw_x/things": "team:x"}, "team:data")
     assert [(check.check, check.since, check.owner) for check in failed] == [
@@ -321,10 +321,10 @@ def test_a_check_that_passed_at_the_very_instant_it_failed_fails_since_then(
     warehouse: psycopg.Connection[Any], warehouse_url: str
 ) -> None:
     """A frozen clock does this: what was stored last counts."""
-    found = CheckFinding(
+    finding = CheckFinding(
         "raw_x/things", "things_are_present", "completeness", "critical", True, True, "floor", "observed 0"
     )
     for name, passed in (("run-1", True), ("run-2", False)):
-        store_findings(warehouse_url, [replace(found, passed=passed)], PROJECT, name, NOW)
+        store_findings(warehouse_url, [replace(finding, passed=passed)], PROJECT, name, NOW)
     (failed,) = failed_blocking_checks(warehouse, PROJECT, "run-2", {}, "team:data")
     assert failed.since == NOW

@@ -76,10 +76,10 @@ def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
 
 
 def test_a_sound_suite_is_read_in_full(write: Callable[[dict[str, Any]], Path]) -> None:
-    found = load_suite(write(suite(floor(), entry())))
-    assert (found.schema, found.table, found.asset) == ("raw_x", "things", "raw_x/things")
-    assert found.checks == ("things_are_present", "thing_ids_are_unique")
-    assert found.expectations[1].columns == ("thing_id",)
+    sound = load_suite(write(suite(floor(), entry())))
+    assert (sound.schema, sound.table, sound.asset) == ("raw_x", "things", "raw_x/things")
+    assert sound.checks == ("things_are_present", "thing_ids_are_unique")
+    assert sound.expectations[1].columns == ("thing_id",)
 
 
 @pytest.mark.parametrize(
@@ -210,14 +210,14 @@ def test_columns_and_value_sets_of_raw_suites_are_those_of_the_contracts() -> No
         for table in contract.tables
         for name in table.column_names
     }
-    for found in load_suites():
-        if not found.schema.startswith("raw_"):
+    for raw_suite in load_suites():
+        if not raw_suite.schema.startswith("raw_"):
             continue
-        for expectation in found.expectations:
+        for expectation in raw_suite.expectations:
             for column in expectation.columns:
-                assert (found.name, column) in fields, f"{found.name} {expectation.check}: no column {column}"
+                assert (raw_suite.name, column) in fields, f"{raw_suite.name} {expectation.check}: no column {column}"
             if "value_set" in expectation.kwargs:
-                allowed = fields[found.name, expectation.columns[0]].enum
+                allowed = fields[raw_suite.name, expectation.columns[0]].enum
                 assert sorted(expectation.kwargs["value_set"]) == sorted(allowed), expectation.check
 
 
