@@ -76,8 +76,8 @@ def serve(
     server = make_server(create_app(seed, scale, clock or VirtualClock(), credentials))
     bound.listen(128)
     if endpoint_file is not None:
-        found = {"url": url, "pid": os.getpid(), "seed": seed, "scale": scale, **credentials}
-        write_endpoint_file(endpoint_file, found)
+        endpoint = {"url": url, "pid": os.getpid(), "seed": seed, "scale": scale, **credentials}
+        write_endpoint_file(endpoint_file, endpoint)
     try:
         server.run(sockets=[bound])
     finally:

@@ -41,17 +41,19 @@ def agent_rows_sensor(
     tables = load_agent_tables()
     try:
         with warehouse.connection() as conn:
-            found = newest_rows(conn, SCHEMA, {table.name: table.newest_by for table in tables})
+            newest_of = newest_rows(conn, SCHEMA, {table.name: table.newest_by for table in tables})
     except psycopg.errors.UndefinedTable:
         return dg.SensorResult(skip_reason="the agent's tables are not there yet: run `hotdash schema migrate`")
     before: dict[str, Any] = json.loads(context.cursor or "{}")
     events = [
-        event for table in tables if (event := event_of(table, found[table.name], before.get(table.name), clock.now()))
+        event
+        for table in tables
+        if (event := event_of(table, newest_of[table.name], before.get(table.name), clock.now()))
     ]
     return dg.SensorResult(
         asset_events=events,
         skip_reason=f"{len(events)} of {len(tables)} tables changed",
-        cursor=json.dumps({name: _kept(newest) for name, newest in found.items()}),
+        cursor=json.dumps({name: _kept(newest) for name, newest in newest_of.items()}),
     )
 
 

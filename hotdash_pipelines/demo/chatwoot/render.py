@@ -40,68 +40,68 @@ def iso(at: float | None) -> str | None:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def contact(one: Contact, *, with_inboxes: dict[int, Inbox] | None = None) -> dict[str, Any]:
+def contact(contact: Contact, *, with_inboxes: dict[int, Inbox] | None = None) -> dict[str, Any]:
     """A contact as in the contact list and as the sender of a conversation."""
     shown: dict[str, Any] = {
-        "additional_attributes": _contact_attributes(one),
+        "additional_attributes": _contact_attributes(contact),
         "availability_status": "offline",
-        "email": one.email,
-        "id": one.id,
-        "name": one.name,
-        "phone_number": one.phone,
+        "email": contact.email,
+        "id": contact.id,
+        "name": contact.name,
+        "phone_number": contact.phone,
         "blocked": False,
-        "identifier": one.identifier,
+        "identifier": contact.identifier,
         "thumbnail": "",
-        "custom_attributes": _custom_attributes(one),
+        "custom_attributes": _custom_attributes(contact),
     }
-    if one.last_activity_at:
-        shown["last_activity_at"] = int(one.last_activity_at)
-    shown["created_at"] = int(one.created_at)
+    if contact.last_activity_at:
+        shown["last_activity_at"] = int(contact.last_activity_at)
+    shown["created_at"] = int(contact.created_at)
     if with_inboxes is not None:
         shown["contact_inboxes"] = [
             {"source_id": source_id, "inbox": inbox(with_inboxes[inbox_id])}
-            for inbox_id, source_id in sorted(one.source_ids.items())
+            for inbox_id, source_id in sorted(contact.source_ids.items())
         ]
     return shown
 
 
-def agent(one: Agent) -> dict[str, Any]:
+def agent(agent: Agent) -> dict[str, Any]:
     """A user as in the agent list and as an assignee."""
     return {
-        "id": one.id,
+        "id": agent.id,
         "account_id": ACCOUNT_ID,
-        "availability_status": one.availability,
+        "availability_status": agent.availability,
         "auto_offline": True,
         "confirmed": True,
-        "email": one.email,
+        "email": agent.email,
         "provider": "email",
-        "available_name": one.display_name,
-        "name": one.name,
-        "role": one.role,
+        "available_name": agent.display_name,
+        "name": agent.name,
+        "role": agent.role,
         "thumbnail": "",
         "custom_role_id": None,
     }
 
 
-def profile(one: Agent, token: str) -> dict[str, Any]:
+def profile(agent: Agent, token: str) -> dict[str, Any]:
     """The token's own user."""
     return {
         "access_token": token,
         "account_id": ACCOUNT_ID,
-        "available_name": one.display_name,
+        "available_name": agent.display_name,
         "avatar_url": "",
         "confirmed": True,
-        "display_name": one.display_name,
+        "display_name": agent.display_name,
         "message_signature": None,
-        "email": one.email,
-        "id": one.id,
+        "email": agent.email,
+        "id": agent.id,
         "inviter_id": None,
-        "name": one.name,
+        "name": agent.name,
         "provider": "email",
-        "pubsub_token": f"pubsub-{one.id}",
-        "role": one.role,
+        "pubsub_token": f"pubsub-{agent.id}",
+        "role": agent.role,
         "ui_settings": {},
-        "uid": one.email,
+        "uid": agent.email,
         "type": None,
         "accounts": [
             {
@@ -109,25 +109,25 @@ def profile(one: Agent, token: str) -> dict[str, Any]:
                 "name": ACCOUNT_NAME,
                 "status": "active",
                 "active_at": None,
-                "role": one.role,
-                "permissions": [one.role],
-                "availability": one.availability,
-                "availability_status": one.availability,
+                "role": agent.role,
+                "permissions": [agent.role],
+                "availability": agent.availability,
+                "availability_status": agent.availability,
                 "auto_offline": True,
             }
         ],
     }
 
 
-def inbox(one: Inbox) -> dict[str, Any]:
+def inbox(inbox: Inbox) -> dict[str, Any]:
     """An inbox; fields of its kind of channel come last."""
     shown: dict[str, Any] = {
-        "id": one.id,
+        "id": inbox.id,
         "avatar_url": "",
-        "channel_id": one.channel_id,
-        "name": one.name,
-        "channel_type": one.channel_type,
-        "greeting_enabled": one.channel_type == "Channel::WebWidget",
+        "channel_id": inbox.channel_id,
+        "name": inbox.name,
+        "channel_type": inbox.channel_type,
+        "greeting_enabled": inbox.channel_type == "Channel::WebWidget",
         "greeting_message": None,
         "working_hours_enabled": False,
         "enable_email_collect": True,
@@ -144,121 +144,121 @@ def inbox(one: Inbox) -> dict[str, Any]:
         "business_name": None,
         "provider": None,
     }
-    if one.channel_type == "Channel::WebWidget":
+    if inbox.channel_type == "Channel::WebWidget":
         shown |= {
             "widget_color": "#1F93FF",
             "website_url": _SITE,
             "welcome_title": "Hi there!",
             "welcome_tagline": "Ask us anything.",
-            "website_token": f"widget-{one.id}",
+            "website_token": f"widget-{inbox.id}",
             "reply_time": "in_a_few_minutes",
             "pre_chat_form_enabled": False,
             "continuity_via_email": True,
         }
-    elif one.channel_type == "Channel::Email":
+    elif inbox.channel_type == "Channel::Email":
         shown |= {"forward_to_email": "in@mail.example.com", "email": "support@hotdash-demo.example"}
     else:
-        shown |= {"webhook_url": None, "inbox_identifier": f"api-{one.id}", "additional_attributes": {}}
+        shown |= {"webhook_url": None, "inbox_identifier": f"api-{inbox.id}", "additional_attributes": {}}
     return shown
 
 
-def label(one: Label) -> dict[str, Any]:
+def label(label: Label) -> dict[str, Any]:
     """A label."""
     return {
-        "id": one.id,
-        "title": one.title,
-        "description": one.description,
-        "color": one.color,
+        "id": label.id,
+        "title": label.title,
+        "description": label.description,
+        "color": label.color,
         "show_on_sidebar": True,
     }
 
 
-def message(one: Message, conversation: Conversation) -> dict[str, Any]:
+def message(message: Message, conversation: Conversation) -> dict[str, Any]:
     """A message as in a message list: `message_type` is an integer, `conversation_id` the account's number."""
     shown: dict[str, Any] = {
-        "id": one.id,
-        "content": one.content,
+        "id": message.id,
+        "content": message.content,
         "inbox_id": conversation.inbox.id,
         "conversation_id": conversation.display_id,
-        "message_type": one.kind,
-        "content_type": one.content_type,
+        "message_type": message.kind,
+        "content_type": message.content_type,
         "status": "sent",
-        "content_attributes": one.content_attributes,
-        "created_at": int(one.at),
-        "private": one.private,
-        "source_id": one.source_id,
+        "content_attributes": message.content_attributes,
+        "created_at": int(message.at),
+        "private": message.private,
+        "source_id": message.source_id,
     }
-    if one.sender is not None:
-        shown["sender"] = _sender(one.sender)
-    if one.has_photo and one.content != DELETED_TEXT:
-        shown["attachments"] = [_photo(one)]
+    if message.sender is not None:
+        shown["sender"] = _sender(message.sender)
+    if message.has_photo and message.content != DELETED_TEXT:
+        shown["attachments"] = [_photo(message)]
     return shown
 
 
-def conversation(one: Conversation) -> dict[str, Any]:
+def conversation(conversation: Conversation) -> dict[str, Any]:
     """A conversation as in a list; only its last message is inside."""
-    meta: dict[str, Any] = {"sender": contact(one.contact), "channel": one.inbox.channel_type}
-    if one.assignee is not None:
-        meta["assignee"] = agent(one.assignee)
-    meta["hmac_verified"] = one.contact.identifier is not None
-    last = one.messages[-1]
-    spoken = next((m for m in reversed(one.messages) if m.kind != ACTIVITY), None)
+    meta: dict[str, Any] = {"sender": contact(conversation.contact), "channel": conversation.inbox.channel_type}
+    if conversation.assignee is not None:
+        meta["assignee"] = agent(conversation.assignee)
+    meta["hmac_verified"] = conversation.contact.identifier is not None
+    last = conversation.messages[-1]
+    spoken = next((m for m in reversed(conversation.messages) if m.kind != ACTIVITY), None)
     return {
         "meta": meta,
-        "id": one.display_id,
-        "messages": [_embedded(last, one)],
+        "id": conversation.display_id,
+        "messages": [_embedded(last, conversation)],
         "account_id": ACCOUNT_ID,
-        "uuid": one.uuid,
-        "additional_attributes": one.additional_attributes,
-        "agent_last_seen_at": epoch(one.agent_last_seen_at),
-        "assignee_last_seen_at": epoch(one.assignee_last_seen_at),
+        "uuid": conversation.uuid,
+        "additional_attributes": conversation.additional_attributes,
+        "agent_last_seen_at": epoch(conversation.agent_last_seen_at),
+        "assignee_last_seen_at": epoch(conversation.assignee_last_seen_at),
         "can_reply": True,
-        "contact_last_seen_at": epoch(one.contact_last_seen_at),
-        "custom_attributes": one.custom_attributes,
-        "inbox_id": one.inbox.id,
-        "labels": list(one.labels),
+        "contact_last_seen_at": epoch(conversation.contact_last_seen_at),
+        "custom_attributes": conversation.custom_attributes,
+        "inbox_id": conversation.inbox.id,
+        "labels": list(conversation.labels),
         "muted": False,
-        "snoozed_until": iso(one.snoozed_until),
-        "status": one.status,
-        "created_at": epoch(one.created_at),
-        "updated_at": one.updated_at,
-        "timestamp": epoch(one.last_activity_at),
-        "first_reply_created_at": epoch(one.first_reply_created_at),
-        "unread_count": one.unread_count,
-        "last_non_activity_message": _embedded(spoken, one) if spoken is not None else None,
-        "last_activity_at": epoch(one.last_activity_at),
-        "priority": one.priority,
-        "waiting_since": epoch(one.waiting_since),
+        "snoozed_until": iso(conversation.snoozed_until),
+        "status": conversation.status,
+        "created_at": epoch(conversation.created_at),
+        "updated_at": conversation.updated_at,
+        "timestamp": epoch(conversation.last_activity_at),
+        "first_reply_created_at": epoch(conversation.first_reply_created_at),
+        "unread_count": conversation.unread_count,
+        "last_non_activity_message": _embedded(spoken, conversation) if spoken is not None else None,
+        "last_activity_at": epoch(conversation.last_activity_at),
+        "priority": conversation.priority,
+        "waiting_since": epoch(conversation.waiting_since),
         "sla_policy_id": None,
     }
 
 
-def messages_meta(one: Conversation) -> dict[str, Any]:
+def messages_meta(conversation: Conversation) -> dict[str, Any]:
     """The `meta` beside a message list; unlike a conversation's own fields, it shows ISO text and nulls."""
     meta: dict[str, Any] = {
-        "labels": list(one.labels),
-        "additional_attributes": one.additional_attributes,
-        "contact": _sender(one.contact),
+        "labels": list(conversation.labels),
+        "additional_attributes": conversation.additional_attributes,
+        "contact": _sender(conversation.contact),
     }
-    if one.assignee is not None:
-        meta["assignee"] = _sender(one.assignee)
-    meta["agent_last_seen_at"] = iso(one.agent_last_seen_at)
-    meta["assignee_last_seen_at"] = iso(one.assignee_last_seen_at)
+    if conversation.assignee is not None:
+        meta["assignee"] = _sender(conversation.assignee)
+    meta["agent_last_seen_at"] = iso(conversation.agent_last_seen_at)
+    meta["assignee_last_seen_at"] = iso(conversation.assignee_last_seen_at)
     return meta
 
 
-def _embedded(one: Message, within: Conversation) -> dict[str, Any]:
+def _embedded(inner: Message, within: Conversation) -> dict[str, Any]:
     """A message as embedded in a conversation: every column of its row, and a piece of the conversation."""
-    shown = message(one, within)
-    sender = one.sender
+    shown = message(inner, within)
+    sender = inner.sender
     shown |= {
         "account_id": ACCOUNT_ID,
-        "updated_at": iso(one.at),
+        "updated_at": iso(inner.at),
         "sender_type": None if sender is None else ("Contact" if isinstance(sender, Contact) else "User"),
         "sender_id": None if sender is None else sender.id,
         "external_source_ids": {},
         "additional_attributes": {},
-        "processed_message_content": one.content,
+        "processed_message_content": inner.content,
         "sentiment": {},
         "conversation": {
             "assignee_id": within.assignee.id if within.assignee is not None else None,
@@ -270,52 +270,52 @@ def _embedded(one: Message, within: Conversation) -> dict[str, Any]:
     return shown
 
 
-def _sender(one: Contact | Agent) -> dict[str, Any]:
-    if isinstance(one, Agent):
+def _sender(person: Contact | Agent) -> dict[str, Any]:
+    if isinstance(person, Agent):
         return {
-            "id": one.id,
-            "name": one.name,
-            "available_name": one.display_name,
+            "id": person.id,
+            "name": person.name,
+            "available_name": person.display_name,
             "avatar_url": "",
             "type": "user",
-            "availability_status": one.availability,
+            "availability_status": person.availability,
             "thumbnail": "",
         }
     return {
-        "additional_attributes": _contact_attributes(one),
-        "custom_attributes": _custom_attributes(one),
-        "email": one.email,
-        "id": one.id,
-        "identifier": one.identifier,
-        "name": one.name,
-        "phone_number": one.phone,
+        "additional_attributes": _contact_attributes(person),
+        "custom_attributes": _custom_attributes(person),
+        "email": person.email,
+        "id": person.id,
+        "identifier": person.identifier,
+        "name": person.name,
+        "phone_number": person.phone,
         "thumbnail": "",
         "blocked": False,
         "type": "contact",
     }
 
 
-def _contact_attributes(one: Contact) -> dict[str, Any]:
-    return {"city": one.city, "country_code": one.country_code} if one.city else {}
+def _contact_attributes(contact: Contact) -> dict[str, Any]:
+    return {"city": contact.city, "country_code": contact.country_code} if contact.city else {}
 
 
-def _custom_attributes(one: Contact) -> dict[str, Any]:
-    if one.shopify_customer_id is None or one.identifier is None:
+def _custom_attributes(contact: Contact) -> dict[str, Any]:
+    if contact.shopify_customer_id is None or contact.identifier is None:
         return {}
-    return {"shopify_customer_id": one.shopify_customer_id}
+    return {"shopify_customer_id": contact.shopify_customer_id}
 
 
-def _photo(one: Message) -> dict[str, Any]:
-    url = f"{_SITE}/rails/active_storage/blobs/{one.id}/photo.jpg"
+def _photo(message: Message) -> dict[str, Any]:
+    url = f"{_SITE}/rails/active_storage/blobs/{message.id}/photo.jpg"
     return {
-        "id": one.id % 1_000_000_007,
-        "message_id": one.id,
+        "id": message.id % 1_000_000_007,
+        "message_id": message.id,
         "file_type": "image",
         "account_id": ACCOUNT_ID,
         "extension": None,
         "data_url": url,
         "thumb_url": url,
-        "file_size": 180_000 + one.id % 90_000,
+        "file_size": 180_000 + message.id % 90_000,
         "width": 1200,
         "height": 1600,
     }

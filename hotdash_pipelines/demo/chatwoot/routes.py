@@ -137,23 +137,23 @@ class ChatwootFace:
     def conversations(self, call: Call) -> Answer:
         """`GET conversations`: open ones unless asked otherwise; `updated_within` switches paging off."""
         status = call.query("status") or "open"
-        found = [
+        listed = [
             c for c in self.world.support.conversations() if (status in ("all", c.status)) and call.sees(c.inbox.id)
         ]
         if (inbox_id := call.query("inbox_id")) is not None:
-            found = [c for c in found if c.inbox.id == _integer(inbox_id)]
+            listed = [c for c in listed if c.inbox.id == _integer(inbox_id)]
         if labels := call.request.query_params.getlist("labels[]") or call.request.query_params.getlist("labels"):
-            found = [c for c in found if set(labels).intersection(c.labels)]
-        meta = _counts(found, call.user)
-        found = _by_assignee(found, call.query("assignee_type"), call.user)
-        found = _sorted(found, call.query("sort_by"), self.world.support.now())
+            listed = [c for c in listed if set(labels).intersection(c.labels)]
+        meta = _counts(listed, call.user)
+        listed = _by_assignee(listed, call.query("assignee_type"), call.user)
+        listed = _sorted(listed, call.query("sort_by"), self.world.support.now())
         if within := call.query("updated_within"):
             since = self.world.support.now() - _integer(within)
-            page = [c for c in found if c.updated_at > since]
+            page = [c for c in listed if c.updated_at > since]
         else:
-            page = _page(found, call.query("page"), CONVERSATIONS_A_PAGE)
+            page = _page(listed, call.query("page"), CONVERSATIONS_A_PAGE)
         items = [self.shown(c) for c in page]
-        self._drift(call, found)
+        self._drift(call, listed)
         return Answer({"data": {"meta": meta, "payload": items}}, items)
 
     def filtered(self, call: Call) -> Answer:
@@ -165,10 +165,10 @@ class ChatwootFace:
             raise ChatwootRefusal(422, {"error": str(error)}) from None
         except BrokenFilter:
             raise ChatwootRefusal(500, {"status": 500, "error": "Internal Server Error"}) from None
-        found = [c for c in self.world.support.conversations() if call.sees(c.inbox.id) and test(c)]
-        items = [self.shown(c) for c in _page(found, call.query("page"), CONVERSATIONS_A_PAGE)]
-        body = {"meta": _counts(found, call.user), "payload": items}
-        self._drift(call, found)
+        matching = [c for c in self.world.support.conversations() if call.sees(c.inbox.id) and test(c)]
+        items = [self.shown(c) for c in _page(matching, call.query("page"), CONVERSATIONS_A_PAGE)]
+        body = {"meta": _counts(matching, call.user), "payload": items}
+        self._drift(call, matching)
         return Answer(body, items)
 
     def conversation(self, call: Call) -> Answer:
@@ -179,21 +179,21 @@ class ChatwootFace:
         """`GET conversations/{display_id}/messages`: cut by id, ordered by creation."""
         conversation = self._find(call)
         after, before = call.query("after"), call.query("before")
-        found = conversation.messages
+        messages = conversation.messages
         if call.query("filter_internal_messages"):
-            found = [m for m in found if not m.private and m.kind != ACTIVITY]
-        items = [render.message(m, conversation) for m in _cut(found, after, before)]
+            messages = [m for m in messages if not m.private and m.kind != ACTIVITY]
+        items = [render.message(m, conversation) for m in _cut(messages, after, before)]
         return Answer({"meta": render.messages_meta(conversation), "payload": items}, items)
 
     def contacts(self, call: Call) -> Answer:
         """`GET contacts`: everybody with an e-mail, phone or identifier."""
-        found = _sorted_contacts(self.world.support.contacts(), call.query("sort"))
+        contacts = _sorted_contacts(self.world.support.contacts(), call.query("sort"))
         page = call.query("page")
         inboxes = {one.id: one for one in self.world.support.inboxes}
         with_inboxes = inboxes if call.query("include_contact_inboxes") in (None, "true") else None
-        items = [render.contact(c, with_inboxes=with_inboxes) for c in _page(found, page, CONTACTS_A_PAGE)]
+        items = [render.contact(c, with_inboxes=with_inboxes) for c in _page(contacts, page, CONTACTS_A_PAGE)]
         # The server repeats the parameter as it came: text if it was given, the number 1 if not.
-        return Answer({"meta": {"count": len(found), "current_page": page or 1}, "payload": items}, items)
+        return Answer({"meta": {"count": len(contacts), "current_page": page or 1}, "payload": items}, items)
 
     def inboxes(self, call: Call) -> Answer:
         """`GET inboxes`: those the user sees."""
@@ -211,17 +211,17 @@ class ChatwootFace:
         return Answer({"payload": items}, items)
 
     def _find(self, call: Call) -> Conversation:
-        found = self.world.support.conversation(call.request.path_params["display_id"])
-        if found is None:
+        conversation = self.world.support.conversation(call.request.path_params["display_id"])
+        if conversation is None:
             raise ChatwootRefusal(404, {"error": "Resource could not be found"})
-        if not call.sees(found.inbox.id):
+        if not call.sees(conversation.inbox.id):
             raise ChatwootRefusal(401, {"error": "You are not authorized to do this action"})
-        return found
+        return conversation
 
-    def _drift(self, call: Call, found: list[Conversation]) -> None:
+    def _drift(self, call: Call, conversations: list[Conversation]) -> None:
         """If asked to, let the last conversation of the list get a message once this page is cut."""
-        if call.scenario is not None and call.scenario.name == "page_drift" and found:
-            self.world.support.receive(found[-1].display_id, "Hello, is there any news?")
+        if call.scenario is not None and call.scenario.name == "page_drift" and conversations:
+            self.world.support.receive(conversations[-1].display_id, "Hello, is there any news?")
 
 
 def routes(world: World) -> list[Route]:
@@ -260,32 +260,32 @@ def _integer(text: str) -> int:
     return int(digits or 0)
 
 
-def _page(found: list[Any], page: str | None, size: int) -> list[Any]:
+def _page(items: list[Any], page: str | None, size: int) -> list[Any]:
     start = (max(1, _integer(page or "1")) - 1) * size
-    return found[start : start + size]
+    return items[start : start + size]
 
 
-def _counts(found: list[Conversation], user: Agent) -> dict[str, int]:
-    unassigned = sum(c.assignee is None for c in found)
+def _counts(conversations: list[Conversation], user: Agent) -> dict[str, int]:
+    unassigned = sum(c.assignee is None for c in conversations)
     return {
-        "mine_count": sum(c.assignee is user for c in found),
-        "assigned_count": len(found) - unassigned,
+        "mine_count": sum(c.assignee is user for c in conversations),
+        "assigned_count": len(conversations) - unassigned,
         "unassigned_count": unassigned,
-        "all_count": len(found),
+        "all_count": len(conversations),
     }
 
 
-def _by_assignee(found: list[Conversation], kind: str | None, user: Agent) -> list[Conversation]:
+def _by_assignee(conversations: list[Conversation], kind: str | None, user: Agent) -> list[Conversation]:
     if kind == "me":
-        return [c for c in found if c.assignee is user]
+        return [c for c in conversations if c.assignee is user]
     if kind == "unassigned":
-        return [c for c in found if c.assignee is None]
+        return [c for c in conversations if c.assignee is None]
     if kind == "assigned":
-        return [c for c in found if c.assignee is not None]
-    return found
+        return [c for c in conversations if c.assignee is not None]
+    return conversations
 
 
-def _sorted(found: list[Conversation], sort_by: str | None, now: float) -> list[Conversation]:
+def _sorted(conversations: list[Conversation], sort_by: str | None, now: float) -> list[Conversation]:
     """`found` comes newest activity first, which is also the order for a name the server does not know."""
     keys: dict[str, Callable[[Conversation], Any]] = {
         "last_activity_at": lambda c: c.last_activity_at,
@@ -295,27 +295,27 @@ def _sorted(found: list[Conversation], sort_by: str | None, now: float) -> list[
     }
     name, _, order = (sort_by or "").rpartition("_")
     if name not in keys or order not in ("asc", "desc"):
-        return found
-    return sorted(found, key=keys[name], reverse=order == "desc")
+        return conversations
+    return sorted(conversations, key=keys[name], reverse=order == "desc")
 
 
-def _sorted_contacts(found: list[Contact], sort: str | None) -> list[Contact]:
+def _sorted_contacts(contacts: list[Contact], sort: str | None) -> list[Contact]:
     field = (sort or "").lstrip("-")
     if field not in ("last_activity_at", "created_at", "name", "email"):
-        return found
-    return sorted(found, key=lambda c: (getattr(c, field) or "", c.id), reverse=(sort or "").startswith("-"))
+        return contacts
+    return sorted(contacts, key=lambda c: (getattr(c, field) or "", c.id), reverse=(sort or "").startswith("-"))
 
 
-def _cut(found: list[Message], after: str | None, before: str | None) -> list[Message]:
+def _cut(messages: list[Message], after: str | None, before: str | None) -> list[Message]:
     """Messages ascend by id and creation alike, so that slices of the list are what the server's queries give."""
     if after and before:
         low, high = _integer(after), _integer(before)
-        return [m for m in found if low <= m.id < high][:1000]
+        return [m for m in messages if low <= m.id < high][:1000]
     if before:
-        return [m for m in found if m.id < _integer(before)][-20:]
+        return [m for m in messages if m.id < _integer(before)][-20:]
     if after:
-        return [m for m in found if m.id > _integer(after)][:100]
-    return found[-20:]
+        return [m for m in messages if m.id > _integer(after)][:100]
+    return messages[-20:]
 
 
 def _spoil(items: list[Any], scenario: Scenario | None) -> None:

@@ -154,12 +154,12 @@ def count(kind: ListingKind, shop: Shop, arguments: Mapping[str, Any], request: 
         placed = sum(1 for order in shop.orders_created_on(today) if order.created_ts <= search.now)
         total = shop.orders_before(today) + placed
         return (total, "EXACT") if limit is None or total <= limit else (limit, "AT_LEAST")
-    found = 0
+    matching = 0
     for chunk in search.chunks("ID"):
-        found += sum(1 for item in chunk if search.accepts(item))
-        if limit is not None and found > limit:
+        matching += sum(1 for item in chunk if search.accepts(item))
+        if limit is not None and matching > limit:
             return limit, "AT_LEAST"
-    return found, "EXACT"
+    return matching, "EXACT"
 
 
 # What each kind can be searched and sorted by.

@@ -77,10 +77,10 @@ def encode_cursor(mark: str, sort: Any, id_: int) -> str:
 def decode_cursor(cursor: str, mark: str) -> tuple[Any, int]:
     """(sort, id) of a cursor made under the same mark. Raises QueryFault for any other."""
     try:
-        found, sort, id_ = json.loads(base64.b64decode(cursor, validate=True))
+        marked, sort, id_ = json.loads(base64.b64decode(cursor, validate=True))
     except (Base64Error, ValueError, TypeError):
         raise QueryFault("Invalid cursor for current pagination sort.", code="BAD_REQUEST") from None
-    if found != mark:
+    if marked != mark:
         raise QueryFault("Invalid cursor for current pagination sort.", code="BAD_REQUEST")
     return sort, id_
 

@@ -171,14 +171,19 @@ class _Handling:
         latency_ms = tool.median_ms * math.exp(self.random.gauss(0.0, 0.45))
         if r() < 0.02:
             latency_ms *= 5 + 8 * r()
-        found = r() < 0.95
+        has_answer = r() < 0.95
         verdict = r()
-        approved = None if verdict < 0.04 else verdict < (0.95 if found else 0.45)
+        approved = None if verdict < 0.04 else verdict < (0.95 if has_answer else 0.45)
         row = self.log.add(
             "agent_queries",
             at,
             query=tool.question.format_map({"order": "(unknown)", **slots}),
-            result={"tool": tool.name, "found": found, "answer": tool.answer if found else None, "request": request_id},
+            result={
+                "tool": tool.name,
+                "found": has_answer,
+                "answer": tool.answer if has_answer else None,
+                "request": request_id,
+            },
             conversation_id=self._id,
             agent=self.playbook.agent,
             approved=approved,

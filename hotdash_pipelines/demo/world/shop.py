@@ -99,12 +99,12 @@ class Shop:
 
     def orders_created_on(self, day: date) -> Sequence[Order]:
         """The orders of a business day, oldest first, ids ascending; regardless of the clock."""
-        found = self._days.get(day)
-        if found is None:
+        orders = self._days.get(day)
+        if orders is None:
             with self._lock:
-                found = self._days.get(day) or self._make_day(day)
-                self._days[day] = found
-        return found
+                orders = self._days.get(day) or self._make_day(day)
+                self._days[day] = orders
+        return orders
 
     def order(self, order_id: int) -> Order | None:
         """The order with this id, or None."""
@@ -177,8 +177,8 @@ class Shop:
         """Everyone who is a customer by now, oldest first. Long: it makes every day since the opening."""
         now = self.now_ts()
         days = (self.day_of(now) - OPENED_ON).days
-        found = [c for n in range(days + 1) for c in self.customers_created_on(OPENED_ON + timedelta(days=n))]
-        return [customer for customer in found if customer.created_at.timestamp() <= now]
+        customers = [c for n in range(days + 1) for c in self.customers_created_on(OPENED_ON + timedelta(days=n))]
+        return [customer for customer in customers if customer.created_at.timestamp() <= now]
 
     def orders_of(self, customer_id: int, until: date | None = None) -> list[Order]:
         """Every order the customer ever places, oldest first; `until` a day saves looking further than needed."""
@@ -222,14 +222,14 @@ class Shop:
         with self._lock:
             happened = self._changes.between(start_ts, end_ts)
         touched.update(entry[2].customer_id for entry in happened if entry[2].customer_id is not None)
-        found = []
+        updates = []
         for customer_id in touched:
             customer = self.customer(customer_id)
             if customer is not None:
                 updated = self.customer_updated_ts(customer, now)
                 if start_ts <= updated < end_ts:
-                    found.append((updated, customer_id, customer))
-        return sorted(found, key=lambda entry: entry[:2])
+                    updates.append((updated, customer_id, customer))
+        return sorted(updates, key=lambda entry: entry[:2])
 
     def mutate_customer(self, customer_id: int, changes: Mapping[str, Any]) -> int:
         """Overlay fields of a customer from now on; moves their `updated_ts` to now, which is returned.

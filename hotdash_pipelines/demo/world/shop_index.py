@@ -28,11 +28,11 @@ class ChangeIndex:
 
     def between(self, start_ts: int, end_ts: int) -> list[Change]:
         """What happens in `[start_ts, end_ts)`, sorted; an order appears once for each time something happens."""
-        found: list[Change] = []
+        changes: list[Change] = []
         for number in range(start_ts // DAY, (end_ts - 1) // DAY + 1):
             bucket = self._bucket(number)
-            found += bucket[bisect_left(bucket, (start_ts,)) : bisect_left(bucket, (end_ts,))]
-        return found
+            changes += bucket[bisect_left(bucket, (start_ts,)) : bisect_left(bucket, (end_ts,))]
+        return changes
 
     def add(self, ts: int, order: Order) -> None:
         """File one more change of an order, unless one of that second is filed already."""
@@ -89,4 +89,4 @@ class CustomerIndex:
                 filed.append(order)
                 # Days are linked in any order.
                 if len(filed) > 1 and filed[-2].id > order.id:
-                    filed.sort(key=lambda one: one.id)
+                    filed.sort(key=lambda filed_order: filed_order.id)

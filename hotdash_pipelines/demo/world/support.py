@@ -93,8 +93,8 @@ class Support:
         """The conversation with this number in the account, if it has begun by now."""
         with self._lock:
             self._sync()
-            found = self._by_display_id.get(display_id)
-            return found if found is not None and found.messages else None
+            conversation = self._by_display_id.get(display_id)
+            return conversation if conversation is not None and conversation.messages else None
 
     def contacts(self) -> list[Contact]:
         """Everybody who has written by now and can be told from others, by id."""

@@ -73,12 +73,12 @@ def world() -> World:
 
 def listed(api: TestClient, **params: Any) -> list[dict[str, Any]]:
     """Every conversation, all pages."""
-    found: list[dict[str, Any]] = []
+    conversations: list[dict[str, Any]] = []
     for page in range(1, 100):
         payload = api.get(f"{ACCOUNT}/conversations", params={"status": "all", "page": page, **params}).json()
-        found += payload["data"]["payload"]
+        conversations += payload["data"]["payload"]
         if len(payload["data"]["payload"]) < 25:
-            return found
+            return conversations
     raise AssertionError("the list does not end")
 
 

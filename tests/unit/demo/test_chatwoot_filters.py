@@ -37,21 +37,21 @@ def condition(key: str, operator: str, values: Any, query_operator: str | None =
 
 
 def matching(api: TestClient, *conditions: dict[str, Any]) -> set[int]:
-    found: set[int] = set()
+    ids: set[int] = set()
     for page in range(1, 100):
         answer = api.post(PATH, params={"page": page}, json={"payload": list(conditions)})
         assert answer.status_code == 200, answer.text
-        found |= {c["id"] for c in answer.json()["payload"]}
+        ids |= {c["id"] for c in answer.json()["payload"]}
         if len(answer.json()["payload"]) < 25:
-            assert len(found) == answer.json()["meta"]["all_count"]
-            return found
+            assert len(ids) == answer.json()["meta"]["all_count"]
+            return ids
     raise AssertionError("the list does not end")
 
 
 def expected(world: World, test: Any) -> set[int]:
-    found = {c.display_id for c in world.support.conversations() if test(c)}
-    assert found, "a test that matches nothing proves nothing"
-    return found
+    ids = {c.display_id for c in world.support.conversations() if test(c)}
+    assert ids, "a test that matches nothing proves nothing"
+    return ids
 
 
 def utc_day(at: float) -> str:

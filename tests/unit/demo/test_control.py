@@ -80,8 +80,8 @@ def test_a_mutated_customer_shows_its_change_and_moves(store: Store) -> None:
     body = {"kind": "customer", "id": customer.id, "changes": {"lastName": "Renamed"}}
     assert store.control("entity", body).status_code == 200
     query = "query($q: String) { customers(first: 5, query: $q) { nodes { lastName updatedAt } } }"
-    found = store.data(query, {"q": f"updated_at:>='{NOW.isoformat()}'"})["customers"]["nodes"]
-    assert found == [{"lastName": "Renamed", "updatedAt": "2026-11-20T15:00:00Z"}]
+    customers = store.data(query, {"q": f"updated_at:>='{NOW.isoformat()}'"})["customers"]["nodes"]
+    assert customers == [{"lastName": "Renamed", "updatedAt": "2026-11-20T15:00:00Z"}]
 
 
 @pytest.mark.parametrize(

@@ -15,24 +15,24 @@ from hotdash_pipelines.demo.world.shop_orders import AUTOMATIC_DISCOUNT, CODES, 
 
 def applications_of(view: OrderView) -> list[DiscountView]:
     """The discounts applied to an order: its code first, then the automatic one."""
-    found = []
+    applications = []
     if view.basket.discount_code:
-        found.append(DiscountView(view, True, 0))
+        applications.append(DiscountView(view, True, 0))
     if any(line.automatic_discount.shop for line in view.basket.lines):
-        found.append(DiscountView(view, False, len(found)))
-    return found
+        applications.append(DiscountView(view, False, len(applications)))
+    return applications
 
 
 def _allocations(line: LineView) -> list[AllocationView]:
-    found = []
+    allocations = []
     index = 0
     if line.view.basket.discount_code:
         if line.line.code_discount.shop:
-            found.append(AllocationView(DiscountView(line.view, True, 0), line.line.code_discount))
+            allocations.append(AllocationView(DiscountView(line.view, True, 0), line.line.code_discount))
         index = 1
     if line.line.automatic_discount.shop:
-        found.append(AllocationView(DiscountView(line.view, False, index), line.line.automatic_discount))
-    return found
+        allocations.append(AllocationView(DiscountView(line.view, False, index), line.line.automatic_discount))
+    return allocations
 
 
 def _discounted(line: LineView, arguments: dict[str, Any], _request: Any) -> Bag:

@@ -22,18 +22,18 @@ from hotdash_pipelines.demo.world.shop_orders import ZERO
 
 def transactions_of(view: OrderView) -> list[TransactionView]:
     """Every payment and refund so far, oldest first."""
-    order, found = view.order, []
+    order, transactions = view.order, []
     base = order.id * REFUND_ID_FACTOR
     first = order.events[0].payload
     if first == "PAID":
-        found.append(TransactionView(view, "SALE", order.created_ts, view.basket.total, base))
+        transactions.append(TransactionView(view, "SALE", order.created_ts, view.basket.total, base))
     elif first == "AUTHORIZED":
-        found.append(TransactionView(view, "AUTHORIZATION", order.created_ts, view.basket.total, base))
+        transactions.append(TransactionView(view, "AUTHORIZATION", order.created_ts, view.basket.total, base))
     for event in order.events:
         if event.ts <= view.now and event.kind == "pay":
             kind = "CAPTURE" if first == "AUTHORIZED" else "SALE"
-            found.append(TransactionView(view, kind, event.ts, view.state.received, base + 9))
-    return found + [_refund_transaction(RefundView(view, refund)) for refund in view.state.refunds]
+            transactions.append(TransactionView(view, kind, event.ts, view.state.received, base + 9))
+    return transactions + [_refund_transaction(RefundView(view, refund)) for refund in view.state.refunds]
 
 
 def _refund_transaction(refund: RefundView) -> TransactionView:

@@ -50,14 +50,14 @@ class Store:
 
     def all_orders(self, query: str, first: int = 50, sort: str = "UPDATED_AT") -> list[dict[str, Any]]:
         """Every order of a search, page by page."""
-        found: list[dict[str, Any]] = []
+        orders: list[dict[str, Any]] = []
         after = None
         while True:
             variables = {"query": query, "first": first, "after": after, "sort": sort}
             page = self.data(ORDERS, variables)["orders"]
-            found += page["nodes"]
+            orders += page["nodes"]
             if not page["pageInfo"]["hasNextPage"]:
-                return found
+                return orders
             after = page["pageInfo"]["endCursor"]
 
     def control(self, path: str, body: dict[str, Any]) -> Any:

@@ -213,13 +213,13 @@ def test_the_money_served_adds_up(shared: Store, side: str) -> None:
 def test_customers_and_products_are_listed_completely(shared: Store) -> None:
     query = """query($q: String, $after: String) { customers(first: 20, after: $after, query: $q, sortKey: UPDATED_AT) {
       nodes { id updatedAt numberOfOrders } pageInfo { hasNextPage endCursor } } }"""
-    found: list[dict[str, Any]] = []
+    nodes: list[dict[str, Any]] = []
     page: dict[str, Any] = {"pageInfo": {"hasNextPage": True, "endCursor": None}}
     while page["pageInfo"]["hasNextPage"]:
         page = shared.data(query, {"q": DAY, "after": page["pageInfo"]["endCursor"]})["customers"]
-        found += page["nodes"]
-    assert len({customer["id"] for customer in found}) == len(found) > 20
-    assert [c["updatedAt"] for c in found] == sorted(c["updatedAt"] for c in found)
+        nodes += page["nodes"]
+    assert len({customer["id"] for customer in nodes}) == len(nodes) > 20
+    assert [c["updatedAt"] for c in nodes] == sorted(c["updatedAt"] for c in nodes)
     products = shared.data("{ products(first: 250) { nodes { id } } productsCount { count } }")
     assert len(products["products"]["nodes"]) == products["productsCount"]["count"] < len(shared.world.shop.products)
 

@@ -46,8 +46,8 @@ def committed() -> tuple[str, dict[str, Any]]:
 
 def test_no_type_of_the_subset_was_edited_by_hand() -> None:
     sdl, digest = committed()
-    found = derive_module().digests(sdl)
-    assert found == digest["types"]
+    digests = derive_module().digests(sdl)
+    assert digests == digest["types"]
     tampered = sdl.replace("totalTaxSet: MoneyBag\n", "totalTaxSet: MoneyBag!\n")
     assert derive_module().digests(tampered) != digest["types"]
 

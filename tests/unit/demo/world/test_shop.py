@@ -32,11 +32,11 @@ def content(order: Order) -> tuple[object, ...]:
 
 
 def test_two_worlds_of_one_seed_are_equal() -> None:
-    one, two = make(), make()
-    assert [content(o) for d in DAYS for o in one.orders_created_on(d)] == [
-        content(o) for d in DAYS for o in two.orders_created_on(d)
+    first, second = make(), make()
+    assert [content(o) for d in DAYS for o in first.orders_created_on(d)] == [
+        content(o) for d in DAYS for o in second.orders_created_on(d)
     ]
-    assert one.products == two.products
+    assert first.products == second.products
 
 
 def test_another_seed_gives_another_world() -> None:
@@ -49,8 +49,8 @@ def test_the_order_of_access_does_not_matter() -> None:
     forwards, backwards = make(), make()
     expected = {d: [content(o) for o in forwards.orders_created_on(d)] for d in DAYS}
     backwards.orders_updated_between(NOW - timedelta(days=2), NOW)
-    found = {d: [content(o) for o in reversed(backwards.orders_created_on(d))][::-1] for d in reversed(DAYS)}
-    assert found == expected
+    read_backwards = {d: [content(o) for o in reversed(backwards.orders_created_on(d))][::-1] for d in reversed(DAYS)}
+    assert read_backwards == expected
 
 
 def test_orders_whose_baskets_were_dropped_come_back_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,8 +128,8 @@ def test_a_mutated_order_moves_to_now_and_is_listed_once() -> None:
     order = shop.orders_created_on(date(2026, 11, 1))[0]
     shop.mutate_order(order.id, {"note": "a"})
     shop.mutate_order(order.id, {"note": "b"})
-    found = [o.id for o in shop.orders_updated_between(NOW, NOW + timedelta(seconds=1))]
-    assert found.count(order.id) == 1
+    ids = [o.id for o in shop.orders_updated_between(NOW, NOW + timedelta(seconds=1))]
+    assert ids.count(order.id) == 1
     with pytest.raises(KeyError):
         shop.mutate_order(shop.orders_created_on(date(2026, 11, 25))[0].id, {})
 

@@ -153,27 +153,27 @@ def test_message_numbers_are_unique_and_ascend_with_time_all_over_the_desk(desk:
 
 
 def test_internal_ids_differ_from_the_accounts_numbers_and_ascend_alike(desk: Support) -> None:
-    found = sorted(desk.conversations(), key=lambda c: c.display_id)
-    assert all(c.id != c.display_id for c in found)
-    assert [c.id for c in found] == sorted(c.id for c in found)
+    conversations = sorted(desk.conversations(), key=lambda c: c.display_id)
+    assert all(c.id != c.display_id for c in conversations)
+    assert [c.id for c in conversations] == sorted(c.id for c in conversations)
     # A start is moved to the next free instant, at most one bucket (ten seconds) later.
-    started = [c.created_at for c in found]
+    started = [c.created_at for c in conversations]
     assert all(later >= earlier - 10 for earlier, later in itertools.pairwise(started))
 
 
 def test_every_kind_of_message_status_priority_and_inbox_occurs() -> None:
     desk = make_desk(scale=0.05)
-    found = desk.conversations()
-    kinds = Counter(m.kind for c in found for m in c.messages)
+    conversations = desk.conversations()
+    kinds = Counter(m.kind for c in conversations for m in c.messages)
     assert set(kinds) == {INCOMING, OUTGOING, ACTIVITY, TEMPLATE}
-    assert any(m.private for c in found for m in c.messages)
-    assert any(m.has_photo for c in found for m in c.messages)
-    assert any(m.content_attributes.get("deleted") for c in found for m in c.messages)
-    assert {"open", "resolved", "snoozed", "pending"} <= {c.status for c in found}
-    assert {None, "low", "medium", "high", "urgent"} == {c.priority for c in found}
-    assert {c.inbox.id for c in found} == {1, 2, 3}
-    assert any(c.assignee is None for c in found)
-    assert any("System reopened" in m.content for c in found for m in c.messages)
+    assert any(m.private for c in conversations for m in c.messages)
+    assert any(m.has_photo for c in conversations for m in c.messages)
+    assert any(m.content_attributes.get("deleted") for c in conversations for m in c.messages)
+    assert {"open", "resolved", "snoozed", "pending"} <= {c.status for c in conversations}
+    assert {None, "low", "medium", "high", "urgent"} == {c.priority for c in conversations}
+    assert {c.inbox.id for c in conversations} == {1, 2, 3}
+    assert any(c.assignee is None for c in conversations)
+    assert any("System reopened" in m.content for c in conversations for m in c.messages)
 
 
 def test_waiting_and_first_reply_follow_from_the_messages(desk: Support) -> None:

@@ -56,13 +56,13 @@ def test_the_numbers_of_a_cell_fit_each_other() -> None:
 
 
 def test_the_same_seed_gives_the_same_day_whatever_was_asked_before() -> None:
-    one, _, _ = make_traffic()
+    first, _, _ = make_traffic()
     two, _, _ = make_traffic()
     for n in range(4):
         two.day(SETTLED - timedelta(days=n))
     two.day(NOW.date())
-    assert one.day(SETTLED) == two.day(SETTLED)
-    assert make_traffic(seed=8)[0].day(SETTLED) != one.day(SETTLED)
+    assert first.day(SETTLED) == two.day(SETTLED)
+    assert make_traffic(seed=8)[0].day(SETTLED) != first.day(SETTLED)
 
 
 def test_a_day_grows_until_two_days_after_its_end_and_not_after() -> None:
