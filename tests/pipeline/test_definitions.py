@@ -47,10 +47,10 @@ def inventory(location: dg.Definitions) -> dict[str, list[str]]:
 
 def test_the_inventory_names_every_definition(location: dg.Definitions) -> None:
     """A definition that Dagster drops silently is missed here; WRITE_INVENTORY=1 writes the file anew for a review."""
-    found = inventory(location)
+    served = inventory(location)
     if os.environ.get("WRITE_INVENTORY"):
-        INVENTORY.write_text(json.dumps(found, indent=1) + "\n")
-    assert found == json.loads(INVENTORY.read_text())
+        INVENTORY.write_text(json.dumps(served, indent=1) + "\n")
+    assert served == json.loads(INVENTORY.read_text())
 
 
 def what_lacks(specs: Iterable[dg.AssetSpec]) -> list[str]:

@@ -29,21 +29,21 @@ def diagnoses(monkeypatch: pytest.MonkeyPatch, home: Path, **settings: str) -> d
     return {found.subject: found for found in examine(Settings())}
 
 
-def must_mend(found: Diagnosis, advice: str) -> None:
-    assert not found.is_fine
-    assert found.is_fatal
-    assert advice in found.advice
-    assert "\n" not in found.finding
+def must_mend(diagnosis: Diagnosis, advice: str) -> None:
+    assert not diagnosis.is_fine
+    assert diagnosis.is_fatal
+    assert advice in diagnosis.advice
+    assert "\n" not in diagnosis.finding
 
 
 @pytest.mark.slow
 def test_a_served_home_is_well_but_for_the_port_that_it_uses_itself(served: Served) -> None:
     ran = served.home.run("doctor", "--json")
-    found = json.loads(ran.out)
-    assert [entry["subject"] for entry in found] == SUBJECTS
-    assert [entry["subject"] for entry in found if not entry["is_fine"]] == ["port"]
+    report = json.loads(ran.out)
+    assert [entry["subject"] for entry in report] == SUBJECTS
+    assert [entry["subject"] for entry in report if not entry["is_fine"]] == ["port"]
     assert ran.code == 0
-    by_subject = {entry["subject"]: entry["finding"] for entry in found}
+    by_subject = {entry["subject"]: entry["finding"] for entry in report}
     assert "Postgres 18" in by_subject["warehouse"]
     assert migrations()[-1].revision in by_subject["warehouse"]
 
@@ -82,17 +82,19 @@ def test_a_taken_port_is_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        found = diagnoses(monkeypatch, tmp_path, WEBSERVER_PORT=str(taken.getsockname()[1]))["port"]
-    assert not found.is_fine
-    assert "HOTDASH_WEBSERVER_PORT" in found.advice
+        diagnosis = diagnoses(monkeypatch, tmp_path, WEBSERVER_PORT=str(taken.getsockname()[1]))["port"]
+    assert not diagnosis.is_fine
+    assert "HOTDASH_WEBSERVER_PORT" in diagnosis.advice
 
 
 def test_a_warehouse_that_does_not_answer_is_found_without_telling_its_password(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    found = diagnoses(monkeypatch, tmp_path, DATABASE_URL="postgresql://owner:s3cret@127.0.0.1:9/hotdash")["warehouse"]
-    must_mend(found, "HOTDASH_DATABASE_URL")
-    assert "s3cret" not in f"{found}"
+    diagnosis = diagnoses(monkeypatch, tmp_path, DATABASE_URL="postgresql://owner:s3cret@127.0.0.1:9/hotdash")[
+        "warehouse"
+    ]
+    must_mend(diagnosis, "HOTDASH_DATABASE_URL")
+    assert "s3cret" not in f"{diagnosis}"
 
 
 def test_a_lake_that_cannot_be_listed_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_each_refused_credential_is_found_by_its_cheapest_call(
 ) -> None:
     endpoint = served.home.endpoint()
     key = {**endpoint["ga4_service_account"], "client_email": "nobody@hotdash-demo.iam.gserviceaccount.com"}
-    found = diagnoses(
+    diagnosis = diagnoses(
         monkeypatch,
         tmp_path,
         SHOPIFY_BASE_URL=endpoint["url"],
@@ -118,17 +120,17 @@ def test_each_refused_credential_is_found_by_its_cheapest_call(
         GA4_PROPERTY_ID="424242",
         GA4_CREDENTIALS_JSON=json.dumps(key),
     )
-    must_mend(found["shopify"], "HOTDASH_SHOPIFY_CLIENT_SECRET")
-    must_mend(found["chatwoot"], "HOTDASH_CHATWOOT_API_TOKEN")
-    must_mend(found["ga4"], "HOTDASH_GA4_CREDENTIALS_FILE")
+    must_mend(diagnosis["shopify"], "HOTDASH_SHOPIFY_CLIENT_SECRET")
+    must_mend(diagnosis["chatwoot"], "HOTDASH_CHATWOOT_API_TOKEN")
+    must_mend(diagnosis["ga4"], "HOTDASH_GA4_CREDENTIALS_FILE")
     for secret in ("shpss_wrong", "wrong-token", key["private_key"][100:140]):
-        assert secret not in f"{found}"
+        assert secret not in f"{diagnosis}"
 
 
 @pytest.mark.slow
 def test_accepted_credentials_are_well(served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     endpoint = served.home.endpoint()
-    found = diagnoses(
+    diagnosis = diagnoses(
         monkeypatch,
         tmp_path,
         SHOPIFY_BASE_URL=endpoint["url"],
@@ -137,13 +139,13 @@ def test_accepted_credentials_are_well(served: Served, monkeypatch: pytest.Monke
         CHATWOOT_ACCOUNT_ID="1",
         CHATWOOT_API_TOKEN=endpoint["chatwoot_token"],
     )
-    assert found["shopify"].is_fine
-    assert found["chatwoot"].is_fine
-    must_mend(found["ga4"], "HOTDASH_GA4_PROPERTY_ID")
+    assert diagnosis["shopify"].is_fine
+    assert diagnosis["chatwoot"].is_fine
+    must_mend(diagnosis["ga4"], "HOTDASH_GA4_PROPERTY_ID")
 
 
 def test_missing_halves_of_credentials_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found = diagnoses(
+    diagnosis = diagnoses(
         monkeypatch,
         tmp_path,
         SHOPIFY_SHOP="some-shop.myshopify.com",
@@ -151,34 +153,34 @@ def test_missing_halves_of_credentials_are_found(monkeypatch: pytest.MonkeyPatch
         GA4_PROPERTY_ID="1",
         GA4_CREDENTIALS_FILE=str(tmp_path / "none.json"),
     )
-    must_mend(found["shopify"], "HOTDASH_SHOPIFY_CLIENT_ID")
-    must_mend(found["chatwoot"], "HOTDASH_CHATWOOT_API_TOKEN")
-    must_mend(found["ga4"], "HOTDASH_GA4_CREDENTIALS_FILE")
+    must_mend(diagnosis["shopify"], "HOTDASH_SHOPIFY_CLIENT_ID")
+    must_mend(diagnosis["chatwoot"], "HOTDASH_CHATWOOT_API_TOKEN")
+    must_mend(diagnosis["ga4"], "HOTDASH_GA4_CREDENTIALS_FILE")
 
 
 def test_an_agents_chatwoot_token_is_found(served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It would silently see fewer conversations."""
     endpoint = served.home.endpoint()
-    found = diagnoses(
+    diagnosis = diagnoses(
         monkeypatch,
         tmp_path,
         CHATWOOT_BASE_URL=endpoint["url"],
         CHATWOOT_ACCOUNT_ID="1",
         CHATWOOT_API_TOKEN=endpoint["chatwoot_agent_token"],
     )["chatwoot"]
-    must_mend(found, "administrator")
+    must_mend(diagnosis, "administrator")
 
 
 def test_doctor_tells_which_slack_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found = diagnoses(monkeypatch, tmp_path)["slack"]
-    assert "neither bot token nor webhook" in found.finding
-    found = diagnoses(monkeypatch, tmp_path, SLACK_WEBHOOK_URL="https://hooks.example/hunter2")["slack"]
-    assert found.is_fine
-    assert found.finding.startswith("webhook set")
+    diagnosis = diagnoses(monkeypatch, tmp_path)["slack"]
+    assert "neither bot token nor webhook" in diagnosis.finding
+    diagnosis = diagnoses(monkeypatch, tmp_path, SLACK_WEBHOOK_URL="https://hooks.example/hunter2")["slack"]
+    assert diagnosis.is_fine
+    assert diagnosis.finding.startswith("webhook set")
     must_mend(diagnoses(monkeypatch, tmp_path, SLACK_BOT_TOKEN="xoxb-hunter2")["slack"], "HOTDASH_SLACK_CHANNEL")
-    found = diagnoses(monkeypatch, tmp_path, SLACK_CHANNEL="#alerts")["slack"]
-    assert found.is_fine
-    assert found.finding.startswith("bot token set")
-    assert "#alerts" in found.finding
-    assert "the webhook that is set too is not used" in found.finding
-    assert "hunter2" not in str(found)
+    diagnosis = diagnoses(monkeypatch, tmp_path, SLACK_CHANNEL="#alerts")["slack"]
+    assert diagnosis.is_fine
+    assert diagnosis.finding.startswith("bot token set")
+    assert "#alerts" in diagnosis.finding
+    assert "the webhook that is set too is not used" in diagnosis.finding
+    assert "hunter2" not in str(diagnosis)

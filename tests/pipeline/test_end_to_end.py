@@ -106,9 +106,9 @@ def test_the_day_of_23_hours_is_read_from_midnight_to_midnight_of_the_store(load
     in_window = {order.id for order in world.shop.orders_updated_between(short.start, short.end)}
     assert in_window
     of_window = "select order_id, updated_at from raw_shopify.orders where _window = %s"
-    found = loaded.query(of_window, (SHORT_DAY.isoformat(),))
-    assert {order_id for order_id, _ in found} == in_window
-    assert all(short.start <= updated < short.end for _, updated in found)
+    counts = loaded.query(of_window, (SHORT_DAY.isoformat(),))
+    assert {order_id for order_id, _ in counts} == in_window
+    assert all(short.start <= updated < short.end for _, updated in counts)
     sold = [order for order in loaded_orders(world) if order.processed_ts >= short.start.timestamp()]
     sold = [order.id for order in sold if order.processed_ts < short.end.timestamp()]
     assert sold

@@ -70,7 +70,7 @@ def content(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "manifests": manifests}
 
 
-def told(outcome: LoadOutcome) -> str:
+def failure_line(outcome: LoadOutcome) -> str:
     """The one error of a failed run: a single line, without the name of the step before it."""
     assert not outcome.success
     assert len(outcome.errors) == 1, outcome.errors
@@ -160,7 +160,7 @@ def test_each_fault_of_a_source_is_one_line_and_leaves_nothing_and_the_run_after
         if fault.scenario:
             bench.plant(fault.scenario, name.partition("/")[0], OPERATION[name], **fault.args)
         failed = bench.run(name)
-        line = told(failed)
+        line = failure_line(failed)
         assert re.match(rf"^{name} {KEY}: .*({fault.words})", line), (label, line)
         assert not any(str(secret) in line for secret in wrong.values()), label
         assert starts_of(bench, failed) == fault.tries, label
@@ -175,7 +175,7 @@ def test_each_fault_of_a_source_is_one_line_and_leaves_nothing_and_the_run_after
 
     # A window that cannot be read again keeps what it had.
     bench.plant("status", name.partition("/")[0], OPERATION[name], status=500)
-    told(bench.run(name))
+    failure_line(bench.run(name))
     assert bench.state(name) == loaded
 
 
@@ -218,13 +218,13 @@ def test_missing_credentials_name_the_variables_to_set(
     bench: Bench, name: str, given: dict[str, str], words: str
 ) -> None:
     bench.set(**given)
-    line = told(bench.run(name))
+    line = failure_line(bench.run(name))
     assert re.match(rf"^{name} {KEY}: .*{words}", line), line
 
 
 def test_no_stand_in_and_no_credentials_say_what_to_start(bench: Bench) -> None:
     (bench.stack.home / "demo" / "endpoint.json").unlink()
-    assert re.match(rf"^{ORDERS} {KEY}: no credentials are set .*`hotdash demo serve`", told(bench.run(ORDERS)))
+    assert re.match(rf"^{ORDERS} {KEY}: no credentials are set .*`hotdash demo serve`", failure_line(bench.run(ORDERS)))
 
 
 def test_an_unknown_field_is_loaded_around_and_the_check_warns(
@@ -244,7 +244,7 @@ def test_a_wrong_type_is_quarantined_and_the_window_refused(
     bench: Bench, clean: Callable[[str], dict[str, Any]], name: str
 ) -> None:
     bench.plant("wrong_type", name.partition("/")[0], OPERATION[name])
-    line = told(bench.run(name))
+    line = failure_line(bench.run(name))
     assert re.match(
         rf"^{name} {KEY}: \d+ of \d+ pages break the contract .*mend contracts/{name}.yaml or the source", line
     )
@@ -287,7 +287,7 @@ def test_a_window_shorter_than_the_source_counted_is_not_loaded_and_is_read_agai
     day = "2026-03-05"
     bench.plant("empty", "shopify", "Orders")
     failed = bench.run(ORDERS, first=day, refetch=keys.REFETCH_DUE)
-    assert told(failed) == (
+    assert failure_line(failed) == (
         "1 blocking asset check failed with ERROR severity: lake_shopify/orders: row_counts_match_the_source"
     )
     assert rows_of(bench.state(ORDERS)) == 0
@@ -302,7 +302,7 @@ def test_a_routine_run_does_not_read_again_what_was_read_just_now(bench: Bench) 
     bench.plant("status", "shopify", None, status=500)
     assert bench.run(ORDERS, refetch=keys.REFETCH_DUE).success
     assert bench.state(ORDERS) == loaded
-    told(bench.run(ORDERS))
+    failure_line(bench.run(ORDERS))
 
 
 def test_a_full_disk_leaves_the_partition_as_it_was(
@@ -317,7 +317,7 @@ def test_a_full_disk_leaves_the_partition_as_it_was(
         real(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    line = told(bench.run(ORDERS))
+    line = failure_line(bench.run(ORDERS))
     assert re.match(rf"^{ORDERS} {KEY}: the disk refused .*No space left on device; the partition is as it was", line)
     assert bench.state(ORDERS)["manifests"] == {}
     assert not [path for path in lake_files(bench.stack.home) if ".partial-" in path]
@@ -341,7 +341,9 @@ def test_a_session_that_is_ended_again_and_again_is_told_and_changes_nothing(
 
     monkeypatch.setattr("hotdash_pipelines.warehouse.loading.load.reach", cut)
     failed = bench.run(ORDERS, only="raw")
-    assert re.match(rf"^{ORDERS} {KEY}: the database server went away during the load; load again", told(failed))
+    assert re.match(
+        rf"^{ORDERS} {KEY}: the database server went away during the load; load again", failure_line(failed)
+    )
     assert starts_of(bench, failed) == TRANSIENT
     assert rows_of(bench.state(ORDERS)) == 0
     monkeypatch.undo()
@@ -388,20 +390,22 @@ def test_a_server_killed_during_the_load_is_started_again_and_the_step_repeats(
 
 
 def test_loading_a_window_that_the_lake_lacks_says_what_to_run(bench: Bench) -> None:
-    line = told(bench.run(ORDERS, only="raw"))
+    line = failure_line(bench.run(ORDERS, only="raw"))
     assert line == f"{ORDERS} {KEY}: the lake has no partition; materialise lake_shopify/orders first"
 
 
 def test_a_day_that_is_not_over_is_refused(bench: Bench) -> None:
     bench.set(fixed_now="2026-03-09T03:59:59+00:00")
-    assert re.match(rf"^{ORDERS} {KEY}: the day is not over .*after 2026-03-09 04:00 UTC", told(bench.run(ORDERS)))
+    assert re.match(
+        rf"^{ORDERS} {KEY}: the day is not over .*after 2026-03-09 04:00 UTC", failure_line(bench.run(ORDERS))
+    )
 
 
 def test_an_unreachable_warehouse_is_told_with_its_address_and_without_its_password(bench: Bench) -> None:
     assert bench.run(ORDERS, only="lake").success
     bench.set(database_url=f"postgresql://hotdash:sesame-street@127.0.0.1:{closed_port()}/hotdash")
     failed = bench.run(ORDERS, only="raw")
-    line = told(failed)
+    line = failure_line(failed)
     assert re.match(
         rf"^{ORDERS} {KEY}: the warehouse at 127.0.0.1:\d+/hotdash cannot be reached .*HOTDASH_DATABASE_URL", line
     )
@@ -413,7 +417,7 @@ def test_an_unreachable_warehouse_is_told_with_its_address_and_without_its_passw
 def test_a_model_that_cannot_be_built_is_named_with_its_error(bench: Bench) -> None:
     """The table below it is gone."""
     failed = bench.execute([dg.AssetKey(["staging", "stg_ga4__landing_daily"])], KEY, KEY)
-    assert told(failed) == (
+    assert failure_line(failed) == (
         'dbt: model stg_ga4__landing_daily failed: relation "raw_ga4.landing_daily" does not exist; '
         "mend that, then materialise again"
     )

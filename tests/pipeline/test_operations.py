@@ -44,9 +44,9 @@ class Night:
     def run(self, job: str, config: Mapping[str, Any] | None = None) -> dg.ExecuteInProcessResult:
         """Run a job to its end, good or bad."""
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        found = defs().resolve_job_def(job)
-        return found.execute_in_process(
-            instance=self.instance, raise_on_error=False, run_config={**quiet, **(config or {})}, tags=found.tags
+        resolved = defs().resolve_job_def(job)
+        return resolved.execute_in_process(
+            instance=self.instance, raise_on_error=False, run_config={**quiet, **(config or {})}, tags=resolved.tags
         )
 
     def add_feedback(self, *ages: timedelta) -> None:
@@ -68,16 +68,16 @@ def night(stack: Stack) -> Iterator[Night]:
 
 def shown(ran: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, Any]:
     """Metadata of the one event about an asset, as plain values."""
-    found = [
+    data_of_events = [
         event.event_specific_data
         for event in ran.all_events
         if event.asset_key == key
         and event.event_type in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION)
     ]
-    assert len(found) == 1
-    data: Any = found[0]
-    told = getattr(data, "materialization", None) or data.asset_observation
-    return {name: getattr(value, "value", value) for name, value in told.metadata.items()}
+    assert len(data_of_events) == 1
+    data: Any = data_of_events[0]
+    record = getattr(data, "materialization", None) or data.asset_observation
+    return {name: getattr(value, "value", value) for name, value in record.metadata.items()}
 
 
 def verdicts(ran: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
@@ -106,13 +106,13 @@ def test_a_night_makes_a_backup_that_its_checks_read_back(night: Night) -> None:
     assert facts["dagster/row_count"] > 0
     assert (facts["backups_kept"], facts["backups_pruned"], facts["signed"]) == (1, 0, False)
     assert Path(facts["files"]).is_dir()
-    found = verdicts(ran)
-    assert {name: one.passed for name, one in found.items()} == {
+    evaluations = verdicts(ran)
+    assert {name: one.passed for name, one in evaluations.items()} == {
         "newest_backup_is_verified": True,
         "newest_backup_is_recent": True,
         "seven_verified_backups_are_kept": False,
     }
-    assert found["seven_verified_backups_are_kept"].severity == dg.AssetCheckSeverity.WARN
+    assert evaluations["seven_verified_backups_are_kept"].severity == dg.AssetCheckSeverity.WARN
     assert str(urlsplit(night.stack.warehouse_url).password) not in said(ran)
     stored = "select check_name, passed, blocking from ops.check_results order by check_name"
     assert night.stack.query(stored) == [

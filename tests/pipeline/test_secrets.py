@@ -30,7 +30,7 @@ MINTED = re.compile(
 def secrets_of(home: Home) -> dict[str, bytes]:
     """Every secret of a home by its name; of the private key, a line that no escape can change."""
     endpoint = home.endpoint()
-    found = {
+    secrets = {
         "warehouse password": (home.path / "postgres" / "password").read_text().strip(),
         "Shopify client secret": endpoint["client_secret"],
         "Shopify static token": endpoint["static_token"],
@@ -39,17 +39,17 @@ def secrets_of(home: Home) -> dict[str, bytes]:
         "Slack webhook": endpoint["slack_webhook_url"].split("/slack/services/")[1],
         "Slack bot token": endpoint["slack_bot_token"],
     }
-    assert all(len(secret) > 15 for secret in found.values())
-    return {name: secret.encode() for name, secret in found.items()}
+    assert all(len(secret) > 15 for secret in secrets.values())
+    return {name: secret.encode() for name, secret in secrets.items()}
 
 
 def leaks(places: Iterator[tuple[str, bytes]], secrets: dict[str, bytes]) -> list[str]:
     """`<secret> in <place>` for each secret, or anything that looks like a token, that stands in a place."""
-    found = []
+    leaked = []
     for place, content in places:
-        found += [f"{name} in {place}" for name, secret in secrets.items() if secret in content]
-        found += [f"{match.group()[:8]!r}... in {place}" for match in [MINTED.search(content)] if match]
-    return found
+        leaked += [f"{name} in {place}" for name, secret in secrets.items() if secret in content]
+        leaked += [f"{match.group()[:8]!r}... in {place}" for match in [MINTED.search(content)] if match]
+    return leaked
 
 
 def files(home: Home) -> Iterator[tuple[str, bytes]]:
@@ -107,19 +107,19 @@ def test_no_log_and_no_file_of_the_home_holds_a_secret(served: Served, secrets: 
 
 def test_dagsters_database_holds_no_secret(served: Served, secrets: dict[str, bytes], server: EmbeddedPostgres) -> None:
     """Runs with their config and tags, events with their metadata, snapshots, schedules, sensors, daemons."""
-    found = dict(rows(server.url("dagster"), "public"))
-    assert b"dagster/asset_partition_range_start" in found["public.run_tags"]
-    assert b"dagster/row_count" in found["public.event_logs"]
-    assert b"nightly_job" in found["public.snapshots"]
-    assert leaks(iter(found.items()), secrets) == []
+    tables = dict(rows(server.url("dagster"), "public"))
+    assert b"dagster/asset_partition_range_start" in tables["public.run_tags"]
+    assert b"dagster/row_count" in tables["public.event_logs"]
+    assert b"nightly_job" in tables["public.snapshots"]
+    assert leaks(iter(tables.items()), secrets) == []
 
 
 def test_the_platforms_own_tables_hold_no_secret(
     served: Served, secrets: dict[str, bytes], server: EmbeddedPostgres
 ) -> None:
-    found = dict(rows(server.url(), "ops", "quarantine", "audit"))
-    assert len(found["ops.check_results"]) > 1000
-    assert leaks(iter(found.items()), secrets) == []
+    tables = dict(rows(server.url(), "ops", "quarantine", "audit"))
+    assert len(tables["ops.check_results"]) > 1000
+    assert leaks(iter(tables.items()), secrets) == []
 
 
 def test_no_process_showed_a_secret_in_its_arguments(served: Served, secrets: dict[str, bytes]) -> None:
@@ -206,8 +206,8 @@ def test_failed_checks_end_up_with_code_1_and_no_address_of_a_customer(
     address = re.compile(rb"[\w.+-]+@[\w-]+\.[\w.]+")
     service_accounts = (b".iam.gserviceaccount.com",)
     for place, content in [*rows(failed_server.url(), "ops"), *rows(failed_server.url("dagster"), "public")]:
-        found = {match for match in address.findall(content) if not match.endswith(service_accounts)}
-        assert not found, f"{place}: {found}"
+        addresses = {match for match in address.findall(content) if not match.endswith(service_accounts)}
+        assert not addresses, f"{place}: {addresses}"
     assert PLANTED not in spoiled.ran.err
     assert PLANTED not in spoiled.ran.out
 

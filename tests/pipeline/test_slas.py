@@ -39,8 +39,8 @@ def slack() -> Iterator[RunningStandIn]:
 
 def posts(slack: RunningStandIn) -> list[Any]:
     """What Slack shows of the SLA, in order."""
-    found = (SimpleNamespace(**post) for post in slack.world.extra["slack"].posts())
-    return [post for post in found if "raw_shopify/orders" in post.text]
+    posted = (SimpleNamespace(**post) for post in slack.world.extra["slack"].posts())
+    return [post for post in posted if "raw_shopify/orders" in post.text]
 
 
 @contextmanager

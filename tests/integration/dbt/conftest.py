@@ -82,12 +82,12 @@ class Dbt:
         """Run dbt; return the status of every node by name. Raises DbtFailed unless all is well."""
         outcome = self.invoke(*arguments)
         if not outcome.success:
-            told = [
+            failures = [
                 f"{result.node.name}: {result.status}: {result.message}"
                 for result in getattr(outcome.result, "results", ())
                 if result.status in ("error", "fail")
             ]
-            raise DbtFailed("\n".join(told) or repr(outcome.exception))
+            raise DbtFailed("\n".join(failures) or repr(outcome.exception))
         # The tiles of the control centre are listed too, though there is nothing to build.
         built = (result for result in outcome.result.results if result.node.resource_type != "exposure")
         return {result.node.name: str(result.status) for result in built}

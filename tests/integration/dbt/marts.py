@@ -36,15 +36,15 @@ def content(conn: psycopg.Connection[Any], where: str = "true") -> dict[str, lis
 
 def written(conn: psycopg.Connection[Any]) -> dict[str, list[Any]]:
     """Where each row of the marts lies and which transaction wrote it: it moves when a row is written again."""
-    found = {}
+    places = {}
     for mart in MARTS:
         # The calendar is refilled every time by design.
         if mart != "marts_core.dim_date":
             statement = sql.SQL("select ctid::text, xmin::text from {} order by 1").format(
                 sql.Identifier(*mart.split("."))
             )
-            found[mart] = conn.execute(statement).fetchall()
-    return found
+            places[mart] = conn.execute(statement).fetchall()
+    return places
 
 
 def rows_of(conn: psycopg.Connection[Any], mart: str, where: str = "true") -> list[tuple[Any, ...]]:

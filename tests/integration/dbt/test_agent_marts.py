@@ -137,8 +137,8 @@ def test_days_are_the_stores_at_both_changes_of_the_clock(dbt: Dbt, raw: RawShop
     expected = {day: len(instants) for day, instants in edges.items()}
     for mart in (*FACTS, "metrics.agg_agent_daily_performance"):
         counted = "sum(query_count)" if mart.startswith("metrics") else "count(*)"
-        found = query(f"select business_date::text as day, {counted}::int as n from {mart} group by 1")
-        assert {row["day"]: row["n"] for row in found} == expected, mart
+        days = query(f"select business_date::text as day, {counted}::int as n from {mart} group by 1")
+        assert {row["day"]: row["n"] for row in days} == expected, mart
     decided = query(
         "select decided_date_key as day from marts_agent.fct_approval where created_at = '2026-03-08 04:59:59+00'"
     )

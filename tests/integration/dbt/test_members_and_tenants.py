@@ -72,8 +72,8 @@ def test_a_product_that_is_no_longer_listed_stays_and_is_marked_until_it_is_back
     members = """
         select variant_id, is_deleted from marts_core.dim_product_variant where variant_id in (502, 503) order by 1
     """
-    found = [[row["is_deleted"] for row in asked(night, members)] for night in (nights.first, nights.second)]
-    assert found == [[False, True], [True, False]]
+    marks = [[row["is_deleted"] for row in asked(night, members)] for night in (nights.first, nights.second)]
+    assert marks == [[False, True], [True, False]]
 
 
 @pytest.mark.from_nothing

@@ -32,9 +32,9 @@ def tick(bench: Bench, run_id: str, root_run_id: str | None = None) -> None:
 
     `root_run_id` has the run be a retry of that one.
     """
-    found = bench.instance.get_run_by_id(run_id)
-    assert found is not None
-    run = copy(found, root_run_id=root_run_id, parent_run_id=root_run_id)
+    failed_run = bench.instance.get_run_by_id(run_id)
+    assert failed_run is not None
+    run = copy(failed_run, root_run_id=root_run_id, parent_run_id=root_run_id)
     ended = [
         record.event_log_entry.dagster_event
         for record in bench.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records

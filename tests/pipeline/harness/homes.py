@@ -163,14 +163,14 @@ class Home:
 
     def processes(self) -> list[psutil.Process]:
         """Every living process that a command of this home started, orphans included; the Postgres server apart."""
-        found = []
+        living = []
         for process in psutil.process_iter():
             try:
                 if process.environ().get(_MARK) == self._mark and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
+                    living.append(process)
             except psutil.Error:
                 continue
-        return found
+        return living
 
     def left_behind(self) -> list[str]:
         """What still runs: command lines, and `Postgres` when the embedded server is up.
@@ -184,11 +184,11 @@ class Home:
 
     def _lines(self) -> list[tuple[psutil.Process, str]]:
         """Every process with its command line; one may end while the others are looked at."""
-        found = []
+        lines = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
-                found.append((process, " ".join(process.cmdline())))
-        return found
+                lines.append((process, " ".join(process.cmdline())))
+        return lines
 
     def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Data of a GraphQL answer of the served UI."""
@@ -198,9 +198,9 @@ class Home:
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            found = json.load(answer)
-        assert "errors" not in found, found["errors"]
-        return found["data"]
+            content = json.load(answer)
+        assert "errors" not in content, content["errors"]
+        return content["data"]
 
     def endpoint(self) -> dict[str, Any]:
         """The stand-in's address and credentials."""

@@ -101,13 +101,13 @@ class Stack:
             "where t.table_type = 'BASE TABLE' and c.table_schema like any(%s) and c.column_name <> all(%s) "
             "group by 1, 2 order by 1, 2"
         )
-        found = {}
+        checksums = {}
         with connect(self.warehouse_url) as conn:
             for schema, table, columns in conn.execute(listed, (list(schemas), [_RUN_ID, *without])).fetchall():
                 # Sorted here: two servers may order texts differently.
                 rows = sorted(conn.execute(f'select row({columns})::text from "{schema}"."{table}"').fetchall())
-                found[f"{schema}.{table}"] = f"{len(rows)}:{hashlib.sha256(repr(rows).encode()).hexdigest()}"
-        return found
+                checksums[f"{schema}.{table}"] = f"{len(rows)}:{hashlib.sha256(repr(rows).encode()).hexdigest()}"
+        return checksums
 
     def lake_digests(self) -> dict[str, str]:
         """Content digest of every manifest of the lake, by its path."""

@@ -103,14 +103,14 @@ def undisturbed(stormy: Stack, orphaned: Killed) -> Ran:
 
 def leftovers(stack: Stack) -> list[int]:
     """Processes that `hotdash up` of this stack started and that still run."""
-    found = []
+    pids = []
     for process in psutil.process_iter():
         try:
             if process.environ().get("HOTDASH_UP") == str(stack.home.resolve()):
-                found.append(process.pid)
+                pids.append(process.pid)
         except psutil.Error:
             continue
-    return found
+    return pids
 
 
 @pytest.mark.slow

@@ -27,13 +27,13 @@ STATE = """{
 
 def test_up_prints_one_json_object_of_the_agreed_shape_and_goes_on_serving(served: Served) -> None:
     (line,) = served.command.out.splitlines()
-    found = json.loads(line)
-    assert list(found) == ["assets", "checks", "seconds"]
-    assert list(found["checks"]) == ["passed", "failed", "warned"]
-    assert found["checks"]["failed"] == 0
-    assert all(isinstance(rows, int) for rows in found["assets"].values())
-    assert found["assets"]["raw_shopify/orders"] > 50
-    assert isinstance(found["seconds"], float)
+    outcome = json.loads(line)
+    assert list(outcome) == ["assets", "checks", "seconds"]
+    assert list(outcome["checks"]) == ["passed", "failed", "warned"]
+    assert outcome["checks"]["failed"] == 0
+    assert all(isinstance(rows, int) for rows in outcome["assets"].values())
+    assert outcome["assets"]["raw_shopify/orders"] > 50
+    assert isinstance(outcome["seconds"], float)
     assert served.command.process.poll() is None
 
 
@@ -113,10 +113,10 @@ def test_a_second_up_is_green_and_loads_the_same_rows(served: Served, again: Rel
     """It follows one that a blocking check stopped, whose cause is gone."""
     assert again.ran.code == 0, again.ran.err
     rows = served.outcome["assets"]
-    found = again.ran.json()
-    tables = {name: count for name, count in found["assets"].items() if not name.startswith("lake_")}
+    outcome = again.ran.json()
+    tables = {name: count for name, count in outcome["assets"].items() if not name.startswith("lake_")}
     assert tables == {name: count for name, count in rows.items() if not name.startswith("lake_")}
-    assert found["checks"] == served.outcome["checks"]
+    assert outcome["checks"] == served.outcome["checks"]
 
 
 def test_a_second_up_changes_no_row_of_any_layer(again: Reloaded) -> None:
