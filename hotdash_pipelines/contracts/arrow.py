@@ -33,13 +33,13 @@ class Step:
 
 def steps(path: str) -> tuple[Step, ...]:
     """`dimensionValues[0].value` -> (dimensionValues, 0), (value, None). An empty path has no steps."""
-    found = []
+    path_steps = []
     for part in path.split(".") if path else ():
         match = _STEP.match(part)
         if match is None:
             raise ValueError(f"bad path {path!r}")
-        found.append(Step(match["name"], int(match["index"]) if match["index"] else None))
-    return tuple(found)
+        path_steps.append(Step(match["name"], int(match["index"]) if match["index"] else None))
+    return tuple(path_steps)
 
 
 def column_type(column: Field) -> "pa.DataType":

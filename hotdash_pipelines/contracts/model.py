@@ -67,8 +67,8 @@ class Field(_Strict):
     @property
     def decimal(self) -> tuple[int, int] | None:
         """Precision and scale of a decimal column, None for any other type."""
-        found = _DECIMAL.match(self.type)
-        return (int(found[1]), int(found[2])) if found else None
+        match = _DECIMAL.match(self.type)
+        return (int(match[1]), int(match[2])) if match else None
 
 
 class Table(_Strict):

@@ -65,19 +65,19 @@ def parse_pages(contract: Contract, pages: Sequence[bytes]) -> Parsed:
     parsed = Parsed(tables={table.name: table_schema(contract, table).empty_table() for table in contract.tables})
     parts: dict[str, list[pa.Table]] = {name: [empty] for name, empty in parsed.tables.items()}
     with ThreadPoolExecutor(_GROUPS_AT_ONCE, thread_name_prefix="parse") as workers:
-        for found in workers.map(lambda group: _parse_or_split(contract, *group), _groups(pages)):
-            for name, table in found.tables.items():
+        for part in workers.map(lambda group: _parse_or_split(contract, *group), _groups(pages)):
+            for name, table in part.tables.items():
                 parts[name].append(table)
-            _note(found, parsed)
+            _note(part, parsed)
     parsed.tables = {name: pa.concat_tables(tables) for name, tables in parts.items()}
     return parsed
 
 
-def _note(found: Parsed, into: Parsed) -> None:
+def _note(part: Parsed, into: Parsed) -> None:
     """Add what was found beside the rows."""
-    into.unknown_fields.update(found.unknown_fields)
-    into.bad_pages += found.bad_pages
-    for name, count in found.unknown_enum_values.items():
+    into.unknown_fields.update(part.unknown_fields)
+    into.bad_pages += part.bad_pages
+    for name, count in part.unknown_enum_values.items():
         into.unknown_enum_values[name] = into.unknown_enum_values.get(name, 0) + count
 
 

@@ -221,12 +221,12 @@ def read_table(store: Store, contract: Contract, manifest: PartitionManifest, ta
     if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
         raise _corrupt(contract, manifest.key, f"{store.uri(path)} was changed after it was written (sha256 differs)")
     try:
-        found = parquet.read_table(pa.BufferReader(content))
+        rows = parquet.read_table(pa.BufferReader(content))
     except pa.ArrowException as error:
         raise _corrupt(contract, manifest.key, f"{store.uri(path)} is no Parquet file") from error
-    if found.num_rows != entry.rows:
-        raise _corrupt(contract, manifest.key, f"{store.uri(path)} has {found.num_rows} rows, not {entry.rows}")
-    return _conformed(contract, manifest, table, found)
+    if rows.num_rows != entry.rows:
+        raise _corrupt(contract, manifest.key, f"{store.uri(path)} has {rows.num_rows} rows, not {entry.rows}")
+    return _conformed(contract, manifest, table, rows)
 
 
 def read_pages(store: Store, contract: Contract, manifest: PartitionManifest) -> list[bytes]:
@@ -254,8 +254,8 @@ def partitions(store: Store, contract: Contract, project: str) -> list[str]:
     """Keys of the partitions that were written, oldest first."""
     folder = _stream_folder(contract, project)
     with _named(contract, "(all partitions)", "mend that, then run again"):
-        found = [path.removeprefix(f"{folder}/").split("/") for path in store.list(folder)]
-    return sorted(parts[0].removeprefix("window=") for parts in found if parts[-1] == _MANIFEST and len(parts) == 2)
+        paths = [path.removeprefix(f"{folder}/").split("/") for path in store.list(folder)]
+    return sorted(parts[0].removeprefix("window=") for parts in paths if parts[-1] == _MANIFEST and len(parts) == 2)
 
 
 def quarantine(
@@ -286,9 +286,9 @@ def prune_pages(
     """
     folder = _stream_folder(contract, project)
     with _named(contract, "(all partitions)", "mend that, then run again"):
-        found = [path.removeprefix(f"{folder}/").split("/") for path in store.list(folder)]
+        paths = [path.removeprefix(f"{folder}/").split("/") for path in store.list(folder)]
     packed: dict[str, list[str]] = {}
-    for window, name in (parts for parts in found if len(parts) == 2):
+    for window, name in (parts for parts in paths if len(parts) == 2):
         if _PAGES.match(name):
             packed.setdefault(window.removeprefix("window="), []).append(name)
     pruned, size = [], 0
@@ -343,32 +343,32 @@ def prune_quarantine(
 
 def _kept_at(store: Store, reason: str, window_key: str) -> datetime | None:
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        found = datetime.fromisoformat(json.loads(store.read(reason))["kept_at"])
-        if found.tzinfo is not None:
-            return found
+        kept_at = datetime.fromisoformat(json.loads(store.read(reason))["kept_at"])
+        if kept_at.tzinfo is not None:
+            return kept_at
     with contextlib.suppress(ValueError):
         return datetime.combine(date.fromisoformat(window_key), time.max, UTC)
     return None
 
 
-def _conformed(contract: Contract, manifest: PartitionManifest, table: str, found: "pa.Table") -> "pa.Table":
+def _conformed(contract: Contract, manifest: PartitionManifest, table: str, rows: "pa.Table") -> "pa.Table":
     """`found` in today's schema of the contract."""
     import pyarrow as pa
 
     columns = []
     schema = table_schema(contract, next(known for known in contract.tables if known.name == table))
     for field in schema:
-        position = found.schema.get_field_index(field.name)
+        position = rows.schema.get_field_index(field.name)
         if position < 0 and field.nullable:
-            columns.append(pa.nulls(found.num_rows, field.type))
-        elif position < 0 or found.schema.field(position).type != field.type:
-            was = "missing" if position < 0 else str(found.schema.field(position).type)
+            columns.append(pa.nulls(rows.num_rows, field.type))
+        elif position < 0 or rows.schema.field(position).type != field.type:
+            was = "missing" if position < 0 else str(rows.schema.field(position).type)
             raise LakeError(
                 f"{manifest.name}: {table}.{field.name} is {was} in the lake and {field.type} in the contract; "
                 "materialise the partition again, or give the changed column a new name"
             )
         else:
-            columns.append(found.column(position))
+            columns.append(rows.column(position))
     return pa.Table.from_arrays(columns, schema=schema)
 
 

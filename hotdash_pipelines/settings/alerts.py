@@ -55,15 +55,15 @@ class AlertSettings(SettingsGroup):
     def _pairs(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        found: dict[str, str] = {}
+        channels: dict[str, str] = {}
         for pair in filter(None, (part.strip() for part in value.split(","))):
             owner, _, channel = (part.strip() for part in pair.partition("="))
             if not re.fullmatch(r"[^\s:=]+:\S+", owner) or not _CHANNEL.fullmatch(channel):
                 raise ValueError(f"{pair!r} is no owner with a channel: write team:support=#support")
-            if owner in found:
+            if owner in channels:
                 raise ValueError(f"{owner} has two channels")
-            found[owner] = channel
-        return found
+            channels[owner] = channel
+        return channels
 
     @field_validator("slack_api_url")
     @classmethod

@@ -64,10 +64,10 @@ def read_list(
     """
     earlier: set[int] | None = None
     for attempt in range(REREADS + 1):
-        found = _read_once(read, count_of, is_past)
-        kept = _newest_only([[one for one in page if is_active(one, window)] for page in found.pages])
+        reading = _read_once(read, count_of, is_past)
+        kept = _newest_only([[one for one in page if is_active(one, window)] for page in reading.pages])
         seen = {one["id"] for page in kept for one in page}
-        if found.is_whole or (found.has_moved and seen == earlier):
+        if reading.is_whole or (reading.has_moved and seen == earlier):
             return PageReading(kept, attempt)
         earlier = seen
     raise TransientSourceError(
@@ -102,8 +102,8 @@ def _newest_only(pages: list[list[Record]]) -> list[list[Record]]:
     """Each record once: its most recent activity, where it moved between pages."""
     best: dict[int, int] = {}
     for page in pages:
-        for one in page:
-            best[one["id"]] = max(best.get(one["id"], 0), one["last_activity_at"])
+        for record in page:
+            best[record["id"]] = max(best.get(record["id"], 0), record["last_activity_at"])
     taken: set[int] = set()
     kept = []
     for page in pages:

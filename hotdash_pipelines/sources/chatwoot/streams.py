@@ -35,7 +35,10 @@ def fetch_conversations(client: ChatwootClient, _contract: Contract, window: Win
         ("last_activity_at", "is_less_than", day_after(window.end)),
     )
     reading = read_list(
-        lambda page: client.filter_conversations(wanted, page), _all_count, window, lambda one: _is_behind(one, window)
+        lambda page: client.filter_conversations(wanted, page),
+        _all_count,
+        window,
+        lambda record: _is_behind(record, window),
     )
     return _fetched(client, before, reading)
 
@@ -53,13 +56,13 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window) 
         _all_count,
         # Whatever was active since the window began may hold a message of it.
         Window(window.key, window.start, _FOREVER),
-        lambda one: _is_behind(one, window),
+        lambda record: _is_behind(record, window),
     )
     pages: list[list[Record]] = []
     rereads = conversations.rereads
-    for one in (one for page in conversations.pages for one in page):
-        if one["created_at"] < window.end.timestamp():
-            reading = read_messages(client, one, window)
+    for conversation in (one for page in conversations.pages for one in page):
+        if conversation["created_at"] < window.end.timestamp():
+            reading = read_messages(client, conversation, window)
             pages += reading.pages
             rereads += reading.rereads
     fetched = _fetched(client, before, PageReading(pages, rereads))
@@ -77,7 +80,7 @@ def fetch_contacts(client: ChatwootClient, _contract: Contract, window: Window) 
         ),
         lambda document: int(document["meta"]["count"]),
         window,
-        lambda one: _is_behind(one, window),
+        lambda record: _is_behind(record, window),
     )
     return _fetched(client, before, reading)
 

@@ -229,11 +229,11 @@ class Ga4Client:
             raise PermanentSourceError(
                 f"{error.message}; signing in failed: check HOTDASH_GA4_CREDENTIALS_FILE and this machine's clock"
             ) from None
-        found = answer.document if isinstance(answer.document, dict) else {}
-        token = found.get("access_token")
+        grant = answer.document if isinstance(answer.document, dict) else {}
+        token = grant.get("access_token")
         if not isinstance(token, str) or not token:
             raise PermanentSourceError("ga4: signing in gave no token; check HOTDASH_GA4_CREDENTIALS_FILE")
-        return token, timedelta(seconds=float(found.get("expires_in") or _TOKEN_LIFE.total_seconds()))
+        return token, timedelta(seconds=float(grant.get("expires_in") or _TOKEN_LIFE.total_seconds()))
 
     def _assertion(self, now: datetime) -> str:
         # google-auth costs 0.1 s to import and is needed only once a token is.

@@ -42,5 +42,5 @@ def fetch_landing_daily(client: Ga4Client, _contract: Contract, window: Window) 
 def _fetched(client: Ga4Client, report: Ga4Report, window: Window) -> Fetched:
     """The window's date, in the property's calendar: a property in another zone than the store has other days."""
     before = client.requests
-    found = client.report(report, window.key)
-    return Fetched(found.pages, client.requests - before, found.tokens, API_VERSION, found.rows)
+    answer = client.report(report, window.key)
+    return Fetched(answer.pages, client.requests - before, answer.tokens, API_VERSION, answer.rows)

@@ -196,11 +196,11 @@ class ShopifyClient:
                 f"{error.message}; signing in failed: check HOTDASH_SHOPIFY_CLIENT_ID, HOTDASH_SHOPIFY_CLIENT_SECRET "
                 "and that the app is installed"
             ) from None
-        found = answer.document if isinstance(answer.document, dict) else {}
-        token = found.get("access_token")
+        grant = answer.document if isinstance(answer.document, dict) else {}
+        token = grant.get("access_token")
         if not isinstance(token, str) or not token:
             raise PermanentSourceError(f"{self._http.host}: signing in gave no token; is the base URL the shop's?")
-        life = timedelta(seconds=float(found.get("expires_in") or 86_399))
+        life = timedelta(seconds=float(grant.get("expires_in") or 86_399))
         self._token_ends = now + life - min(_REFRESH_BEFORE, life / 10)
         return token
 

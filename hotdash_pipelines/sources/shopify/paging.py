@@ -103,8 +103,8 @@ def read_connection(client: ShopifyClient, connection: Connection, search: str |
 def _count(client: ShopifyClient, connection: Connection, search: str | None) -> int | None:
     """The source's own count, None unless it is exact: a capped one must never be compared with rows."""
     page = client.graphql(connection.count_query, {"query": search}, connection.count_operation)
-    found = page.data.get(connection.count_root) or {}
-    return found["count"] if found.get("precision") == "EXACT" else None
+    count = page.data.get(connection.count_root) or {}
+    return count["count"] if count.get("precision") == "EXACT" else None
 
 
 def _read_pages(client: ShopifyClient, connection: Connection, search: str | None) -> list[_Page]:
@@ -181,19 +181,19 @@ def _complete(client: ShopifyClient, connection: Connection, node: Node) -> bool
 
 def _holders(node: Mapping[str, Any], path: tuple[str, ...]) -> list[dict[str, Any]]:
     """The connections at `path`; a step may be a plain list of objects."""
-    found: list[Any] = [node]
+    holders: list[Any] = [node]
     for step in path:
-        found = [inner[step] for inner in found]
-        found = [item for inner in found for item in (inner if isinstance(inner, list) else [inner])]
-    return found
+        holders = [inner[step] for inner in holders]
+        holders = [item for inner in holders for item in (inner if isinstance(inner, list) else [inner])]
+    return holders
 
 
 def _append(client: ShopifyClient, nested: Nested, owner: str, node: Node) -> None:
     holder = _holders(node, nested.path)[0]
     while holder["pageInfo"]["hasNextPage"]:
         after = holder["pageInfo"]["endCursor"]
-        found = _record(client, nested, {"id": owner, "first": _NESTED_PAGE, "after": after})
-        rest = _holders(found, nested.path)[0]
+        record = _record(client, nested, {"id": owner, "first": _NESTED_PAGE, "after": after})
+        rest = _holders(record, nested.path)[0]
         if rest["pageInfo"]["hasNextPage"] and rest["pageInfo"]["endCursor"] == after:
             raise TransientSourceError(f"{nested.operation} does not move on; materialise the partition again later")
         holder["nodes"] += rest["nodes"]
@@ -201,20 +201,20 @@ def _append(client: ShopifyClient, nested: Nested, owner: str, node: Node) -> No
 
 
 def _replace(client: ShopifyClient, nested: Nested, owner: str, node: Node) -> None:
-    found = _record(client, nested, {"id": owner, "first": LARGEST_PAGE})
-    if any(holder["pageInfo"]["hasNextPage"] for holder in _holders(found, nested.path)):
+    record = _record(client, nested, {"id": owner, "first": LARGEST_PAGE})
+    if any(holder["pageInfo"]["hasNextPage"] for holder in _holders(record, nested.path)):
         raise PermanentSourceError(
             f"{nested.operation}: {owner} holds more than {LARGEST_PAGE} entries of {'.'.join(nested.path)}; "
             "report it: they cannot be read completely"
         )
-    node[nested.path[0]] = found[nested.path[0]]
+    node[nested.path[0]] = record[nested.path[0]]
 
 
 def _record(client: ShopifyClient, nested: Nested, variables: Mapping[str, Any]) -> Node:
-    found = client.graphql(nested.query, variables, nested.operation).data.get(nested.root)
-    if not found:
+    record = client.graphql(nested.query, variables, nested.operation).data.get(nested.root)
+    if not record:
         # It was deleted between two requests: the window is read afresh by the next try.
         raise TransientSourceError(
             f"{nested.operation}: a record vanished while it was read; materialise the partition again"
         )
-    return found
+    return record

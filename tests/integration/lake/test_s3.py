@@ -46,9 +46,9 @@ def store(endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
         monkeypatch.setenv(f"AWS_{name}", value)
     bucket = f"lake-{abs(hash(request.node.name))}"
     boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket=bucket)
-    found = open_store(f"s3://{bucket}/some/prefix", endpoint)
-    assert isinstance(found, S3Store)
-    return found
+    store = open_store(f"s3://{bucket}/some/prefix", endpoint)
+    assert isinstance(store, S3Store)
+    return store
 
 
 def test_files_are_written_listed_and_deleted_below_the_prefix(store: S3Store) -> None:

@@ -74,13 +74,13 @@ class Bench:
     @staticmethod
     def records(fetched: Fetched) -> list[Any]:
         """The main records of all pages in order, without the envelope (costs and quotas differ each time)."""
-        found: list[Any] = []
+        records: list[Any] = []
         for body in fetched.pages:
             document = json.loads(body)
             data = document.get("data")
             inner = next(iter(data.values()))["nodes"] if data else document.get("payload", document.get("rows", []))
-            found += inner
-        return found
+            records += inner
+        return records
 
     def window(self, key: str) -> Window:
         return window_of(key, self.store.world.shop.zone)

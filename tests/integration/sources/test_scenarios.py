@@ -14,7 +14,7 @@ ONE_STREAM = [("shopify", "orders"), ("chatwoot", "conversations"), ("ga4", "tra
 MATCH = {"shopify": "Orders", "chatwoot": "filter", "ga4": "runReport"}
 
 
-@pytest.fixture(params=ONE_STREAM, ids=lambda one: one[0])
+@pytest.fixture(params=ONE_STREAM, ids=lambda stream: stream[0])
 def stream(request):
     return request.param
 
@@ -144,9 +144,9 @@ def test_conversations_that_move_while_they_are_read_are_all_there(bench):
     expected = {c.display_id for c in in_window(bench)}
     plant(bench, "page_drift", "chatwoot")
     fetched = bench.fetch("chatwoot", "conversations", KEY)
-    found = {one["id"] for body in fetched.pages for one in json.loads(body)["payload"]}
-    assert found == {c.display_id for c in in_window(bench)}
-    assert found <= expected
+    ids = {one["id"] for body in fetched.pages for one in json.loads(body)["payload"]}
+    assert ids == {c.display_id for c in in_window(bench)}
+    assert ids <= expected
 
 
 def in_window(bench):
@@ -168,12 +168,12 @@ def test_an_order_that_changes_while_it_is_read_leaves_the_window_and_nothing_el
 
     bench.wire.after = edit
     fetched = bench.fetch("shopify", "orders", KEY, client)
-    found = {
+    ids = {
         int(node["legacyResourceId"]) for body in fetched.pages for node in json.loads(body)["data"]["orders"]["nodes"]
     }
     assert done
-    assert found == {one.id for one in before[:-1]}
-    assert fetched.expected_rows == len(found)
+    assert ids == {one.id for one in before[:-1]}
+    assert fetched.expected_rows == len(ids)
 
 
 def test_a_small_plan_halves_the_page_and_still_reads_everything(bench):
@@ -246,14 +246,14 @@ def test_no_credential_is_ever_in_an_address_or_an_error(bench):
             errors.append(failed.value)
             bench.store.scenarios.clear()
     assert len(errors) == 16
-    told = "\n".join(str(error) for error in errors)
+    texts = "\n".join(str(error) for error in errors)
     addresses = "\n".join(str(request.url) for request in bench.wire.sent)
     log = json.dumps(bench.store.log.entries())
     tokens = {
         request.headers.get(name) for request in bench.wire.sent for name in ("x-shopify-access-token", "authorization")
     }
     for secret in [*secrets, *(token.removeprefix("Bearer ") for token in tokens if token)]:
-        assert secret not in told
+        assert secret not in texts
         assert secret not in addresses
         assert secret not in log
     assert all("\n" not in str(error) for error in errors)

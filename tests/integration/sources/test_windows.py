@@ -30,8 +30,8 @@ def test_pages_fit_their_contract_and_the_sources_own_count(bench, source, strea
     assert parsed.bad_pages == []
     assert parsed.unknown_fields == {}
     assert parsed.unknown_enum_values == {}
-    found = parsed.tables[stream]
-    assert found.num_rows == fetched.expected_rows > 0
+    table = parsed.tables[stream]
+    assert table.num_rows == fetched.expected_rows > 0
     assert fetched.requests > 0
     for table in contract.tables:
         keys = Counter(tuple(row[name] for name in table.key) for row in parsed.tables[table.name].to_pylist())
@@ -47,18 +47,18 @@ def test_reading_a_window_twice_gives_the_same_records_in_the_same_order(bench, 
 def test_orders_of_two_days_are_disjoint_and_all_of_the_worlds(bench):
     days = [{row["order_id"] for row in rows(bench, "shopify", "orders", key)} for key in DAYS]
     assert not days[0] & days[1]
-    for key, found in zip(DAYS, days, strict=True):
+    for key, ids in zip(DAYS, days, strict=True):
         window = bench.window(key)
-        assert found == {one.id for one in bench.store.world.shop.orders_updated_between(window.start, window.end)}
+        assert ids == {one.id for one in bench.store.world.shop.orders_updated_between(window.start, window.end)}
 
 
 def test_customers_of_two_days_are_disjoint_and_all_of_the_worlds(bench):
     days = [{row["customer_id"] for row in rows(bench, "shopify", "customers", key)} for key in DAYS]
     assert not days[0] & days[1]
-    for key, found in zip(DAYS, days, strict=True):
+    for key, ids in zip(DAYS, days, strict=True):
         window = bench.window(key)
         start, end = int(window.start.timestamp()), int(window.end.timestamp())
-        assert found == {one for _, one, _ in bench.store.world.shop.customers_updated_between(start, end)}
+        assert ids == {one for _, one, _ in bench.store.world.shop.customers_updated_between(start, end)}
 
 
 def test_products_are_all_of_the_worlds_with_all_their_variants(bench):
@@ -125,11 +125,11 @@ def active(bench, key, things, identity):
 def test_messages_of_two_days_are_disjoint_and_all_of_the_worlds(bench):
     days = [{row["message_id"] for row in rows(bench, "chatwoot", "messages", key)} for key in DAYS]
     assert not days[0] & days[1]
-    for key, found in zip(DAYS, days, strict=True):
+    for key, ids in zip(DAYS, days, strict=True):
         window = bench.window(key)
         start, end = window.start.timestamp(), window.end.timestamp()
         world = (message for talk in bench.store.world.support.conversations() for message in talk.messages)
-        assert found == {message.id for message in world if start <= int(message.at) < end}
+        assert ids == {message.id for message in world if start <= int(message.at) < end}
 
 
 def test_listings_are_the_worlds(bench):
@@ -143,10 +143,10 @@ def test_listings_are_the_worlds(bench):
 @pytest.mark.parametrize("stream", ["traffic_daily", "landing_daily"])
 def test_web_traffic_of_two_days_is_disjoint_and_all_of_the_worlds(bench, stream):
     for key in DAYS:
-        found = rows(bench, "ga4", stream, key)
-        assert {row["property_date"].isoformat() for row in found} == {key}
+        cells_read = rows(bench, "ga4", stream, key)
+        assert {row["property_date"].isoformat() for row in cells_read} == {key}
         cells = bench.store.world.traffic.day(bench.window(key).day)
-        assert sum(row["sessions"] for row in found) == sum(cell.sessions for cell in cells.values())
+        assert sum(row["sessions"] for row in cells_read) == sum(cell.sessions for cell in cells.values())
 
 
 def test_a_day_before_the_history_is_empty_and_still_fits(bench):

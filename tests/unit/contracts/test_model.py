@@ -142,6 +142,6 @@ def test_no_two_streams_of_a_source_fill_the_same_table() -> None:
 
 def test_the_digest_follows_the_file(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    one = _load(tmp_path, GOOD)
-    two = _load(tmp_path / "other", GOOD + "# a comment\n")
-    assert one.digest != two.digest
+    first = _load(tmp_path, GOOD)
+    second = _load(tmp_path / "other", GOOD + "# a comment\n")
+    assert first.digest != second.digest

@@ -173,9 +173,9 @@ def test_a_column_that_the_contract_gained_is_null_in_older_partitions(store: Fo
     fields = tuple(field for field in ORDERS.table.fields if field.name != "utm_source")
     older = ORDERS.model_copy(update={"table": ORDERS.table.model_copy(update={"fields": fields})})
     manifest = write(store, older, synthetic(older, 3))
-    found = read_table(store, ORDERS, manifest, "orders")
-    assert found["utm_source"].null_count == 3
-    assert found.schema.names == list(ORDERS.table.column_names)
+    rows = read_table(store, ORDERS, manifest, "orders")
+    assert rows["utm_source"].null_count == 3
+    assert rows.schema.names == list(ORDERS.table.column_names)
 
 
 def test_a_changed_type_or_a_new_required_column_asks_for_a_new_fetch(store: FolderStore) -> None:

@@ -35,27 +35,27 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
 
 
 def test_without_credentials_the_stand_in_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found = settings(monkeypatch, home=str(tmp_path))
-    assert found.uses_demo
-    assert (found.project, found.stage) == ("hotdash-demo", "demo")
+    given = settings(monkeypatch, home=str(tmp_path))
+    assert given.uses_demo
+    assert (given.project, given.stage) == ("hotdash-demo", "demo")
     with pytest.raises(SettingsError, match="hotdash demo serve"):
-        found.reach("shopify")
-    found.demo_endpoint_file.parent.mkdir()
-    found.demo_endpoint_file.write_text(json.dumps(_ENDPOINT))
-    shop = found.reach("shopify")
+        given.reach("shopify")
+    given.demo_endpoint_file.parent.mkdir()
+    given.demo_endpoint_file.write_text(json.dumps(_ENDPOINT))
+    shop = given.reach("shopify")
     assert isinstance(shop, ShopifySettings)
-    assert shop.shopify_base_url == found.demo_url() == "http://127.0.0.1:1"
-    assert found.identity() == {"chatwoot_account_id": 1, "ga4_property_id": "424242", "shop_domain": None}
+    assert shop.shopify_base_url == given.demo_url() == "http://127.0.0.1:1"
+    assert given.identity() == {"chatwoot_account_id": 1, "ga4_property_id": "424242", "shop_domain": None}
 
 
 def test_one_real_credential_switches_the_stand_in_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = settings(monkeypatch, shopify_shop="my-store.myshopify.com", shopify_access_token="shpat_x")
-    assert not found.uses_demo
-    assert (found.project, found.stage) == ("my-store", "dev")
-    assert found.reach("shopify") == found.sources["shopify"]
+    given = settings(monkeypatch, shopify_shop="my-store.myshopify.com", shopify_access_token="shpat_x")
+    assert not given.uses_demo
+    assert (given.project, given.stage) == ("my-store", "dev")
+    assert given.reach("shopify") == given.sources["shopify"]
     for name in ("chatwoot", "ga4"):
         with pytest.raises(SettingsError, match=f"{name} is not configured"):
-            found.reach(name)
+            given.reach(name)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_the_clock_can_be_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_secret_shows_in_the_settings_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = settings(
+    given = settings(
         monkeypatch,
         database_url="postgresql://u:hunter2@h/d",
         shopify_shop="s.myshopify.com",
@@ -117,18 +117,18 @@ def test_no_secret_shows_in_the_settings_own_text(monkeypatch: pytest.MonkeyPatc
         slack_webhook_url="https://hooks.example/hunter2",
         slack_bot_token="xoxb-hunter2",
     )
-    assert "hunter2" not in repr(slack_destination(found))
-    assert "hunter2" not in repr(found) + repr(found.sources) + str(found.reach("shopify"))
+    assert "hunter2" not in repr(slack_destination(given))
+    assert "hunter2" not in repr(given) + repr(given.sources) + str(given.reach("shopify"))
 
 
 def test_every_owner_may_have_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = settings(
+    given = settings(
         monkeypatch,
         slack_bot_token="xoxb-1",
         slack_channel="C0123456789",
         slack_channels=" team:support=#support, team:data = #data ,",
     )
-    to = slack_destination(found)
+    to = slack_destination(given)
     channels = [
         to.channel_of(target) for target in ("team:support", "team:data", "team:x", None, "#else", "C9876543210")
     ]
@@ -136,13 +136,13 @@ def test_every_owner_may_have_a_channel(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_stand_ins_bot_is_used_until_a_slack_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found = settings(monkeypatch, home=str(tmp_path))
-    assert not slack_destination(found).is_configured
-    found.demo_endpoint_file.parent.mkdir()
-    found.demo_endpoint_file.write_text(json.dumps(_ENDPOINT))
-    assert slack_destination(found).webhook_url == _ENDPOINT["slack_webhook_url"]
-    found.demo_endpoint_file.write_text(json.dumps({**_ENDPOINT, "slack_bot_token": "xoxb-demo"}))
-    demo = slack_destination(found)
+    given = settings(monkeypatch, home=str(tmp_path))
+    assert not slack_destination(given).is_configured
+    given.demo_endpoint_file.parent.mkdir()
+    given.demo_endpoint_file.write_text(json.dumps(_ENDPOINT))
+    assert slack_destination(given).webhook_url == _ENDPOINT["slack_webhook_url"]
+    given.demo_endpoint_file.write_text(json.dumps({**_ENDPOINT, "slack_bot_token": "xoxb-demo"}))
+    demo = slack_destination(given)
     assert (demo.bot_token, demo.api_url, demo.channel) == ("xoxb-demo", "http://127.0.0.1:1/slack/api/", "#alerts")
     own = slack_destination(settings(monkeypatch, home=str(tmp_path), slack_webhook_url="https://hooks.example/own"))
     assert (own.bot_token, own.webhook_url) == (None, "https://hooks.example/own")

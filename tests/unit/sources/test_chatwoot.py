@@ -202,13 +202,13 @@ class Desk:
             return listed([self.conversation], 1)
         self.asked.append(dict(query))
         ordered = sorted(self.messages, key=lambda one: one[1])
-        found = ordered[-20:]
+        messages = ordered[-20:]
         if "after" in query:
-            found = [one for one in ordered if one[0] > int(query["after"])][:100]
+            messages = [one for one in ordered if one[0] > int(query["after"])][:100]
         if self.cut_once:
-            found, self.cut_once = found[: len(found) // 2], False
+            messages, self.cut_once = messages[: len(messages) // 2], False
         return httpx.Response(
-            200, json={"meta": {}, "payload": [{"id": number, "created_at": at} for number, at in found]}
+            200, json={"meta": {}, "payload": [{"id": number, "created_at": at} for number, at in messages]}
         )
 
     def fetch(self, fake_time):

@@ -184,7 +184,7 @@ def test_server_errors_have_a_cap_of_their_own(script, fake_time):
 
 def test_an_answer_that_the_client_wants_is_handed_back_whatever_its_status(script, fake_time):
     steps = script(httpx.Response(429, json={"code": "THROTTLED"}))
-    answer = reader(steps, fake_time).read("POST", "/", leave=lambda found: found.document is not None)
+    answer = reader(steps, fake_time).read("POST", "/", leave=lambda answer: answer.document is not None)
     assert (answer.status, answer.document) == (429, {"code": "THROTTLED"})
 
 

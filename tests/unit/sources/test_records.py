@@ -103,7 +103,7 @@ def plant(tmp_path: Path) -> Callable[[dict[str, str]], str]:
 
 
 def test_a_whole_fourth_source_is_taken(plant):
-    assert plant(WHOLE) == "whole chatwoot ga4 shopify toy"
+    assert plant(WHOLE) == " ".join(["whole", *sorted({*all_sources(), "toy"})])
 
 
 @pytest.mark.parametrize(

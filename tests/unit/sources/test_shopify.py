@@ -364,9 +364,9 @@ def test_lines_beyond_the_first_page_are_read_and_merged(script, fake_time):
         good({"order": {"lineItems": lines([5])}}),
     )
     fetched = read_connection(client(steps.transport, fake_time), ORDERS_CONNECTION, None)
-    found = orjson.loads(fetched.pages[0])["data"]["orders"]["nodes"][0]["lineItems"]
-    assert [one["id"][-1] for one in found["nodes"]] == ["1", "2", "3", "4", "5"]
-    assert found["pageInfo"]["hasNextPage"] is False
+    line_items = orjson.loads(fetched.pages[0])["data"]["orders"]["nodes"][0]["lineItems"]
+    assert [one["id"][-1] for one in line_items["nodes"]] == ["1", "2", "3", "4", "5"]
+    assert line_items["pageInfo"]["hasNextPage"] is False
     assert [variables(one).get("after") for one in steps.seen[2:]] == ["l2", "l4"]
     assert variables(steps.seen[2])["id"] == "gid://shopify/Order/7"
 
@@ -404,8 +404,8 @@ def test_variants_beyond_the_first_page_are_read_and_merged(script, fake_time):
         good({"product": {"variants": nested([2])}}),
     )
     fetched = read_connection(client(steps.transport, fake_time), PRODUCTS_CONNECTION, None)
-    found = orjson.loads(fetched.pages[0])["data"]["products"]["nodes"][0]["variants"]["nodes"]
-    assert len(found) == 2
+    variants = orjson.loads(fetched.pages[0])["data"]["products"]["nodes"][0]["variants"]["nodes"]
+    assert len(variants) == 2
 
 
 def test_a_record_deleted_while_its_lists_are_read_is_transient(script, fake_time):

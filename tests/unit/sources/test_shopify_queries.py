@@ -125,17 +125,17 @@ def test_validation_would_see_a_field_that_shopify_does_not_have(schema):
 def test_no_query_uses_a_deprecated_field(schema, operation):
     from graphql import TypeInfo, TypeInfoVisitor, Visitor, visit
 
-    found = []
+    unknown = []
     info = TypeInfo(schema)
 
     class Deprecations(Visitor):
         def enter_field(self, node, *_):
             definition = info.get_field_def()
             if definition is not None and definition.deprecation_reason:
-                found.append(node.name.value)
+                unknown.append(node.name.value)
 
     visit(parse(QUERIES[operation]), TypeInfoVisitor(info, Deprecations()))
-    assert found == []
+    assert unknown == []
 
 
 @pytest.mark.parametrize("stream", CONNECTIONS)

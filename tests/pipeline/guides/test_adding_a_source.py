@@ -8,8 +8,8 @@ import pytest
 
 from hotdash_pipelines.settings import PROJECT_ROOT
 from hotdash_pipelines.sources import all_sources
-from tests.pipeline.harness.homes import Home, copy_of_the_project
-from tests.pipeline.harness.snippets import follow, run
+from tests.pipeline.guides.copies import done, followed
+from tests.pipeline.harness.homes import Home
 from tests.pipeline.harness.stack import Ran
 
 pytestmark = [
@@ -34,9 +34,7 @@ print(json.dumps({"night": night, "pools": keys.pools()}))
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project after the guide."""
-    root = copy_of_the_project(tmp_path_factory.mktemp("project") / "hotdash")
-    follow(GUIDE, root)
-    return root
+    return followed(GUIDE, tmp_path_factory.mktemp("project") / "hotdash")
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +52,8 @@ def ran(home: Home) -> Ran:
 
 
 def test_the_checks_are_green_and_the_inventory_has_it(project: Path) -> None:
-    run("make check", project)
-    run("python -m pytest -q tests/unit/sources/test_records.py tests/unit/settings tests/unit/dbt", project)
+    done("make check", project)
+    done("python -m pytest -q tests/unit/sources/test_records.py tests/unit/settings tests/unit/dbt", project)
     before = json.loads((PROJECT_ROOT / "tests/pipeline/inventory.json").read_text())["assets"]
     after = json.loads((project / "tests/pipeline/inventory.json").read_text())["assets"]
     assert set(after) - set(before) == MADE
@@ -63,7 +61,7 @@ def test_the_checks_are_green_and_the_inventory_has_it(project: Path) -> None:
 
 def test_it_is_in_the_night_and_has_a_pool(project: Path) -> None:
     (project / "derived.py").write_text(_DERIVED)
-    derived = json.loads(run("python derived.py 2>/dev/null", project).splitlines()[-1])
+    derived = json.loads(done("python derived.py", project).splitlines()[-1])
     assert set(derived["night"]) >= MADE
     assert derived["pools"]["judgeme_api"] == 1
 

@@ -12,8 +12,8 @@ from hotdash_pipelines.settings import PROJECT_ROOT
 from hotdash_pipelines.warehouse.postgres import connect
 from hotdash_pipelines.warehouse.server.binaries import reaches, server_user
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
-from tests.pipeline.harness.homes import Home, copy_of_the_project
-from tests.pipeline.harness.snippets import follow
+from tests.pipeline.guides.copies import followed
+from tests.pipeline.harness.homes import Home
 from tests.pipeline.harness.stack import Ran
 
 pytestmark = [
@@ -30,9 +30,7 @@ LAYERS = {"lake_chatwoot": "teams", "raw_chatwoot": "teams", "staging": "stg_cha
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project after the guide."""
-    root = copy_of_the_project(tmp_path_factory.mktemp("project") / "hotdash")
-    follow(GUIDE, root)
-    return root
+    return followed(GUIDE, tmp_path_factory.mktemp("project") / "hotdash")
 
 
 @pytest.fixture(scope="module")
