@@ -1,5 +1,6 @@
 """docs/how-to/add-a-stream.md followed to the letter in a copy of the project: Chatwoot's teams are loaded."""
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -62,15 +63,23 @@ def found(home: Home, statement: str) -> list[tuple[Any, ...]]:
 
 def test_a_contract_without_its_dbt_source_fails_the_check(home: Home, project: Path) -> None:
     sources = project / "dbt_project/models/staging/chatwoot/_chatwoot__sources.yml"
-    before = sources.read_text()
+    after = sources.read_text()
+    assert "One row is one team" in after
+    before = after.replace("One row is one team", "One row is something else")
+    sources.write_text(before)
     assert home.run("contracts", "dbt-sources", "--check").code == 1
     assert sources.read_text() == before
     assert home.run("contracts", "dbt-sources").code == 0
-    assert "One row is one team" in sources.read_text()
-    assert home.run("contracts", "dbt-sources", "--check").code == 0
+    assert sources.read_text() == after
 
 
-def test_three_files_make_assets_checks_a_table_and_staged_rows(home: Home, ran: Ran) -> None:
+def test_nothing_but_the_new_assets_came_into_the_inventory(project: Path) -> None:
+    name = "tests/pipeline/inventory.json"
+    before, after = (json.loads((root / name).read_text())["assets"] for root in (PROJECT_ROOT, project))
+    assert set(after) - set(before) == {f"{layer}/{table}" for layer, table in LAYERS.items()}
+
+
+def test_the_guide_makes_assets_checks_a_table_and_staged_rows(home: Home, ran: Ran) -> None:
     assert ran.code == 0, ran.err
     assets = ran.json()["assets"]
     ((rows,),) = found(home, "select count(*) from raw_chatwoot.teams")
