@@ -43,10 +43,10 @@ def test_days_arrive_as_simulated_and_are_written_once(any_warehouse_url: str, s
     done = write(any_warehouse_url, stand_in)
     assert done.days == DAYS
     with psycopg.connect(any_warehouse_url, autocommit=True) as conn:
-        found = counts(conn)
-        assert {table: found[table] for table in TABLES} == done.rows
-        assert all(count > 0 for count in found.values()), found
-        assert found["agent_queries_history"] == found["agent_queries"]
+        written = counts(conn)
+        assert {table: written[table] for table in TABLES} == done.rows
+        assert all(count > 0 for count in written.values()), written
+        assert written["agent_queries_history"] == written["agent_queries"]
         for day in DAYS:
             rows = stand_in.world.agent.activity(datetime.fromisoformat(day).date())
             ours = conn.execute(
@@ -69,7 +69,7 @@ def test_days_arrive_as_simulated_and_are_written_once(any_warehouse_url: str, s
         again = write(any_warehouse_url, stand_in)
         assert (again.days, again.before, again.total) == ([], DAYS, 0)
         assert again.describe() == "nothing new: 3 days written before"
-        assert counts(conn) == found
+        assert counts(conn) == written
 
 
 def test_what_nobody_answered_expires_when_a_later_day_is_written(warehouse_url: str, stand_in: RunningStandIn) -> None:
@@ -103,10 +103,10 @@ def test_a_writer_killed_within_a_day_leaves_whole_days_and_a_rerun_completes_th
     assert (len(rerun.days), len(rerun.before)) == (3 - survivors, survivors)
 
     expected = {day: stand_in.world.agent.activity(datetime.fromisoformat(day).date()) for day in DAYS}
-    found = counts(warehouse)
+    written = counts(warehouse)
     for table in TABLES:
         marks = len(DAYS) if table == "observability_logs" else 0
-        assert found[table] == sum(len(rows[table]) for rows in expected.values()) + marks, table
+        assert written[table] == sum(len(rows[table]) for rows in expected.values()) + marks, table
 
 
 def test_two_writers_at_once_write_every_day_once(

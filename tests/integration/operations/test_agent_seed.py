@@ -22,10 +22,10 @@ NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 NAMES = ("agent_approvals", "agent_feedback", "agent_queries", "support_curated_replies", "agent_queries_history")
 
 
-def one(conn: "psycopg.Connection[Any]", statement: str) -> tuple[Any, ...]:
-    found = conn.execute(statement).fetchone()
-    assert found is not None
-    return found
+def only_row(conn: "psycopg.Connection[Any]", statement: str) -> tuple[Any, ...]:
+    row = conn.execute(statement).fetchone()
+    assert row is not None
+    return row
 
 
 def dump(conn: "psycopg.Connection[Any]") -> dict[str, list[Any]]:
@@ -55,46 +55,46 @@ def hotdash(warehouse_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) 
 def test_the_seed_is_the_36_rows_and_a_second_one_adds_nothing(hotdash: Any, warehouse: Any) -> None:
     preview = json.loads(hotdash("seed", "--dry-run", "--json").stdout)
     assert (preview["total"], preview["dry_run"]) == (36, True)
-    assert one(warehouse, "select count(*) from agent.agent_approvals") == (0,)
+    assert only_row(warehouse, "select count(*) from agent.agent_approvals") == (0,)
 
     written = json.loads(hotdash("seed", "--json").stdout)
     assert written["rows"] == {"agent_approvals": 12, "agent_feedback": 11, "agent_queries": 13}
-    assert one(
+    assert only_row(
         warehouse,
         "select count(*), count(*) filter (where status = 'pending'), count(*) filter (where status = 'approved'), "
         "count(*) filter (where status = 'rejected'), count(*) filter (where status = 'expired') "
         "from agent.agent_approvals",
     ) == (12, 5, 3, 2, 2)
-    assert one(
+    assert only_row(
         warehouse,
         "select count(*), count(*) filter (where safe_to_send), count(*) filter (where not safe_to_send), "
         "count(*) filter (where safe_to_send is null) from agent.agent_feedback",
     ) == (11, 8, 2, 1)
-    assert one(
+    assert only_row(
         warehouse,
         "select count(*), count(*) filter (where approved), count(*) filter (where human_edited), "
         "count(*) filter (where latency_ms > 100), min(latency_ms), max(latency_ms) from agent.agent_queries",
     ) == (13, 11, 2, 3, 18, 340)
     for table in ("agent_approvals", "agent_feedback", "agent_queries"):
-        assert one(
+        assert only_row(
             warehouse,
             f"select count(*) from agent.{table} where created_at > '{NOW}' or updated_at > '{NOW}' "
             "or updated_at < created_at or conversation_id not like 'seed-%'",
         ) == (0,), table
     for table in ("facts", "decision_sync_event_logs", "observability_logs", "support_curated_replies"):
-        assert one(warehouse, f"select count(*) from agent.{table}") == (0,)
+        assert only_row(warehouse, f"select count(*) from agent.{table}") == (0,)
 
     again = hotdash("seed")
     assert again.exit_code == 0
     assert "nothing written: 36 seeded rows are there already" in again.stdout
-    assert one(warehouse, "select count(*) from agent.agent_queries") == (13,)
+    assert only_row(warehouse, "select count(*) from agent.agent_queries") == (13,)
 
 
 def test_seed_clean_up_and_seed_again_gives_the_same_rows(warehouse_url: str) -> None:
     with connect(warehouse_url, autocommit=True) as conn:
         texts = "select array_agg(query order by id), array_agg(created_at order by id) from agent.agent_queries"
         seed(conn, NOW)
-        first = one(conn, texts)
+        first = only_row(conn, texts)
         assert agent_cleanup.remove(conn).removable == {
             "agent_approvals": 12,
             "agent_feedback": 11,
@@ -104,7 +104,7 @@ def test_seed_clean_up_and_seed_again_gives_the_same_rows(warehouse_url: str) ->
         }
         assert set(map(len, dump(conn).values())) == {0}
         assert seed(conn, NOW).total == 36
-        assert one(conn, texts) == first
+        assert only_row(conn, texts) == first
 
 
 REAL = """
@@ -132,15 +132,15 @@ def test_clean_up_removes_what_seed_and_demo_wrote_and_no_real_row(any_warehouse
         conn.execute("update agent.agent_queries set approved = false where conversation_id like 'seed-%'")
         audit = "select (select count(*) from agent.facts), (select count(*) from agent.decision_sync_event_logs), \
             (select count(*) from agent.observability_logs)"
-        kept = one(conn, audit)
+        kept = only_row(conn, audit)
         assert min(kept) > 0
 
-        found = agent_cleanup.count(conn)
-        assert tuple(found.kept.values()) == kept
-        assert all(found.removable.values())
-        assert agent_cleanup.remove(conn) == found
+        counted = agent_cleanup.count(conn)
+        assert tuple(counted.kept.values()) == kept
+        assert all(counted.removable.values())
+        assert agent_cleanup.remove(conn) == counted
         assert dump(conn) == real
-        assert one(conn, audit) == kept
+        assert only_row(conn, audit) == kept
         assert agent_cleanup.count(conn).total == 0
 
 
@@ -162,9 +162,9 @@ def test_the_commands_refuse_preview_and_report(hotdash: Any, warehouse: Any, mo
     refused = hotdash("seed")
     assert refused.exit_code == 3
     assert "production" in refused.stderr
-    assert one(warehouse, "select count(*) from agent.agent_queries") == (0,)
+    assert only_row(warehouse, "select count(*) from agent.agent_queries") == (0,)
     assert hotdash("seed", "--yes").exit_code == 0
-    assert one(warehouse, "select count(*) from agent.agent_queries") == (13,)
+    assert only_row(warehouse, "select count(*) from agent.agent_queries") == (13,)
 
     unasked = hotdash("cleanup")
     assert (unasked.exit_code, "--yes" in unasked.stderr) == (3, True)
@@ -172,20 +172,20 @@ def test_the_commands_refuse_preview_and_report(hotdash: Any, warehouse: Any, mo
     assert preview.exit_code == 0
     assert "49 marked rows" in preview.stdout
     assert "audit rows (facts, decision_sync_event_logs, observability_logs) stay" in preview.stdout
-    assert one(warehouse, "select count(*) from agent.agent_queries") == (13,)
+    assert only_row(warehouse, "select count(*) from agent.agent_queries") == (13,)
     monkeypatch.setattr("hotdash_pipelines.cli.output.somebody_answers", lambda: True)
     assert hotdash("cleanup", "--json").exit_code == 3
     declined = hotdash("cleanup", answer="n\n")
     assert declined.exit_code == 3
     assert "nothing removed" in declined.stdout
-    assert one(warehouse, "select count(*) from agent.agent_queries") == (13,)
+    assert only_row(warehouse, "select count(*) from agent.agent_queries") == (13,)
     done = json.loads(hotdash("cleanup", "--yes", "--json").stdout)
     assert sum(done["removed"].values()) == 49
-    assert one(warehouse, "select count(*) from agent.agent_queries") == (0,)
+    assert only_row(warehouse, "select count(*) from agent.agent_queries") == (0,)
     assert "nothing removed" in hotdash("cleanup", "--yes").stdout
     assert hotdash("seed", "--yes").exit_code == 0
     assert "removed 49 rows" in hotdash("cleanup", answer="y\n").stdout
-    assert one(warehouse, "select count(*) from agent.agent_queries_history") == (0,)
+    assert only_row(warehouse, "select count(*) from agent.agent_queries_history") == (0,)
 
 
 def test_simulate_belongs_to_the_demo_and_needs_its_store(
@@ -198,7 +198,9 @@ def test_simulate_belongs_to_the_demo_and_needs_its_store(
         done = json.loads(hotdash("simulate", "--days", "2", "--json").stdout)
         assert done["written"] == ["2026-11-18", "2026-11-19"]
         assert "nothing new: 2 days written before" in hotdash("simulate", "--days", "2").stdout
-    assert one(warehouse, f"select count(*) > 0 from agent.agent_queries where result ->> '{MARK}' = 'demo'") == (True,)
+    assert only_row(warehouse, f"select count(*) > 0 from agent.agent_queries where result ->> '{MARK}' = 'demo'") == (
+        True,
+    )
     monkeypatch.setenv("HOTDASH_CHATWOOT_BASE_URL", "https://chat.example.com")
     refused = hotdash("simulate")
     assert refused.exit_code == 3
@@ -218,7 +220,7 @@ def test_a_plain_user_needs_both_roles_and_is_told_so(warehouse_url: str, wareho
             assert seed(conn, NOW).total == 36
             with pytest.raises(AgentDataError, match=advice):
                 agent_cleanup.remove(conn)
-            assert one(warehouse, "select count(*) from agent.agent_queries") == (13,)
+            assert only_row(warehouse, "select count(*) from agent.agent_queries") == (13,)
             warehouse.execute(f"grant hotdash_retention to {name}")
             assert agent_cleanup.remove(conn).total == 49
     finally:

@@ -269,11 +269,13 @@ def test_messages_of_an_incident_that_is_still_open_are_kept_for_its_thread(plac
             (at(150),),
         )
         place.sweep()
-        told = "select v.sla_name, a.event_kind from ops.alert_outbox a join ops.sla_violations v using (violation_id)"
-        assert conn.execute(told).fetchall() == [("waiting", "opened")]
+        statement = (
+            "select v.sla_name, a.event_kind from ops.alert_outbox a join ops.sla_violations v using (violation_id)"
+        )
+        assert conn.execute(statement).fetchall() == [("waiting", "opened")]
         kept.tick(NOW - timedelta(days=100), Observation("waiting", 1), Observation("over", 1))
         place.sweep()
-        assert [kind for _, kind in conn.execute(told).fetchall()] == ["resolved"]
+        assert [kind for _, kind in conn.execute(statement).fetchall()] == ["resolved"]
 
 
 def test_a_part_that_fails_stops_no_other(place: Place) -> None:

@@ -210,6 +210,6 @@ def test_a_storage_that_cannot_be_asked_is_told_in_one_line(instance: dg.Dagster
     """So that housekeeping counts it as the part that failed, and says how the others went."""
     with instance.event_log_storage.index_connection() as conn:  # type: ignore[attr-defined]
         conn.execute(sa.text("drop table asset_check_executions"))
-    with pytest.raises(HotdashError, match="asset_check_executions") as told:
+    with pytest.raises(HotdashError, match="asset_check_executions") as caught:
         prune_runs(instance, datetime.now(UTC))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)

@@ -49,7 +49,9 @@ def seeded_url(warehouse_url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def one(server: EmbeddedPostgres, session_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def real_backup(
+    server: EmbeddedPostgres, session_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """The folder of one real backup that the tests of this module may copy and must not change."""
     root = tmp_path_factory.mktemp("one")
     admin = server.url("postgres")
@@ -105,9 +107,9 @@ def test_counts_and_hashes_are_those_of_the_dump_while_others_write(
     assert after > 500
     _restored(tmp_path / "backups" / manifest.id, empty_database_url)
     with connect(empty_database_url) as conn:
-        found = figures(conn, _of(conn))
-    assert differences(manifest.tables, found) == []
-    assert found["agent.agent_queries"].rows == 13
+        counted = figures(conn, _of(conn))
+    assert differences(manifest.tables, counted) == []
+    assert counted["agent.agent_queries"].rows == 13
     with connect(warehouse_url) as conn:
         assert "agent.agent_queries has other rows" in differences(manifest.tables, figures(conn, _of(conn)))
 
@@ -189,9 +191,9 @@ def test_rows_that_policies_hide_are_backed_up_through_the_backup_role_or_not_at
             admin.execute(f"drop role {name}".encode())
 
 
-def test_one_flipped_bit_anywhere_in_the_dump_is_found(one: Path, tmp_path: Path) -> None:
-    shutil.copytree(one, tmp_path / one.name)
-    store, file = FolderStore(tmp_path), tmp_path / one.name / DATA
+def test_one_flipped_bit_anywhere_in_the_dump_is_found(real_backup: Path, tmp_path: Path) -> None:
+    shutil.copytree(real_backup, tmp_path / real_backup.name)
+    store, file = FolderStore(tmp_path), tmp_path / real_backup.name / DATA
     whole = file.read_bytes()
     places = random.Random(7).sample(range(len(whole) * 8), 100)
     for count, bit in enumerate(places):
@@ -199,12 +201,12 @@ def test_one_flipped_bit_anywhere_in_the_dump_is_found(one: Path, tmp_path: Path
         flipped[bit // 8] ^= 1 << bit % 8
         file.write_bytes(flipped)
         with pytest.raises(BackupError, match="sha256 differs"):
-            verify_quick(store, one.name)
+            verify_quick(store, real_backup.name)
         if count < 5:
             with pytest.raises(BackupError, match="sha256 differs"):
-                verify_decode(store, one.name)
+                verify_decode(store, real_backup.name)
     file.write_bytes(whole)
-    assert verify_decode(store, one.name) == verify_quick(store, one.name)
+    assert verify_decode(store, real_backup.name) == verify_quick(store, real_backup.name)
 
 
 @pytest.mark.parametrize("point", ["dump", "add", "proof"])

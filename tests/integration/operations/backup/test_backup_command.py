@@ -62,9 +62,9 @@ def test_a_damaged_backup_is_an_error(home: Path) -> None:
     backup_id = _json("create")["id"]
     (home / "backups" / backup_id / DATA).write_bytes(b"short")
     assert "broken" in _run("list", code=1)
-    found = _json("verify", backup_id, code=1)
-    assert found["ok"] is False
-    assert "bytes instead of" in found["reason"]
+    answer = _json("verify", backup_id, code=1)
+    assert answer["ok"] is False
+    assert "bytes instead of" in answer["reason"]
 
 
 @pytest.mark.parametrize(

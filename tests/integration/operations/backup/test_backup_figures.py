@@ -36,16 +36,16 @@ def test_the_order_of_rows_does_not_count_and_every_value_does(warehouse: "psyco
         warehouse.execute(
             f"insert into metrics.{name} select {ROWS[kind]} from generate_series(1, 50) n order by {order}".encode()
         )
-    found = of(warehouse, "one")
-    assert found == of(warehouse, "other")
-    assert found.hash.startswith(f"{kind}:")
-    assert (found.rows, found.min_id, found.max_id) == (50, 1, 50)
+    first = of(warehouse, "one")
+    assert first == of(warehouse, "other")
+    assert first.hash.startswith(f"{kind}:")
+    assert (first.rows, first.min_id, first.max_id) == (50, 1, 50)
     columns = [part.split()[0] for part in TABLES[kind].split(", ")]
     for column in columns[1:]:
         with warehouse.transaction(force_rollback=True):
             warehouse.execute(f"update metrics.other set {column} = null where id = 7".encode())
-            assert of(warehouse, "other").hash != found.hash, column
+            assert of(warehouse, "other").hash != first.hash, column
     with warehouse.transaction(force_rollback=True):
         # Two rows that exchange a value are other rows, though the table has the same values.
         warehouse.execute("update metrics.other set r = case id when 1 then 'r2' else 'r1' end where id in (1, 2)")
-        assert of(warehouse, "other").hash != found.hash
+        assert of(warehouse, "other").hash != first.hash

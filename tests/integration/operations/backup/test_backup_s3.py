@@ -48,9 +48,9 @@ def client(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 def store(client: Any, endpoint: str, request: pytest.FixtureRequest) -> S3Store:
     bucket = f"backups-{abs(hash(request.node.name))}"
     client.create_bucket(Bucket=bucket)
-    found = open_store(f"s3://{bucket}/of/this/shop", endpoint, "HOTDASH_BACKUP_URL")
-    assert isinstance(found, S3Store)
-    return found
+    opened = open_store(f"s3://{bucket}/of/this/shop", endpoint, "HOTDASH_BACKUP_URL")
+    assert isinstance(opened, S3Store)
+    return opened
 
 
 def test_a_backup_goes_to_a_bucket_and_every_bit_of_it_counts(

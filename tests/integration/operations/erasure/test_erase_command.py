@@ -87,9 +87,9 @@ def test_two_people_erase_a_conversation_and_the_record_names_the_files(
     assert held(warehouse, GONE) == before
     assert erase.listed(warehouse) == []
 
-    told = hotdash("--subject", GONE, *TWO, "--reason", "asked by letter", "--yes", "--json")
-    assert told.exit_code == 0, told.stderr
-    done = json.loads(told.stdout)
+    command = hotdash("--subject", GONE, *TWO, "--reason", "asked by letter", "--yes", "--json")
+    assert command.exit_code == 0, command.stderr
+    done = json.loads(command.stdout)
     assert (done["dry_run"], done["erased_now"]) == (False, True)
     assert done["erasure"]["holders"] == expected
     assert held(warehouse, GONE) == {}
@@ -138,10 +138,10 @@ def test_rows_that_retention_archives_meanwhile_are_listed(
     if left:
         fill(warehouse, GONE)
     path = "agent_feedback/20261001/part-0001-a.parquet"
-    found = erase_holders.find
+    real_find = erase_holders.find
 
     def find(subject: str, **options: Any) -> Any:
-        holders = found(subject, **options)
+        holders = real_find(subject, **options)
         archive(tmp_path / "archive" / path, conversation_id=[GONE])
         return holders
 
@@ -161,9 +161,9 @@ def test_a_restored_backup_does_not_bring_it_back_even_when_the_record_is_lost(
     # As if the database had been lost: only the copy beside the backups knows of the erasure.
     warehouse.execute("delete from ops.erasures")
     warehouse.close()
-    told = CliRunner().invoke(app, ["restore", "--backup-id", "latest", "--replace", "--yes", "--json"])
-    assert told.exit_code == 0, told.stderr
-    restored = json.loads(told.stdout)
+    command = CliRunner().invoke(app, ["restore", "--backup-id", "latest", "--replace", "--yes", "--json"])
+    assert command.exit_code == 0, command.stderr
+    restored = json.loads(command.stdout)
     assert restored["erased_again"] == 1
     with connect(warehouse_url, autocommit=True) as conn:
         assert held(conn, GONE) == {}

@@ -75,6 +75,6 @@ def draft(conn: "psycopg.Connection[Any]", **values: Any) -> int:
     statement = (
         f"insert into agent.agent_feedback ({', '.join(row)}) values ({', '.join(['%s'] * len(row))}) returning id"
     )
-    found = conn.execute(statement.encode(), list(row.values())).fetchone()
-    assert found is not None
-    return found[0]
+    inserted = conn.execute(statement.encode(), list(row.values())).fetchone()
+    assert inserted is not None
+    return inserted[0]

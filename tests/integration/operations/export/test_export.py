@@ -118,7 +118,7 @@ def test_the_three_formats_hold_the_same_rows_and_equal_input_the_same_bytes(pla
     people.draft(conn, **everywhere(people.NAME))
     people.draft(conn, conversation_id="none", labels=[], rubric={"tone": 4}, meta={}, notes=None)
     people.draft(conn, conversation_id="9", labels=[None, "a"], rubric=None, meta=[1.5, 10**30, True, None], notes="")
-    found = {}
+    rows_of = {}
     for file_format in FORMATS:
         first = place.publish(file_format, pseudonym_key=KEY)
         elsewhere = open_store(str(place.root / "elsewhere"))
@@ -127,14 +127,14 @@ def test_the_three_formats_hold_the_same_rows_and_equal_input_the_same_bytes(pla
         )
         data = Path(first.location, first.manifest.data_file)
         assert data.read_bytes() == Path(again.location, again.manifest.data_file).read_bytes()
-        found[file_format] = [row for batch in FORMATS[file_format].read(data) for row in batch]
-    assert found["json"] == found["parquet"]
-    assert [{**row, "notes": row["notes"] or ""} for row in found["json"]] == found["csv"]
-    assert [row["id"] for row in found["json"]] == sorted(row["id"] for row in found["json"])
-    last = found["json"][-1]
+        rows_of[file_format] = [row for batch in FORMATS[file_format].read(data) for row in batch]
+    assert rows_of["json"] == rows_of["parquet"]
+    assert [{**row, "notes": row["notes"] or ""} for row in rows_of["json"]] == rows_of["csv"]
+    assert [row["id"] for row in rows_of["json"]] == sorted(row["id"] for row in rows_of["json"])
+    last = rows_of["json"][-1]
     assert (last["labels"], last["rubric"], last["meta"]) == ([None, "a"], None, [1.5, 10**30, True, None])
     assert "annotator" not in last
-    assert [row["conversation_id"] for row in found["json"]] == list(map(Pseudonyms(KEY).of, ("4711", "none", "9")))
+    assert [row["conversation_id"] for row in rows_of["json"]] == list(map(Pseudonyms(KEY).of, ("4711", "none", "9")))
     assert last["created_at"] == "2026-11-19T10:00:00.000000+00:00"
 
 
@@ -209,9 +209,9 @@ def test_two_spellings_of_a_conversations_number_both_have_its_people(place: Pla
 
 def test_an_instant_that_is_none_is_told_in_one_line(place: Place, conn: Any) -> None:
     people.draft(conn, updated_at="infinity")
-    with pytest.raises(ExportError, match="created_at or updated_at") as told:
+    with pytest.raises(ExportError, match="created_at or updated_at") as caught:
         place.publish()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_only_looks_like_a_version_is_in_nobodys_way(place: Place, conn: Any) -> None:
@@ -222,11 +222,11 @@ def test_a_folder_that_only_looks_like_a_version_is_in_nobodys_way(place: Place,
 
 def test_a_dry_run_says_what_would_be_and_leaves_nothing(place: Place, conn: Any) -> None:
     people.draft(conn, **everywhere(people.EMAIL))
-    told: list[tuple[int, int]] = []
-    done = place.publish(dry_run=True, on_progress=lambda *at: told.append(at))
+    progress: list[tuple[int, int]] = []
+    done = place.publish(dry_run=True, on_progress=lambda *at: progress.append(at))
     assert (done.dry_run, done.is_new, done.manifest.rows) == (True, False, 1)
     assert done.manifest.redactions["email"] > 0
-    assert told == [(1, 1)]
+    assert progress == [(1, 1)]
     assert not place.root.exists()
     assert place.left() == []
     assert place.publish().manifest.version == done.manifest.version
@@ -328,8 +328,8 @@ def test_every_way_from_a_conversation_to_its_people_is_taken(place: Place, conn
     people.insert(conn, "raw_chatwoot.contacts", contact_id=44, project_key="other", name="Fourth")
     contact(5)
     with connect(place.url) as reading:
-        found = People(reading)
-        known = found.of(["1", "2", "3", "4", "5", "6", "seed-1", "9" * 30])
+        looked_up = People(reading)
+        known = looked_up.of(["1", "2", "3", "4", "5", "6", "seed-1", "9" * 30])
     said = {name: {(entity.kind, entity.value) for entity in entities} for name, entities in known.items()}
     assert said == {
         "1": {
@@ -342,7 +342,7 @@ def test_every_way_from_a_conversation_to_its_people_is_taken(place: Place, conn
         "3": {("email", "three@example.org"), ("email", "Three@example.org"), ("city", "Threetown")},
         "4": {("id", "shopify:4"), ("name", "Fourth")},
     }  # fmt: skip
-    assert (found.matched, found.unmatched) == (4, 4)
+    assert (looked_up.matched, looked_up.unmatched) == (4, 4)
 
 
 def test_a_plain_user_sees_every_row_or_is_told_what_it_lacks(

@@ -86,8 +86,8 @@ def databases(url: str, word: str = "") -> set[str]:
     """The other databases of the server that were made from the one of the URL, those of a kind only."""
     name = name_of(url)
     with connect(with_database(url, "postgres")) as conn:
-        found = {one for (one,) in conn.execute("select datname from pg_database")}
-    return {one for one in found if one.startswith(f"{name}_{word}")}
+        names = {one for (one,) in conn.execute("select datname from pg_database")}
+    return {one for one in names if one.startswith(f"{name}_{word}")}
 
 
 @contextmanager

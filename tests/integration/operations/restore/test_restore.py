@@ -46,17 +46,17 @@ def filled(warehouse_url: str) -> Iterator[str]:
 
 def _catalog(url: str) -> dict[tuple[str, str], tuple[object, ...]]:
     with connect(url, autocommit=True) as conn:
-        found = snapshot(conn)
+        catalog = snapshot(conn)
         # The server spells a stored expression differently once it has read its own spelling: ours is read back, too.
-        for kind, name in list(found):
+        for kind, name in list(catalog):
             if kind == "view":
-                (text,) = found[kind, name]
+                (text,) = catalog[kind, name]
                 with conn.transaction(force_rollback=True):
                     conn.execute(f"create temp view again as {text}".encode())
-                    found[kind, name] = (
+                    catalog[kind, name] = (
                         conn.execute("select pg_get_viewdef('pg_temp.again'::regclass)").fetchone() or ()
                     )
-    return found
+    return catalog
 
 
 def _own(figures: dict[str, Any]) -> dict[str, Any]:
@@ -210,10 +210,12 @@ def test_an_empty_or_missing_database_is_filled_and_the_lake_is_loaded_again(fil
             assert {**_own(restored), "ops.lake_loads": None} == {**_own(rows), "ops.lake_loads": None}
             # Nothing else has rows, so nothing may count as loaded.
             assert restored["ops.lake_loads"].rows == 0
-            found = _catalog(filled)
+            filled_catalog = _catalog(filled)
             # The others come back empty, when they are loaded and built again; one was made by hand.
-            assert [name for kind, name in catalog if kind == "schema" and (kind, name) not in found] == ['odd "one"']
-            assert differences(_of_operations(catalog), _of_operations(found)) == []
+            assert [name for kind, name in catalog if kind == "schema" and (kind, name) not in filled_catalog] == [
+                'odd "one"'
+            ]
+            assert differences(_of_operations(catalog), _of_operations(filled_catalog)) == []
 
 
 def test_a_full_backup_replaces_every_schema(filled: str, tmp_path: Path) -> None:

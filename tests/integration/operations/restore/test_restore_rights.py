@@ -33,8 +33,8 @@ def _plain_owner(admin: "psycopg.Connection[Any]", url: str) -> Iterator[str]:
     try:
         yield parts._replace(netloc=f"{name}:{password}@{parts.hostname}:{parts.port}").geturl()
     finally:
-        for one in {database, *databases(url)}:
-            admin.execute(f'drop database if exists "{one}" with (force)'.encode())
+        for leftover in {database, *databases(url)}:
+            admin.execute(f'drop database if exists "{leftover}" with (force)'.encode())
         admin.execute(f"drop owned by {name} cascade; drop role {name}".encode())
 
 
@@ -65,8 +65,8 @@ def test_a_plain_owner_restores_what_is_theirs_and_is_told_what_an_administrator
         assert restored["agent.agent_queries"] == rows["agent.agent_queries"]
         assert restored["staging.plain"] == rows["staging.plain"]
         with connect(as_admin, autocommit=True) as conn:
-            found = snapshot(conn)
-            assert [one for one in differences(catalog, found) if not one.startswith("view ")] == []
+            after = snapshot(conn)
+            assert [one for one in differences(catalog, after) if not one.startswith("view ")] == []
             assert deviations(conn, ways=BY_CLAIM_OR_VARIABLE[:1]) == []
         with connect(url) as owner:
             assert owner.execute("select * from staging.stored").fetchone() == (3,)

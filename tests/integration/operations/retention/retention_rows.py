@@ -59,13 +59,13 @@ def texts(conn: "psycopg.Connection[Any]", table: str) -> dict[int, str]:
     """Every row of a table as the server's text, by its number."""
     with conn.transaction():
         conn.execute("set local timezone to 'UTC'")
-        found = conn.execute(f"select {key_of(table)}, t::text from agent.{table} as t").fetchall()
-    return dict(found)
+        rows = conn.execute(f"select {key_of(table)}, t::text from agent.{table} as t").fetchall()
+    return dict(rows)
 
 
 def archived(conn: "psycopg.Connection[Any]", store: Store, scratch: Path, table: str) -> dict[int, list[str]]:
     """The rows of the table's proven archives that runs committed, as the server's text, by their number."""
-    found: dict[int, list[str]] = {}
+    texts_of: dict[int, list[str]] = {}
     uris = conn.execute(
         "select archive_uri from ops.retention_runs where state = 'deleted' and table_name = %s order by part", (table,)
     ).fetchall()
@@ -73,8 +73,8 @@ def archived(conn: "psycopg.Connection[Any]", store: Store, scratch: Path, table
         path = str(uri).removeprefix(store.uri("")).lstrip("/")
         with archive.opened(store, path, scratch) as rows:
             for number, text in _as_server_text(conn, table, rows).items():
-                found.setdefault(number, []).append(text)
-    return found
+                texts_of.setdefault(number, []).append(text)
+    return texts_of
 
 
 def _as_server_text(conn: "psycopg.Connection[Any]", table: str, rows: Any) -> dict[int, str]:

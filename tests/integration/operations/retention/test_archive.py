@@ -165,17 +165,17 @@ def test_files_that_are_not_where_and_what_they_were_are_found(
     expected: list[str],
 ) -> None:
     change(*(tmp_path / "archive" / path for path in two))
-    found = look(warehouse, store_in(tmp_path), scratch=tmp_path / "s", key=KEY)
-    assert sorted(one.state for one in found) == expected
-    assert all(one.problem for one in found if one.state != "kept")
+    archives = look(warehouse, store_in(tmp_path), scratch=tmp_path / "s", key=KEY)
+    assert sorted(one.state for one in archives) == expected
+    assert all(one.problem for one in archives if one.state != "kept")
 
 
 def test_a_swap_is_found_without_reading_the_rows(
     warehouse: "psycopg.Connection[Any]", tmp_path: Path, two: list[str]
 ) -> None:
     _swapped_with_manifests(*(tmp_path / "archive" / path for path in two))
-    found = look(warehouse, store_in(tmp_path), scratch=tmp_path / "s", key=KEY, decode=False)
-    assert [one.state for one in found] == ["damaged", "damaged"]
+    archives = look(warehouse, store_in(tmp_path), scratch=tmp_path / "s", key=KEY, decode=False)
+    assert [one.state for one in archives] == ["damaged", "damaged"]
 
 
 def test_archives_go_to_a_bucket_as_to_a_folder(

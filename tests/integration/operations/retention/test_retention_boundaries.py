@@ -90,8 +90,8 @@ def test_the_same_rows_are_too_old_whatever_the_servers_zone(any_warehouse_url: 
             for (table, now), wanted in expected.items():
                 rule = rule_of(table)
                 condition = too_old(rule, cut_offs(rule, now))
-                found = {row[0] for row in conn.execute(f"select id from agent.{table} where {condition}").fetchall()}
-                assert found == wanted, (zone, table, now)
+                old = {row[0] for row in conn.execute(f"select id from agent.{table} where {condition}").fetchall()}
+                assert old == wanted, (zone, table, now)
                 assert 0 < len(wanted) < len(filled[table])
         for now in NOWS:
             counted = {planned.rule.table: planned.rows for planned in plan(conn, rules(), now).tables}

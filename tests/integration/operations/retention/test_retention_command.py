@@ -51,9 +51,9 @@ def test_a_plan_and_a_dry_run_change_nothing_and_need_no_backup(
     put(warehouse, "agent_feedback", NOW)
     before = _everything(warehouse, tmp_path / "home")
     for arguments in (("plan",), ("run", "--dry-run")):
-        told = json.loads(hotdash("retention", *arguments, "--json").stdout)
-        assert told["rows"] == 3
-        assert {one["table"]: one["rows"] for one in told["tables"]} == {
+        plan = json.loads(hotdash("retention", *arguments, "--json").stdout)
+        assert plan["rows"] == 3
+        assert {one["table"]: one["rows"] for one in plan["tables"]} == {
             "agent_feedback": 1, "agent_approvals": 0, "agent_queries": 1, "agent_queries_history": 1,
         }  # fmt: skip
         shown = hotdash("retention", *arguments)
@@ -80,8 +80,8 @@ def test_a_run_is_refused_until_the_days_backup_stands(
     assert hotdash("backup", "create").exit_code == 0
     done = hotdash("retention", "run", "--yes", "--json")
     assert done.exit_code == 0, done.stderr
-    told = {one["table"]: one["rows"] for one in json.loads(done.stdout)["tables"]}
-    assert told["agent_queries"] == {"agent_queries": 1, "agent_queries_history": 1}
+    rows_of = {one["table"]: one["rows"] for one in json.loads(done.stdout)["tables"]}
+    assert rows_of["agent_queries"] == {"agent_queries": 1, "agent_queries_history": 1}
     assert len(texts(warehouse, "agent_queries")) == 1
     # Again: there is nothing left, so nothing is asked of a backup.
     warehouse.execute("truncate ops.backup_runs")

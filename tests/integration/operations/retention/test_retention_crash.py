@@ -199,9 +199,9 @@ def test_a_leftover_that_was_damaged_is_not_taken_over(
         file.write_bytes(data)
     assert _run(warehouse_url, tmp_path, "50").returncode == 0
     assert _in_table_or_archive(warehouse, tmp_path, before) == 30
-    found = {one.state: one.uri for one in look(warehouse, store_in(tmp_path), scratch=tmp_path / "s")}
-    assert set(found) == {"kept", "damaged"}
-    assert found["kept"].endswith("-2.parquet")
+    uris = {one.state: one.uri for one in look(warehouse, store_in(tmp_path), scratch=tmp_path / "s")}
+    assert set(uris) == {"kept", "damaged"}
+    assert uris["kept"].endswith("-2.parquet")
 
 
 def test_rows_brought_back_by_a_restore_are_archived_again(

@@ -49,8 +49,8 @@ def test_every_row_comes_out_of_the_archive_as_it_went_in(any_warehouse_url: str
         path = archive.list_archives(store_in(tmp_path))[0]
         with archive.opened(store_in(tmp_path), path, tmp_path, "a key") as rows:
             assert rows["id"].to_pylist() == sorted(gone)
-        (found,) = look(conn, store_in(tmp_path), scratch=tmp_path / "scratch", key="a key")
-        assert (found.state, found.rows, found.uri) == ("kept", 3, outcome.parts[0].uri)
+        (kept,) = look(conn, store_in(tmp_path), scratch=tmp_path / "scratch", key="a key")
+        assert (kept.state, kept.rows, kept.uri) == ("kept", 3, outcome.parts[0].uri)
         assert _records(conn) == [
             ("agent_feedback", 1, "deleted", 3, 3, 3, "20240101T000000Z-00000000", None),
         ]
@@ -65,17 +65,17 @@ def test_the_archived_rows_are_the_deleted_rows(warehouse_url: str, tmp_path: Pa
             many(conn, table, 25, OLD)
             many(conn, table, 5, NOW)
             before = texts(conn, table)
-            told: list[tuple[str, int]] = []
+            parts: list[tuple[str, int]] = []
             outcome = retain(
                 warehouse_url, tmp_path, table, NOW, chunk_rows=10, whole_rows=20,
-                on_progress=lambda part, told=told: told.append((part.table, part.rows)),
+                on_progress=lambda part, parts=parts: parts.append((part.table, part.rows)),
             )  # fmt: skip
-            assert [(part.table, part.rows) for part in outcome.parts] == told
-            assert sorted(rows for name, rows in told if name == table) == [5, 10, 10]
-            found = archived(conn, store_in(tmp_path), tmp_path, table)
+            assert [(part.table, part.rows) for part in outcome.parts] == parts
+            assert sorted(rows for name, rows in parts if name == table) == [5, 10, 10]
+            kept = archived(conn, store_in(tmp_path), tmp_path, table)
             assert {
                 number: [text] for number, text in before.items() if text not in texts(conn, table).values()
-            } == found
+            } == kept
             assert len(texts(conn, table)) == 5
         assert {found.state for found in look(conn, store_in(tmp_path), scratch=tmp_path / "s")} == {"kept"}
 
@@ -99,9 +99,9 @@ def test_queries_take_their_versions_along_and_leave_none_behind(warehouse_url: 
 
         left = conn.execute("select id, count(*) from agent.agent_queries_history group by id order by id").fetchall()
         assert left == [(fresh, 2), (slow, 2)]
-        found = archived(conn, store_in(tmp_path), tmp_path, "agent_queries_history")
+        kept = archived(conn, store_in(tmp_path), tmp_path, "agent_queries_history")
         after = texts(conn, "agent_queries_history")
-        assert found == {number: [text] for number, text in before.items() if number not in after}
+        assert kept == {number: [text] for number, text in before.items() if number not in after}
 
 
 def _race(url: str, change: Callable[[Connection], Any], retain_now: Callable[[], Any]) -> None:
@@ -326,9 +326,9 @@ def test_partitions_that_are_too_old_are_archived_and_dropped(partitioned: str, 
             row[0] for row in conn.execute("select message from agent.observability_logs order by id").fetchall()
         ]
         assert messages[:2] == ["2024-02-20", "2024-03-05"]
-        found = archived(conn, store_in(tmp_path), tmp_path, "observability_logs")
-        assert found == {number: [text] for number, text in before.items() if number not in after}
-        assert len(found) == 4
+        kept = archived(conn, store_in(tmp_path), tmp_path, "observability_logs")
+        assert kept == {number: [text] for number, text in before.items() if number not in after}
+        assert len(kept) == 4
 
 
 def test_a_partition_grown_meanwhile_is_archived_with_what_came(partitioned: str, tmp_path: Path) -> None:
@@ -340,8 +340,8 @@ def test_a_partition_grown_meanwhile_is_archived_with_what_came(partitioned: str
 
     with connect(partitioned, autocommit=True) as conn:
         _race(partitioned, add, lambda: retain(partitioned, tmp_path, "observability_logs", now, days))
-        found = archived(conn, store_in(tmp_path), tmp_path, "observability_logs")
-        assert sorted("late" in texts_[0] for texts_ in found.values()) == [False, False, True]
+        kept = archived(conn, store_in(tmp_path), tmp_path, "observability_logs")
+        assert sorted("late" in texts_[0] for texts_ in kept.values()) == [False, False, True]
 
 
 def test_a_part_that_failed_among_others_gives_its_number_to_the_try_that_succeeds(

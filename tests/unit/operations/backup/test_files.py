@@ -75,11 +75,11 @@ def test_a_manifest_in_another_shape_of_the_same_content_is_refused(store: Folde
 
 @pytest.mark.parametrize(("name", "said"), [(DATA, "sha256 differs"), (MANIFEST, "is that of")])
 def test_files_swapped_between_two_backups_are_found(store: FolderStore, tmp_path: Path, name: str, said: str) -> None:
-    one, other = (tmp_path / "backups" / add_copy(store, day) / name for day in (1, 2))
-    one.rename(tmp_path / "aside")
-    other.rename(one)
+    first, other = (tmp_path / "backups" / add_copy(store, day) / name for day in (1, 2))
+    first.rename(tmp_path / "aside")
+    other.rename(first)
     (tmp_path / "aside").rename(other)
-    for file in (one, other):
+    for file in (first, other):
         with pytest.raises(BackupError, match=said):
             verify_quick(store, file.parent.name)
 
@@ -106,10 +106,10 @@ def test_a_listing_tells_a_damaged_backup_from_a_good_one(store: FolderStore, tm
             manifest.unlink()
         case _:
             manifest.write_bytes(b"")
-    found = {one.id: one for one in list_backups(store)}
-    assert found[good].state == "valid"
-    assert found[bad].state == ("unfinished" if damage == "no manifest" else "broken")
-    assert found[bad].manifest is None
+    listed = {one.id: one for one in list_backups(store)}
+    assert listed[good].state == "valid"
+    assert listed[bad].state == ("unfinished" if damage == "no manifest" else "broken")
+    assert listed[bad].manifest is None
     assert newest(store) == good
     with pytest.raises(BackupError):
         verify_quick(store, bad)

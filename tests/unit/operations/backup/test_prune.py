@@ -129,10 +129,10 @@ def test_a_kill_at_any_step_leaves_whole_backups_and_a_rerun_ends_the_work(tmp_p
         left = _states(store)
         assert "broken" not in left.values(), point
         assert {*ids[2:]} <= {one for one, state in left.items() if state == "valid"}, point
-        for one, state in left.items():
-            assert (state == "valid") == store.exists(f"{one}/{MANIFEST}"), point
+        for backup_id, state in left.items():
+            assert (state == "valid") == store.exists(f"{backup_id}/{MANIFEST}"), point
             if state == "valid":
-                verify_quick(store, one)
+                verify_quick(store, backup_id)
         prune(store, 3, now=NOW)
         assert _states(store) == dict.fromkeys(ids[2:], "valid"), point
         assert {path.name for path in (tmp_path / point).iterdir() if path.is_dir()} == {*ids[2:]}, point

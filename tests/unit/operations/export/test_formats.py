@@ -56,12 +56,12 @@ def as_json(row: dict[str, Any]) -> dict[str, Any]:
 def test_rows_come_back_as_they_were_and_files_are_private(file_format: str, tmp_path: Path) -> None:
     made = rows(60)
     path = written(file_format, tmp_path / "data", made)
-    found = [row for batch in FORMATS[file_format].read(path) for row in batch]
+    read_back = [row for batch in FORMATS[file_format].read(path) for row in batch]
     wanted = [as_json(row) for row in made]
     if file_format == "csv":
         # Null and the empty text are one empty field to most readers of CSV.
         wanted = [{**row, "notes": row["notes"] or ""} for row in wanted]
-    assert found == wanted
+    assert read_back == wanted
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -80,18 +80,18 @@ def test_a_file_that_was_cut_anywhere_is_refused_or_short(file_format: str, tmp_
     """In JSON and Parquet any cut is seen; in CSV one between two rows is, by the number of rows."""
     made = rows(9)
     whole = written(file_format, tmp_path / "whole", made).read_bytes()
-    cut, told = tmp_path / "cut", []
+    cut, errors = tmp_path / "cut", []
     for length in range(0, len(whole), max(1, len(whole) // 97)):
         cut.write_bytes(whole[:length])
         try:
             count = sum(len(batch) for batch in FORMATS[file_format].read(cut))
         except ExportError as error:
-            told.append(str(error))
+            errors.append(str(error))
             continue
         assert file_format == "csv"
         assert count < len(made)
-    assert len(told) > 50
-    assert "Zoë" not in "".join(told)
+    assert len(errors) > 50
+    assert "Zoë" not in "".join(errors)
     assert sum(len(batch) for batch in FORMATS[file_format].read(tmp_path / "whole")) == len(made)
 
 
@@ -115,9 +115,9 @@ def test_csv_is_as_its_standard_says(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"id,conversation_id,input_text,")
     assert path.read_bytes().endswith(b"\r\n")
     with path.open(newline="", encoding="utf-8") as file:
-        found = list(csv.reader(file, strict=True))
-    assert {len(row) for row in found} == {11}
-    assert len(found) == 21
+        lines = list(csv.reader(file, strict=True))
+    assert {len(row) for row in lines} == {11}
+    assert len(lines) == 21
 
 
 STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠", "﹦", "﹢", "﹣", "﹫", "\u2212")
@@ -131,9 +131,9 @@ def test_no_cell_of_a_csv_begins_as_a_formula(start: str, tmp_path: Path) -> Non
     made = [{**rows(1)[0], "id": n + 1, "input_text": t, "model_draft": t, "notes": t} for n, t in enumerate(texts)]
     path = written("csv", tmp_path / "data", [{**row, "rubric": -1, "labels": [row["notes"]]} for row in made])
     with path.open(newline="", encoding="utf-8") as file:
-        _, *found = csv.reader(file)
-    assert len(found) == len(BLANKS)
-    for cells, text in zip(found, texts, strict=True):
+        _, *lines = csv.reader(file)
+    assert len(lines) == len(BLANKS)
+    for cells, text in zip(lines, texts, strict=True):
         by_name = dict(zip(COLUMNS, cells, strict=True))
         for column in ("input_text", "model_draft", "notes"):
             assert by_name[column] == f"'{text}"
@@ -161,8 +161,8 @@ def test_each_format_is_written_published_proven_and_read(export_format: ExportF
     ).signed("a key")  # fmt: skip
     assert publish(store, manifest, data, tmp_path, AT, "a key") is None
     assert read_manifest(store, manifest.version) == manifest
-    found = verify(store, manifest.version, scratch=tmp_path / "scratch", key="a key")
-    assert (found.problems, found.rows) == ((), 3)
+    verified = verify(store, manifest.version, scratch=tmp_path / "scratch", key="a key")
+    assert (verified.problems, verified.rows) == ((), 3)
     there = tmp_path / "exports" / manifest.version / data.name
     assert [row["id"] for batch in export_format.read(there) for row in batch] == [1, 2, 3]
 

@@ -66,15 +66,15 @@ def test_conversations_in_json_are_replaced_in_keys_and_below_keys_that_say_so()
 
 def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    found: list[bytes] = []
-    threads = [threading.Thread(target=lambda: found.append(pseudonym_key(home, None))) for _ in range(8)]
+    keys: list[bytes] = []
+    threads = [threading.Thread(target=lambda: keys.append(pseudonym_key(home, None))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 8
-    assert len({*found, pseudonym_key(home, None)}) == 1
-    assert len(found[0]) == 64
+    assert len(keys) == 8
+    assert len({*keys, pseudonym_key(home, None)}) == 1
+    assert len(keys[0]) == 64
     assert (home / "export.key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in home.iterdir()] == ["export.key"]
 

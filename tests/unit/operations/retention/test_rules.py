@@ -46,13 +46,13 @@ def test_a_clock_without_zone_is_refused() -> None:
 
 def test_tables_without_a_setting_are_kept() -> None:
     assert list(RULES) == ["agent_feedback", "agent_approvals", "agent_queries", "agent_queries_history"]
-    found = rules(
+    with_settings = rules(
         retain_observability_logs_days=90,
         retain_decision_logs_days=365,
         retain_facts_days=10,
         retain_curated_replies_days=20,
     )
-    assert {rule.table: (rule.days, rule.age) for rule in found[4:]} == {
+    assert {rule.table: (rule.days, rule.age) for rule in with_settings[4:]} == {
         "observability_logs": (90, ("created_at",)),
         "decision_sync_event_logs": (365, ("created_at",)),
         "facts": (10, ("created_at",)),
