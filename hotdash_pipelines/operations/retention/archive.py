@@ -1,7 +1,7 @@
 """Archives: Parquet files of the rows that retention took out of the tables, each with a manifest that proves it.
 
 Belongs here: writing rows into an archive, comparing it with the rows again, putting it into the store, verifying and
-reading it back. Does not belong here: which rows (retention), the database's record of an archive (retention_archives).
+reading it back. Does not belong here: which rows (retention), the database's record of an archive (archive_audit.py).
 
 An archive is `<table>/<cut-off>/rows-<digest>.parquet` and the same name with `.json`, written last. Its name follows
 from its content, so what a killed run left is found again by the next one instead of being kept twice.

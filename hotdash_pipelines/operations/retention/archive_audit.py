@@ -1,7 +1,7 @@
 """All archives of a store held against the database's records of them, and clearing what no run ever committed.
 
 Belongs here: which archives stand, which are missing, damaged or left over. Does not belong here: one archive
-(archive), writing them (retention_run).
+(archive), writing them (run.py).
 """
 
 import uuid

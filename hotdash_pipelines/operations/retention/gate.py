@@ -1,6 +1,6 @@
 """The gate before retention: the backup of the day that holds every table, verified and restored for a test.
 
-Belongs here: finding that backup, or refusing. Does not belong here: making backups (backup), deleting (retention_run).
+Belongs here: finding that backup, or refusing. Does not belong here: making backups (backup), deleting (run.py).
 """
 
 from collections.abc import Callable, Sequence

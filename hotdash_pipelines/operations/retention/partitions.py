@@ -1,6 +1,6 @@
 """Whole partitions that are too old: dropped, which costs nothing, instead of emptied row by row.
 
-Belongs here: finding such partitions, reading one whole, dropping it. Does not belong here: archiving (retention_run).
+Belongs here: finding such partitions, reading one whole, dropping it. Does not belong here: archiving (run.py).
 
 The agent's tables come without partitions; where an owner partitions one by its age, the rest follows by itself.
 """

@@ -1,6 +1,6 @@
 """What is written down about a run of retention: ops.retention_runs and the agent's log.
 
-Belongs here: these rows, and the server's refusals in one line. Does not belong here: the protocol (retention_run).
+Belongs here: these rows, and the server's refusals in one line. Does not belong here: the protocol (run.py).
 """
 
 import contextlib

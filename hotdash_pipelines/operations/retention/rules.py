@@ -1,7 +1,7 @@
 """How long the support agent's rows are kept, and which of them are too old now.
 
 Belongs here: the rules, their cut-offs, the SQL conditions that follow, counting what would go. Nothing here changes a
-row. Does not belong here: archiving and deleting (retention_run), the backup that must stand behind (retention_gate).
+row. Does not belong here: archiving and deleting (run.py), the backup that must stand behind (gate.py).
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Taking rows that are too old out of a table, so that each is in its table or in a verified archive at every instant.
 
-Belongs here: the protocol. Does not belong here: which rows (retention), the file (archive), whole partitions
+Belongs here: the protocol. Does not belong here: which rows (rules), the file (archive), whole partitions
 (partitions), what is written down about it (records).
 
 One part is one transaction: DELETE .. RETURNING gives the rows, they are written, read back, put into the store and
