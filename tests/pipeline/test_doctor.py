@@ -171,6 +171,19 @@ def test_an_agents_chatwoot_token_is_found(served: Served, monkeypatch: pytest.M
     must_mend(diagnosis, "administrator")
 
 
+def test_doctor_tells_which_other_channels_are_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = diagnoses(monkeypatch, tmp_path)["apprise"]
+    assert found.is_fine
+    assert found.finding.startswith("not set")
+    urls = "json://127.0.0.1/hunter2 critical=json://127.0.0.1"
+    found = diagnoses(monkeypatch, tmp_path, ALERT_URLS=urls)["apprise"]
+    assert found.is_fine
+    assert found.finding.startswith("alerts go to all json, critical json")
+    wrong = diagnoses(monkeypatch, tmp_path, ALERT_URLS="discord://hunter2")["apprise"]
+    must_mend(wrong, "HOTDASH_ALERT_URLS")
+    assert "hunter2" not in str(found) + str(wrong)
+
+
 def test_doctor_tells_which_slack_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     diagnosis = diagnoses(monkeypatch, tmp_path)["slack"]
     assert "neither bot token nor webhook" in diagnosis.finding

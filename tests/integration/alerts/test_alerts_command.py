@@ -14,6 +14,7 @@ from hotdash_pipelines.alerts import Alert, SlackDestination, deliver_pending, e
 from hotdash_pipelines.cli import app
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from hotdash_pipelines.settings import get_settings
+from tests.integration.alerts.loopback import loopback
 from tests.integration.alerts.violations import NOW, news, tell, violation
 
 Conn = psycopg.Connection[Any]
@@ -68,7 +69,7 @@ def test_the_list_tells_where_each_alert_stands_and_what_is_in_its_way(warehouse
     assert "0 attempts: undeliverable: no Slack is configured" in listed.stdout
     assert "not ready in time" in listed.stdout
     shown = json.loads(run("list", "--json").stdout)
-    assert shown["slack"] is None
+    assert (shown["slack"], shown["apprise"]) == (None, None)
     [row] = shown["alerts"]
     assert (row["state"], row["target"], row["violation_id"]) == ("pending", "team:data", about["violation_id"])
     assert json.loads(run("list", "--state", "dead", "--json").stdout)["alerts"] == []
@@ -109,6 +110,23 @@ def test_a_test_message_says_where_it_went(run: Run, slack: RunningStandIn) -> N
     assert json.loads(told.stdout)["slack"] == "webhook"
     assert [post["channel"] for post in posts(slack)] == ["#support", "#alerts"]
     assert "nothing is wrong" in posts(slack)[0]["text"]
+
+
+def test_a_test_message_goes_by_the_channel_that_is_named(run: Run, slack: RunningStandIn) -> None:
+    with loopback() as server:
+        urls = f"json://127.0.0.1:{server.port}/hunter2 team:x=json://127.0.0.1:{server.port}"
+        told = run("test", "--channel", "apprise", **by_bot(slack, ALERT_URLS=urls))
+        assert (told.exit_code, told.stdout) == (0, "sent to all json, team:x json by apprise\n")
+        assert len(server.accepted) == 2
+        told = run("test", "--to", "team:x", "--json", ALERT_URLS=urls)
+        assert json.loads(told.stdout)["channel"] == "team:x json"
+        assert len(server.accepted) == 3
+        server.status = 500
+        told = run("test", "--channel", "apprise", ALERT_URLS=urls)
+        assert (told.exit_code, told.stderr) == (1, "hotdash: all json answered 500\n")
+        assert "hunter2" not in told.output
+    assert run("test", "--channel", "apprise").exit_code == 1
+    assert posts(slack) == []
 
 
 @pytest.mark.parametrize(

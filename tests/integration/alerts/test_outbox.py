@@ -84,6 +84,18 @@ def test_an_alert_is_sent_once_and_in_order(
     assert rows(warehouse, "state, delivered_at, attempts, last_error") == [("delivered", NOW, 1, None)] * 2
 
 
+def test_a_row_of_an_earlier_version_is_sent_as_it_was_kept(
+    warehouse: psycopg.Connection[Any], put: Callable[..., None], drain: Callable[..., Delivery]
+) -> None:
+    put("run:1")
+    kept = {"text": "run &amp; 1", "blocks": [{"type": "divider"}], "reply_broadcast": True}
+    warehouse.execute("update ops.alert_outbox set payload = %s", (json.dumps(kept),))
+    slack = Slack()
+    assert drain(slack) == Delivery(sent=1)
+    [sent] = slack.accepted
+    assert (sent["text"], sent["blocks"][0], "reply_broadcast" in sent) == ("run &amp; 1", {"type": "divider"}, False)
+
+
 def test_a_message_carries_its_number(
     warehouse: psycopg.Connection[Any], put: Callable[..., None], drain: Callable[..., Delivery]
 ) -> None:
