@@ -88,8 +88,8 @@ def enqueue(
     values["thread"] = thread or alert.thread_key
     if conn.execute(_INSERT, values).fetchone() is None:
         return False
-    told = _places_told(conn, alert.violation_id) if alert.everywhere else ()
-    for place in (*places[1:], *told_elsewhere(alert, told, places, destinations)):
+    earlier = _places_told(conn, alert.violation_id) if alert.everywhere else ()
+    for place in (*places[1:], *told_elsewhere(alert, earlier, places, destinations)):
         conn.execute(_INSERT, {**values, **place._asdict(), "key": _key_of_copy(alert, place)})
     return True
 
@@ -157,7 +157,7 @@ def _thread_of(conn: "psycopg.Connection[Any]", violation_id: int) -> str | None
 
 
 def _places_told(conn: "psycopg.Connection[Any]", violation_id: int | None) -> tuple[Place, ...]:
-    told = conn.execute(
+    earlier = conn.execute(
         "select distinct channel, target from ops.alert_outbox where violation_id = %s", (violation_id,)
     )
-    return tuple(Place(*row) for row in told)
+    return tuple(Place(*row) for row in earlier)

@@ -41,7 +41,7 @@ def places_of(alert: Alert, destinations: Sequence[Destination]) -> tuple[Place,
 
 
 def told_elsewhere(
-    alert: Alert, told: Sequence[Place], places: Sequence[Place], destinations: Sequence[Destination]
+    alert: Alert, earlier: Sequence[Place], places: Sequence[Place], destinations: Sequence[Destination]
 ) -> tuple[Place, ...]:
     """Those of the places where a violation was told of before that its end must reach too."""
     reached = {destination.kind: destination for destination in destinations if destination.is_configured}
@@ -51,7 +51,7 @@ def told_elsewhere(
             return place.channel in {wanted.channel for wanted in places}
         return reached[place.channel].reaches(place.target)
 
-    return tuple(place for place in told if place not in places and shows(alert, place.channel) and is_open(place))
+    return tuple(place for place in earlier if place not in places and shows(alert, place.channel) and is_open(place))
 
 
 def shows(alert: Alert, channel: str) -> bool:

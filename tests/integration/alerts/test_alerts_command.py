@@ -84,8 +84,8 @@ def test_retry_gives_dead_alerts_another_chance_and_sends_them(
     warehouse.execute("update ops.alert_outbox set state = 'dead', attempts = 10, last_error = 'Slack answered 503'")
     assert run("list").exit_code == 1
     [first, _] = [row[0] for row in warehouse.execute("select id from ops.alert_outbox order by id").fetchall()]
-    one = run("retry", str(first), "--json", **by_bot(slack))
-    assert (one.exit_code, json.loads(one.stdout)["sent"]) == (0, 1)
+    single = run("retry", str(first), "--json", **by_bot(slack))
+    assert (single.exit_code, json.loads(single.stdout)["sent"]) == (0, 1)
     assert [post["text"] for post in posts(slack)] == ["run 1 failed"]
     rest = run("retry", **by_bot(slack))
     assert rest.exit_code == 0
@@ -96,18 +96,18 @@ def test_retry_gives_dead_alerts_another_chance_and_sends_them(
 
 def test_retry_says_when_it_did_not_help(warehouse: Conn, run: Run, slack: RunningStandIn) -> None:
     enqueue(warehouse, Alert("run:1", "run_failed", "critical", "run 1 failed", ()), NOW)
-    told = run("retry", **by_bot(slack, SLACK_BOT_TOKEN="xoxb-wrong"))
-    assert told.exit_code == 1
-    assert "undeliverable 1" in told.stdout
-    assert "xoxb" not in told.output
+    ran = run("retry", **by_bot(slack, SLACK_BOT_TOKEN="xoxb-wrong"))
+    assert ran.exit_code == 1
+    assert "undeliverable 1" in ran.stdout
+    assert "xoxb" not in ran.output
     assert run("retry", **by_bot(slack)).exit_code == 0
 
 
 def test_a_test_message_says_where_it_went(run: Run, slack: RunningStandIn) -> None:
-    told = run("test", "--to", "team:support", **by_bot(slack, SLACK_CHANNELS="team:support=#support"))
-    assert (told.exit_code, told.stdout) == (0, "sent to #support by the bot\n")
-    told = run("test", "--json", SLACK_WEBHOOK_URL=slack.credentials["slack_webhook_url"])
-    assert json.loads(told.stdout)["slack"] == "webhook"
+    ran = run("test", "--to", "team:support", **by_bot(slack, SLACK_CHANNELS="team:support=#support"))
+    assert (ran.exit_code, ran.stdout) == (0, "sent to #support by the bot\n")
+    ran = run("test", "--json", SLACK_WEBHOOK_URL=slack.credentials["slack_webhook_url"])
+    assert json.loads(ran.stdout)["slack"] == "webhook"
     assert [post["channel"] for post in posts(slack)] == ["#support", "#alerts"]
     assert "nothing is wrong" in posts(slack)[0]["text"]
 
@@ -115,16 +115,16 @@ def test_a_test_message_says_where_it_went(run: Run, slack: RunningStandIn) -> N
 def test_a_test_message_goes_by_the_channel_that_is_named(run: Run, slack: RunningStandIn) -> None:
     with loopback() as server:
         urls = f"json://127.0.0.1:{server.port}/hunter2 team:x=json://127.0.0.1:{server.port}"
-        told = run("test", "--channel", "apprise", **by_bot(slack, ALERT_URLS=urls))
-        assert (told.exit_code, told.stdout) == (0, "sent to all json, team:x json by apprise\n")
+        ran = run("test", "--channel", "apprise", **by_bot(slack, ALERT_URLS=urls))
+        assert (ran.exit_code, ran.stdout) == (0, "sent to all json, team:x json by apprise\n")
         assert len(server.accepted) == 2
-        told = run("test", "--to", "team:x", "--json", ALERT_URLS=urls)
-        assert json.loads(told.stdout)["channel"] == "team:x json"
+        ran = run("test", "--to", "team:x", "--json", ALERT_URLS=urls)
+        assert json.loads(ran.stdout)["channel"] == "team:x json"
         assert len(server.accepted) == 3
         server.status = 500
-        told = run("test", "--channel", "apprise", ALERT_URLS=urls)
-        assert (told.exit_code, told.stderr) == (1, "hotdash: all json answered 500\n")
-        assert "hunter2" not in told.output
+        ran = run("test", "--channel", "apprise", ALERT_URLS=urls)
+        assert (ran.exit_code, ran.stderr) == (1, "hotdash: all json answered 500\n")
+        assert "hunter2" not in ran.output
     assert run("test", "--channel", "apprise").exit_code == 1
     assert posts(slack) == []
 
@@ -140,11 +140,11 @@ def test_a_test_message_goes_by_the_channel_that_is_named(run: Run, slack: Runni
 def test_a_test_message_that_cannot_be_sent_says_why_in_one_line(
     run: Run, slack: RunningStandIn, settings: dict[str, str], reason: str
 ) -> None:
-    told = run("test", **(by_bot(slack, **settings) if settings else {}))
-    assert told.exit_code == 1
-    assert told.stdout == ""
-    assert reason in told.stderr
-    assert told.stderr.count("\n") == 1
+    ran = run("test", **(by_bot(slack, **settings) if settings else {}))
+    assert ran.exit_code == 1
+    assert ran.stdout == ""
+    assert reason in ran.stderr
+    assert ran.stderr.count("\n") == 1
     assert posts(slack) == []
 
 
@@ -152,16 +152,16 @@ def test_a_webhook_is_checked_from_standard_input_or_the_environment_without_a_m
     run: Run, slack: RunningStandIn
 ) -> None:
     address = slack.credentials["slack_webhook_url"]
-    told = run("configure", "--slack-webhook", given=f"{address}\n")
-    assert told.exit_code == 0
-    assert "set HOTDASH_SLACK_WEBHOOK_URL to it" in told.stdout
-    told = run("configure", "--slack-webhook", "--json", SLACK_WEBHOOK_URL=address)
-    assert json.loads(told.stdout) == {"known": True, "is_set": True}
+    ran = run("configure", "--slack-webhook", given=f"{address}\n")
+    assert ran.exit_code == 0
+    assert "set HOTDASH_SLACK_WEBHOOK_URL to it" in ran.stdout
+    ran = run("configure", "--slack-webhook", "--json", SLACK_WEBHOOK_URL=address)
+    assert json.loads(ran.stdout) == {"known": True, "is_set": True}
     wrong = run("configure", "--slack-webhook", given=f"{address}x\n")
     assert wrong.exit_code == 1
     assert "does not know this webhook" in wrong.stderr
     for secret in (address.rpartition("/")[2],):
-        assert secret not in told.output + wrong.output
+        assert secret not in ran.output + wrong.output
     assert run("configure", "--slack-webhook", given="").exit_code == 2
     assert run("configure").exit_code == 2
     assert posts(slack) == []

@@ -43,12 +43,12 @@ def test_two_deliverers_at_once_send_every_message_once_and_threads_in_order(
         shares = list(pool.map(deliver, range(2)))
     assert sum(shares) == 12
     assert all(shares)
-    found = posts(slack)
-    assert len(found) == 9
-    roots = [one for one in found if one["thread_ts"] is None]
+    messages = posts(slack)
+    assert len(messages) == 9
+    roots = [one for one in messages if one["thread_ts"] is None]
     assert len(roots) == 3
     for root in roots:
-        answers = [said(one) for one in found if one["thread_ts"] == root["ts"]]
+        answers = [said(one) for one in messages if one["thread_ts"] == root["ts"]]
         assert answers == ["escalated (level 1)", "resolved after 1 h 21 min"]
         assert root["edited_ts"]
 

@@ -48,7 +48,7 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     get_settings.cache_clear()
 
 
-def told(warehouse: psycopg.Connection[Any]) -> list[str]:
+def texts(warehouse: psycopg.Connection[Any]) -> list[str]:
     return [text for (text,) in warehouse.execute("select payload ->> 'text' from ops.alert_outbox order by id")]
 
 
@@ -62,7 +62,7 @@ def test_a_run_that_fails_while_the_warehouse_is_away_is_told_when_it_is_back(
             daemon.tick(AWAY)
     daemon.tick(warehouse_url)
     daemon.tick(warehouse_url)
-    (text,) = told(warehouse)
+    (text,) = texts(warehouse)
     assert "broken_job failed" in text
     assert "answered 403" in text
 
@@ -79,4 +79,4 @@ def test_an_alert_that_no_tick_could_store_does_not_hold_up_the_next_one(
     warehouse.commit()
     broken_job.execute_in_process(instance=daemon.instance, raise_on_error=False)
     daemon.tick(warehouse_url)
-    assert len(told(warehouse)) == 1
+    assert len(texts(warehouse)) == 1

@@ -82,8 +82,8 @@ def waiting(minutes: float | None) -> Observation:
 def test_a_queue_that_waits_too_long_is_told_escalated_elsewhere_and_ended_in_both_places(pipeline: Pipeline) -> None:
     for minute in range(15):
         pipeline.tick(minute, waiting(6.5 + minute))
-    [opened, told] = pipeline.posts("#support"), pipeline.posts("#oncall")
-    assert len(opened) == len(told) == 1
+    [opened, escalated] = pipeline.posts("#support"), pipeline.posts("#oncall")
+    assert len(opened) == len(escalated) == 1
     shown = str(opened[0]["blocks"])
     for part in (
         "agent/agent_approvals: somebody waits too long", "*Now*\\n6.5 minutes", "*Promised*\\nat most 5 minutes",
@@ -91,8 +91,8 @@ def test_a_queue_that_waits_too_long_is_told_escalated_elsewhere_and_ended_in_bo
         "runbooks/approvals-waiting.md", "10:00 EST (15:00 UTC)",
     ):  # fmt: skip
         assert part in shown, part
-    assert "<!here>" in str(told[0]["blocks"])
-    assert "16.5 minutes" in str(told[0]["blocks"])
+    assert "<!here>" in str(escalated[0]["blocks"])
+    assert "16.5 minutes" in str(escalated[0]["blocks"])
     pipeline.tick(15, waiting(0))
     for channel in ("#support", "#oncall"):
         first, last = pipeline.posts(channel)
@@ -118,10 +118,10 @@ def test_an_acknowledgement_is_told_and_stops_the_escalation(pipeline: Pipeline)
 def test_what_cannot_be_seen_is_told_as_not_known_and_then_as_known(pipeline: Pipeline) -> None:
     for minute in range(12):
         pipeline.tick(minute, waiting(None))
-    [told] = pipeline.posts("#support")
-    assert "nobody can tell how it is" in str(told["blocks"])
-    assert "*Now*\\nnot known" in str(told["blocks"])
-    assert "sla-unknown.md" in str(told["blocks"])
+    [message] = pipeline.posts("#support")
+    assert "nobody can tell how it is" in str(message["blocks"])
+    assert "*Now*\\nnot known" in str(message["blocks"])
+    assert "sla-unknown.md" in str(message["blocks"])
     pipeline.tick(12, waiting(1))
     assert pipeline.posts("#support")[-1]["text"].startswith("resolved after 12 min")
 
@@ -132,8 +132,8 @@ def test_fifteen_marts_behind_a_late_source_are_one_message_that_lists_ten_of_th
         seen = [Observation("orders_fresh", at=old), *(Observation(one.name, at=old) for one in MARTS)]
         pipeline.tick(minute, *seen, of=(ORDERS, *MARTS))
     assert pipeline.posts("#support") == []
-    [told] = pipeline.posts("#alerts")
-    shown = str(told["blocks"])
+    [message] = pipeline.posts("#alerts")
+    shown = str(message["blocks"])
     assert "*Late behind it* (15)" in shown
     assert shown.count("marts_core/m") == 10
     assert "and 5 more" in shown

@@ -60,8 +60,8 @@ def test_a_violation_stays_in_its_thread_when_it_moves_to_another_incident(
     tell(warehouse, news("opened", **root))
     tell(warehouse, news("suppressed", suppressed_by="root", **{**child, "incident": "upstream"}))
     assert drain() == Delivery(sent=3)
-    told, _, quiet = posts(slack)
-    assert quiet["thread_ts"] == told["ts"]
+    opened, _, quiet = posts(slack)
+    assert quiet["thread_ts"] == opened["ts"]
     assert "`root` is behind it" in str(quiet["blocks"])
 
 
@@ -144,10 +144,10 @@ def test_a_time_out_after_slack_took_it_repeats_the_message_once_with_its_number
     assert drain(transport=way) == Delivery(failed=1, waiting=3)
     assert drain(30, transport=way) == Delivery(sent=3)
     assert way.calls == ["chat.postMessage", "auth.test", "chat.postMessage", "chat.postMessage", "chat.update"]
-    one, again, resolved = posts(slack)
-    assert [said(one), said(again)] == ["opened", "struck"]
+    first, again, resolved = posts(slack)
+    assert [said(first), said(again)] == ["opened", "struck"]
     mark = f"violation {about['violation_id']}"
-    assert mark in str(one["blocks"][-1])
+    assert mark in str(first["blocks"][-1])
     assert mark in str(again["blocks"][-1])
     assert resolved["thread_ts"] == again["ts"]
 
@@ -268,8 +268,8 @@ def test_an_edit_whose_message_was_deleted_repeats_nothing_that_was_told(
     slack.world.extra["slack"]._posts.clear()
     tell(warehouse, news("resolved", **about))
     assert drain() == Delivery(sent=2)
-    [told] = posts(slack)
-    assert (said(told), told["thread_ts"]) == ("resolved after 1 h 21 min", None)
+    [message] = posts(slack)
+    assert (said(message), message["thread_ts"]) == ("resolved after 1 h 21 min", None)
 
 
 def test_an_edit_whose_message_and_whose_news_are_both_lost_is_told_instead(
@@ -282,9 +282,9 @@ def test_an_edit_whose_message_and_whose_news_are_both_lost_is_told_instead(
     refuse(slack, "invalid_blocks", method="chat.postMessage")
     refuse(slack, "message_not_found", method="chat.update")
     assert drain() == Delivery(sent=1, failed=1, dead=1)
-    first, told = posts(slack)
-    assert told["thread_ts"] == first["ts"]
-    assert said(told) == "resolved after 1 h 21 min"
+    first, resolved = posts(slack)
+    assert resolved["thread_ts"] == first["ts"]
+    assert said(resolved) == "resolved after 1 h 21 min"
 
 
 def test_quiet_hours_hold_a_message_until_they_end_or_a_later_one_is_not_held(

@@ -100,8 +100,7 @@ def test_every_kind_of_block_survives_the_outbox_and_has_a_form_in_every_format(
         Block("facts", (line("Since", "noon\nfor 2 h"), line("SLA", Span("s", "code")))),
         Block("footer", (line(Span("Run", url="https://x.example/1")), line("end"))),
     )
-    told = alert(blocks=blocks)
-    letter = letter_of(told)
+    letter = letter_of(alert(blocks=blocks))
     assert blocks_of(letter.payload) == blocks
     title, first, second, quote, facts, footer, _ = block_kit.compose(letter)["blocks"]
     assert title["text"] == {"type": "plain_text", "text": ":red_circle: It <broke>", "emoji": True}

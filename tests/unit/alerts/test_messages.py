@@ -107,10 +107,10 @@ def test_retries_of_a_run_share_the_key_of_their_root() -> None:
     ],
 )
 def test_personal_data_and_secrets_are_taken_out_of_reasons(said: str, kept: str) -> None:
-    told = safe_line(said)
-    assert kept in told
+    line = safe_line(said)
+    assert kept in line
     for hidden in ("anna", "Anna", "Ohara", "o'hara", "hunter2", "234-56789", "abcdef", "abc.def"):
-        assert hidden not in told
+        assert hidden not in line
 
 
 def test_a_reason_that_helps_is_left_as_it_is() -> None:

@@ -72,7 +72,9 @@ def test_a_webhook_that_is_gone_or_closed_is_the_settings_fault(status: int) -> 
 
 def test_a_probe_is_no_message() -> None:
     seen = []
-    with SlackWebhook(URL, transport=httpx.MockTransport(lambda one: seen.append(one) or httpx.Response(400))) as slack:
+    with SlackWebhook(
+        URL, transport=httpx.MockTransport(lambda request: seen.append(request) or httpx.Response(400))
+    ) as slack:
         slack.probe()
     assert seen[0].read() == b"{}"
     with SlackWebhook(URL, transport=answering(503)) as slack, pytest.raises(TransientChannelError):

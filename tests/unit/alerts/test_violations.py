@@ -80,16 +80,16 @@ def test_every_event_has_its_words(kind: str, more: dict[str, Any], part: str, t
 
 
 def test_the_end_is_an_answer_and_an_edit_that_strikes_the_title_and_drops_the_impact() -> None:
-    told, edit = alerts("resolved", tiles=("Sales Pulse",))
-    assert (told.action, edit.action) == ("reply", "update")
-    assert (told.everywhere, edit.everywhere) == (True, True)
-    assert edit.dedupe_key == f"{told.dedupe_key}:edit"
+    reply, edit = alerts("resolved", tiles=("Sales Pulse",))
+    assert (reply.action, edit.action) == ("reply", "update")
+    assert (reply.everywhere, edit.everywhere) == (True, True)
+    assert edit.dedupe_key == f"{reply.dedupe_key}:edit"
     assert as_slack_takes(edit)["blocks"][0]["text"]["text"].startswith(
         "*~[prod] marts_core/fct_order 2026-03-10: not ready in time~*\n"
     )
     assert "*Last seen*" in shown(edit)
     assert "Sales Pulse" not in shown(edit)
-    assert "sla ack" not in shown(told) + shown(edit)
+    assert "sla ack" not in shown(reply) + shown(edit)
 
 
 def test_what_was_said_with_an_acknowledgement_is_read_in_the_thread() -> None:

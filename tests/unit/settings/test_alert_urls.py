@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from hotdash_pipelines.settings import Settings
+from hotdash_pipelines.services.connections import check_alert_channels
+from hotdash_pipelines.settings import Settings, SettingsError
 from hotdash_pipelines.settings.alert_urls import parse_alert_urls
 
 
@@ -66,3 +68,15 @@ def test_no_address_shows_in_the_settings_own_text(monkeypatch: pytest.MonkeyPat
     settings = Settings()
     assert settings.alert_entries[0].name == "all json"
     assert "hunter2" not in repr(settings) + repr(settings.alert_entries)
+
+
+def test_an_address_that_apprise_cannot_read_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOTDASH_HOME", str(tmp_path))
+    monkeypatch.setenv("HOTDASH_ALERT_URLS", "json://127.0.0.1 high=discord://hunter2")
+    with pytest.raises(SettingsError, match="cannot read the address of 'high discord'") as caught:
+        check_alert_channels(Settings())
+    assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("HOTDASH_ALERT_URLS", "json://127.0.0.1")
+    check_alert_channels(Settings())
