@@ -43,7 +43,7 @@ class Links:
 
 
 @dataclass(frozen=True)
-class Span:
+class TextSpan:
     """A piece of a line, with the text as people read it: a channel escapes it.
 
     `sign` is a word such as `critical` or `resolved` that a channel may show as a picture; `mention` is whom the
@@ -55,7 +55,7 @@ class Span:
     url: str | None = None
 
 
-Line = tuple[Span, ...]
+Line = tuple[TextSpan, ...]
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Block:
     lines: tuple[Line, ...]
 
 
-def line(*parts: str | Span) -> Line:
+def line(*parts: str | TextSpan) -> Line:
     """A line of texts and spans."""
-    return tuple(Span(part) if isinstance(part, str) else part for part in parts)
+    return tuple(TextSpan(part) if isinstance(part, str) else part for part in parts)
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ def blocks_of(payload: Mapping[str, Any]) -> tuple[Block, ...]:
     )
 
 
-def _packed(span: Span) -> str | list[str | None]:
-    return span.text if span == Span(span.text) else [span.text, span.style, span.url]
+def _packed(span: TextSpan) -> str | list[str | None]:
+    return span.text if span == TextSpan(span.text) else [span.text, span.style, span.url]
 
 
-def _unpacked(span: Any) -> Span:
-    return Span(span) if isinstance(span, str) else Span(*span)
+def _unpacked(span: Any) -> TextSpan:
+    return TextSpan(span) if isinstance(span, str) else TextSpan(*span)

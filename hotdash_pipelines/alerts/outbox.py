@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.alerts.channels.channel import Destination
 from hotdash_pipelines.alerts.channels.kinds import DEFAULT
-from hotdash_pipelines.alerts.channels.routing import Place, places_of, told_elsewhere
+from hotdash_pipelines.alerts.channels.routing import AlertPlace, places_of, told_elsewhere
 from hotdash_pipelines.alerts.message import Alert
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def rows(conn: "psycopg.Connection[Any]", state: str | None = None, limit: int =
     return tuple(Waiting(*row) for row in newest)
 
 
-def _key_of_copy(alert: Alert, place: Place) -> str:
+def _key_of_copy(alert: Alert, place: AlertPlace) -> str:
     where = place.target or ""
     return f"{alert.dedupe_key}@{where if place.channel == DEFAULT else f'{place.channel}:{where}'}"
 
@@ -156,8 +156,8 @@ def _thread_of(conn: "psycopg.Connection[Any]", violation_id: int) -> str | None
     return thread[0] if thread else None
 
 
-def _places_told(conn: "psycopg.Connection[Any]", violation_id: int | None) -> tuple[Place, ...]:
+def _places_told(conn: "psycopg.Connection[Any]", violation_id: int | None) -> tuple[AlertPlace, ...]:
     earlier = conn.execute(
         "select distinct channel, target from ops.alert_outbox where violation_id = %s", (violation_id,)
     )
-    return tuple(Place(*row) for row in earlier)
+    return tuple(AlertPlace(*row) for row in earlier)

@@ -33,7 +33,7 @@ class TokenKind(StrEnum):
         return f"[{self.name}_REDACTED]"
 
 
-class Span(NamedTuple):
+class TokenSpan(NamedTuple):
     """Characters [start, end) of a canonical text that are of one kind."""
 
     start: int
@@ -106,7 +106,7 @@ def fold(text: str) -> str:
     return text.translate(_FOLDING).casefold()
 
 
-def mask(text: str, spans: Iterable[Span]) -> str:
+def mask(text: str, spans: Iterable[TokenSpan]) -> str:
     """The canonical text with the spans (in order, apart from each other) hidden from the next detector."""
     parts, at = [], 0
     for start, end, _ in spans:
@@ -115,9 +115,9 @@ def mask(text: str, spans: Iterable[Span]) -> str:
     return "".join([*parts, text[at:]])
 
 
-def apart(spans: Iterable[Span]) -> list[Span]:
+def apart(spans: Iterable[TokenSpan]) -> list[TokenSpan]:
     """The spans in order without overlaps: of two that overlap, the one that begins first, then the longer, stays."""
-    kept: list[Span] = []
+    kept: list[TokenSpan] = []
     for span in sorted(spans, key=lambda found: (found.start, -found.end)):
         if not kept or span.start >= kept[-1].end:
             kept.append(span)
@@ -126,13 +126,14 @@ def apart(spans: Iterable[Span]) -> list[Span]:
     return kept
 
 
-def replace(original: str, folded: str, spans: list[Span]) -> str:
+def replace(original: str, folded: str, spans: list[TokenSpan]) -> str:
     """The original with a token for each span (in order, apart) of its canonical text; all else stays as it was."""
     if len(original) != len(folded) or not original.isascii():
         # offsets[i] is where the folded i-th character of the original ends in the canonical text.
         offsets = list(accumulate(len(_FOLDING[ord(char)]) for char in original))
         spans = [
-            Span(bisect_right(offsets, start), bisect_right(offsets, end - 1) + 1, kind) for start, end, kind in spans
+            TokenSpan(bisect_right(offsets, start), bisect_right(offsets, end - 1) + 1, kind)
+            for start, end, kind in spans
         ]
     parts, at = [], 0
     for start, end, kind in spans:

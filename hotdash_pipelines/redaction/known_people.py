@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hotdash_pipelines.redaction.canonical import MASK, Span, TokenKind, apart, canonical, fold
+from hotdash_pipelines.redaction.canonical import MASK, TokenKind, TokenSpan, apart, canonical, fold
 from hotdash_pipelines.redaction.reading import WORD, Reading, lower
 from hotdash_pipelines.redaction.similar import is_typo_of
 from hotdash_pipelines.redaction.words import (
@@ -105,7 +105,7 @@ class KnownFinder:
         self._initials = {part[0] for part in self._long_parts}
         self._house_numbers = {street[0] for street in self._streets} | {street[-1] for street in self._streets}
 
-    def find(self, reading: Reading) -> list[Span]:
+    def find(self, reading: Reading) -> list[TokenSpan]:
         """Finds in a text, in order and apart; parts of one name that stand together are one find."""
         text, lowered, words = reading.text, reading.lowered, reading.words
         squashed = reading.squashed()
@@ -119,9 +119,9 @@ class KnownFinder:
             for match in WORD.finditer(lowered):
                 word = match.group()
                 if word in hits and (word in self._parts or _may_be_typo(text, match)):
-                    spans.append(Span(*match.span(), hits[word]))
+                    spans.append(TokenSpan(*match.span(), hits[word]))
                 elif word in shy and text[match.start()].isupper():
-                    spans.append(Span(*match.span(), self._shy[word]))
+                    spans.append(TokenSpan(*match.span(), self._shy[word]))
         if self._streets and not self._house_numbers.isdisjoint(words):
             spans += self._find_streets(lowered)
         return _joined(text, apart(spans)) if spans else []
@@ -255,7 +255,7 @@ class KnownFinder:
                 return True
         return False
 
-    def _find_whole(self, text: str, lowered: str, squashed: str) -> Iterator[Span]:
+    def _find_whole(self, text: str, lowered: str, squashed: str) -> Iterator[TokenSpan]:
         places: list[int] | None = None
         for value in (*self._whole, *self._digits):
             at = squashed.find(value)
@@ -270,7 +270,7 @@ class KnownFinder:
                     yield span
                 at = squashed.find(value, at + (len(value) if span else 1))
 
-    def _bounded(self, text: str, value: str, start: int, end: int) -> Span | None:
+    def _bounded(self, text: str, value: str, start: int, end: int) -> TokenSpan | None:
         """The find widened to what belongs to it, or None when it begins or ends amid something else."""
         before, after = text[start - 1 : start], text[end : end + 1]
         if value in self._digits:
@@ -278,14 +278,14 @@ class KnownFinder:
                 _digit_near(text[max(0, start - 2) : start]) or after.isdigit() or before.isalpha()
             ):
                 return None
-            return Span(_phone_start(text, start), end, TokenKind.PHONE) if end - start <= 4 * len(value) else None
+            return TokenSpan(_phone_start(text, start), end, TokenKind.PHONE) if end - start <= 4 * len(value) else None
         kind, inside = self._whole[value]
         if kind is TokenKind.ADDRESS and value.isdigit() and not (text[start:end].isdigit() or len(value) >= 7):
             return None
         starts = not before.isalnum() or (text[start].isupper() and before.islower())
         ends = not after.isalnum() or (after in "sS" and not text[end + 1 : end + 2].isalnum())
         if starts and ends:
-            return Span(start, end, kind)
+            return TokenSpan(start, end, kind)
         # Inside one word or handle, such as janedoe84, the whole word goes.
         if inside and (not text[start].isascii() or WORD.fullmatch(text[start:end])):
             if text[start].isascii():
@@ -293,10 +293,10 @@ class KnownFinder:
                     start -= 1
                 while text[end : end + 1].isalnum():
                     end += 1
-            return Span(start, end, kind)
+            return TokenSpan(start, end, kind)
         return None
 
-    def _find_streets(self, lowered: str) -> Iterator[Span]:
+    def _find_streets(self, lowered: str) -> Iterator[TokenSpan]:
         matches = list(WORD.finditer(lowered))
         for index, match in enumerate(matches):
             if match.group() not in self._house_numbers:
@@ -305,7 +305,7 @@ class KnownFinder:
                 for first in (index, index - len(street) + 1):
                     window = matches[max(first, 0) : max(first, 0) + len(street)]
                     if len(window) == len(street) and all(map(_alike, (m.group() for m in window), street)):
-                        yield Span(window[0].start(), window[-1].end(), TokenKind.ADDRESS)
+                        yield TokenSpan(window[0].start(), window[-1].end(), TokenKind.ADDRESS)
 
 
 def _alike(written: str, known: str) -> bool:
@@ -344,9 +344,9 @@ _BETWEEN = {
 }
 
 
-def _joined(text: str, spans: list[Span]) -> list[Span]:
+def _joined(text: str, spans: list[TokenSpan]) -> list[TokenSpan]:
     """Spans of one kind that only a space or an initial keeps apart become one; initials beside a name go with it."""
-    joined: list[Span] = []
+    joined: list[TokenSpan] = []
     for span in spans:
         last = joined[-1] if joined else None
         if (
@@ -361,9 +361,9 @@ def _joined(text: str, spans: list[Span]) -> list[Span]:
     return [_with_initials(text, span) if span.kind is TokenKind.NAME else span for span in joined]
 
 
-def _with_initials(text: str, span: Span) -> Span:
+def _with_initials(text: str, span: TokenSpan) -> TokenSpan:
     before = re.search(r"(?<![\w.])(?!A )(?!I )[A-Z]\.? $", text[max(0, span.start - 4) : span.start])
     after = re.match(r" [A-Z]\.(?!\w)", text[span.end : span.end + 4])
-    return Span(
+    return TokenSpan(
         span.start - len(before.group()) if before else span.start, span.end + (after.end() if after else 0), span.kind
     )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from hotdash_pipelines.redaction.canonical import MASK, Span, mask
+from hotdash_pipelines.redaction.canonical import MASK, TokenSpan, mask
 
 WORD = re.compile(r"[^\W_]+")
 _PLAIN_WORD = re.compile(r"\w+")
@@ -55,7 +55,7 @@ class Reading:
         self._is_whole = MASK not in text
         self.runs = list(_runs(text))
 
-    def hide(self, spans: list[Span]) -> None:
+    def hide(self, spans: list[TokenSpan]) -> None:
         """Hide spans (in order, apart) from the detectors that follow."""
         self._is_whole = False
         self.text = mask(self.text, spans)

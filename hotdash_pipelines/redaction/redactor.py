@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from hotdash_pipelines.redaction import json_values as redact_json
-from hotdash_pipelines.redaction.canonical import Span, TokenKind, apart, canonical, replace
+from hotdash_pipelines.redaction.canonical import TokenKind, TokenSpan, apart, canonical, replace
 from hotdash_pipelines.redaction.detectors.emails import find_emails
 from hotdash_pipelines.redaction.detectors.ids import find_ids
 from hotdash_pipelines.redaction.detectors.names import find_names
@@ -42,7 +42,7 @@ class Redactor:
 
     def __init__(self, known: Sequence[KnownEntity] = (), default_region: str = "US") -> None:
         self._rescan = Rescan(known)
-        self._detectors: list[Callable[[Reading], list[Span]]] = [find_emails, find_ibans, find_ips, find_cards]
+        self._detectors: list[Callable[[Reading], list[TokenSpan]]] = [find_emails, find_ibans, find_ips, find_cards]
         if known:
             self._detectors.append(KnownFinder(known, default_region).find)
         self._detectors += [find_ids, find_places, partial(find_phones, region=default_region), find_names]
@@ -82,17 +82,17 @@ class Redactor:
             if not spans:
                 break
             counts.update(span.kind.value for span in spans)
-            spans = [Span(max(start - prefix, 0), end - prefix, kind) for start, end, kind in spans]
+            spans = [TokenSpan(max(start - prefix, 0), end - prefix, kind) for start, end, kind in spans]
             text = replace(text, folded[prefix:], spans)
         return text, counts
 
-    def _spans(self, text: str) -> list[Span]:
+    def _spans(self, text: str) -> list[TokenSpan]:
         """Every find of one pass over a canonical text, in order and apart from each other.
 
         The surest detectors come first: what one has found is hidden from the others.
         """
         reading = Reading(text)
-        found: list[Span] = []
+        found: list[TokenSpan] = []
         for detector in self._detectors:
             if spans := detector(reading):
                 spans = apart(spans)

@@ -12,14 +12,14 @@ from hotdash_pipelines.alerts.channels.kinds import DEFAULT, kind_of, kinds
 from hotdash_pipelines.alerts.message import Alert
 
 
-class Place(NamedTuple):
+class AlertPlace(NamedTuple):
     """A target within a channel."""
 
     channel: str
     target: str | None
 
 
-def places_of(alert: Alert, destinations: Sequence[Destination]) -> tuple[Place, ...]:
+def places_of(alert: Alert, destinations: Sequence[Destination]) -> tuple[AlertPlace, ...]:
     """Where an alert goes, the default channel first. What nobody takes waits in the default one, where it is seen.
 
     Empty for an edit that only channels without edits would take: the message before it tells the same.
@@ -32,21 +32,21 @@ def places_of(alert: Alert, destinations: Sequence[Destination]) -> tuple[Place,
         for destination in destinations
         if destination.is_configured and alert.channel in (None, destination.kind)
     ]
-    taken = [Place(destination.kind, target) for destination in asked for target in destination.targets_of(alert)]
+    taken = [AlertPlace(destination.kind, target) for destination in asked for target in destination.targets_of(alert)]
     order = list(kinds())
     places = sorted(
-        taken or [Place(alert.channel or DEFAULT, alert.target)], key=lambda place: order.index(place.channel)
+        taken or [AlertPlace(alert.channel or DEFAULT, alert.target)], key=lambda place: order.index(place.channel)
     )
     return tuple(place for place in places if shows(alert, place.channel))
 
 
 def told_elsewhere(
-    alert: Alert, earlier: Sequence[Place], places: Sequence[Place], destinations: Sequence[Destination]
-) -> tuple[Place, ...]:
+    alert: Alert, earlier: Sequence[AlertPlace], places: Sequence[AlertPlace], destinations: Sequence[Destination]
+) -> tuple[AlertPlace, ...]:
     """Those of the places where a violation was told of before that its end must reach too."""
     reached = {destination.kind: destination for destination in destinations if destination.is_configured}
 
-    def is_open(place: Place) -> bool:
+    def is_open(place: AlertPlace) -> bool:
         if place.channel not in reached:
             return place.channel in {wanted.channel for wanted in places}
         return reached[place.channel].reaches(place.target)

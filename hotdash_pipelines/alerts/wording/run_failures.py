@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from hotdash_pipelines.alerts.message import Alert, Block, Links, Span, line
+from hotdash_pipelines.alerts.message import Alert, Block, Links, TextSpan, line
 from hotdash_pipelines.alerts.wording.words import listed, utc
 from hotdash_pipelines.redaction.scrub import safe_line
 
@@ -91,22 +91,22 @@ def _key(run: FailedRun) -> str:
     return f"run:{run.root_run_id}"
 
 
-def _fact(name: str, value: str) -> tuple[Span, ...]:
-    return line(Span(name, "bold"), f" {value}")
+def _fact(name: str, value: str) -> tuple[TextSpan, ...]:
+    return line(TextSpan(name, "bold"), f" {value}")
 
 
 def _check(check: FailedCheck, links: Links) -> Block:
     return Block(
         "text",
         (
-            line(Span(check.asset, "bold", links.asset(check.asset)), " ", Span(check.check, "code")),
+            line(TextSpan(check.asset, "bold", links.asset(check.asset)), " ", TextSpan(check.check, "code")),
             line(safe_line(check.message)),
             line(
                 *_fact("Since", utc(check.since)),
                 _APART,
                 *_fact("Owner", check.owner),
                 _APART,
-                Span("Runbook", url=links.runbook(check.runbook)),
+                TextSpan("Runbook", url=links.runbook(check.runbook)),
             ),
         ),
     )
@@ -114,8 +114,8 @@ def _check(check: FailedCheck, links: Links) -> Block:
 
 def _footer(run: FailedRun, links: Links) -> Block:
     shown = [
-        line(Span(f"Run {run.run_id[:8]}", url=links.run(run.run_id))),
-        line(Span("Runbook", url=links.runbook(run.runbook))),
+        line(TextSpan(f"Run {run.run_id[:8]}", url=links.run(run.run_id))),
+        line(TextSpan("Runbook", url=links.runbook(run.runbook))),
     ]
     if run.started_at:
         shown.append(line(f"started {utc(run.started_at)}"))

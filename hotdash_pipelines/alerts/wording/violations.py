@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from hotdash_pipelines.alerts.message import EDIT, Alert, Block, Line, Links, Span, line
+from hotdash_pipelines.alerts.message import EDIT, Alert, Block, Line, Links, TextSpan, line
 from hotdash_pipelines.alerts.wording.words import listed, store_time, utc
 from hotdash_pipelines.base.durations import lasted
 from hotdash_pipelines.redaction.scrub import safe_line
@@ -128,10 +128,10 @@ def _whole(news: ViolationNews, links: Links) -> tuple[Block, ...]:
     is_over = news.kind == "resolved"
     blocks: list[Block] = []
     if is_over:
-        blocks.append(Block("text", (line(Span(_title(news), "struck")), _end_line(news))))
+        blocks.append(Block("text", (line(TextSpan(_title(news), "struck")), _end_line(news))))
     else:
-        blocks.append(Block("title", (line(Span(news.severity, "sign"), " ", _title(news)),)))
-    mention = line(Span(news.mention.strip(), "mention")) if news.mention and news.mention.strip() else ()
+        blocks.append(Block("title", (line(TextSpan(news.severity, "sign"), " ", _title(news)),)))
+    mention = line(TextSpan(news.mention.strip(), "mention")) if news.mention and news.mention.strip() else ()
     opening = _opening_line(news)
     if mention or opening:
         blocks.append(Block("text", ((*mention, *(line(" ") if mention and opening else ()), *opening),)))
@@ -149,9 +149,9 @@ def _ending(news: ViolationNews, links: Links) -> tuple[Block, ...]:
     if news.kind == "acknowledged":
         first = _acked_line(news)
     elif news.kind == "suppressed":
-        cause = Span(news.suppressed_by, "code") if news.suppressed_by else "something upstream"
+        cause = TextSpan(news.suppressed_by, "code") if news.suppressed_by else "something upstream"
         first = line(
-            Span("Quiet from here", "bold"), ": ", cause, " is behind it, and its incident tells when it is over"
+            TextSpan("Quiet from here", "bold"), ": ", cause, " is behind it, and its incident tells when it is over"
         )
     else:
         first = _end_line(news)
@@ -183,7 +183,7 @@ def _title(news: ViolationNews) -> str:
 
 def _opening_line(news: ViolationNews) -> Line:
     def said(strong: str, rest: str) -> Line:
-        return line(Span(strong, "bold"), rest)
+        return line(TextSpan(strong, "bold"), rest)
 
     if news.kind == "escalated":
         length = lasted(news.at - news.since)
@@ -202,12 +202,12 @@ def _opening_line(news: ViolationNews) -> Line:
 def _end_line(news: ViolationNews) -> Line:
     when = f" · {store_time(news.recovered_at, news.zone)}" if news.recovered_at else ""
     what = _REASONS.get(news.reason or "", "Resolved")
-    return line(Span("resolved", "sign"), " ", Span(what, "bold"), f" after {lasted(news.duration)}{when}")
+    return line(TextSpan("resolved", "sign"), " ", TextSpan(what, "bold"), f" after {lasted(news.duration)}{when}")
 
 
 def _acked_line(news: ViolationNews) -> Line:
     by = safe_line(news.acked_by or "somebody")
-    return line(Span("Acknowledged", "bold"), f" by {by}; it escalates no further")
+    return line(TextSpan("Acknowledged", "bold"), f" by {by}; it escalates no further")
 
 
 def _note(news: ViolationNews) -> str:
@@ -224,7 +224,7 @@ def _facts(news: ViolationNews) -> list[Line]:
         line("Since", f"{store_time(news.since, news.zone)}\nfor {lasts}"),
         line("Severity", news.severity),
         line("Owner", news.owner),
-        line("SLA", Span(news.sla, "code")),
+        line("SLA", TextSpan(news.sla, "code")),
     ]
     if news.peak and news.peak != news.actual:
         facts.append(line("Worst", news.peak))
@@ -235,30 +235,32 @@ def _impact(news: ViolationNews) -> Sequence[Block]:
     blocks = []
     if news.tiles:
         tiles = f" ({len(news.tiles)}): {listed(news.tiles, _SHOWN)}"
-        blocks.append(Block("text", (line(Span("Dashboards", "bold"), tiles),)))
+        blocks.append(Block("text", (line(TextSpan("Dashboards", "bold"), tiles),)))
     if news.assets:
         assets = f" ({len(news.assets)}): {listed(news.assets, _SHOWN)}"
-        blocks.append(Block("text", (line(Span("Made from it", "bold"), assets),)))
+        blocks.append(Block("text", (line(TextSpan("Made from it", "bold"), assets),)))
     if news.behind:
-        first = line(Span("Late behind it", "bold"), f" ({len(news.behind)}), not told by themselves:")
+        first = line(TextSpan("Late behind it", "bold"), f" ({len(news.behind)}), not told by themselves:")
         late = [line(f"• {name}") for name in news.behind[:_SHOWN]]
         if len(news.behind) > _SHOWN:
             late.append(line(f"• and {len(news.behind) - _SHOWN} more"))
         blocks.append(Block("text", (first, *late)))
-    return blocks or [Block("text", (line(Span("Impact", "bold"), ": nothing is made from it"),))]
+    return blocks or [Block("text", (line(TextSpan("Impact", "bold"), ": nothing is made from it"),))]
 
 
 def _footer(news: ViolationNews, links: Links) -> Block:
     shown = []
     if "/" in news.dataset:
-        shown.append(Span("Asset", url=links.asset(news.dataset)))
+        shown.append(TextSpan("Asset", url=links.asset(news.dataset)))
     shown.append(
-        Span(f"Run {news.run_id[:8]}", url=links.run(news.run_id)) if news.run_id else Span("Runs", url=links.runs())
+        TextSpan(f"Run {news.run_id[:8]}", url=links.run(news.run_id))
+        if news.run_id
+        else TextSpan("Runs", url=links.runs())
     )
     if news.runbook:
-        shown.append(Span("Runbook", url=links.runbook(news.runbook)))
+        shown.append(TextSpan("Runbook", url=links.runbook(news.runbook)))
     if news.is_unknown:
-        shown.append(Span("Why it is not known", url=links.runbook(UNKNOWN_RUNBOOK)))
+        shown.append(TextSpan("Why it is not known", url=links.runbook(UNKNOWN_RUNBOOK)))
     if news.kind in ("opened", "escalated", "raised", "unsuppressed"):
-        shown.append(Span(f"hotdash sla ack {news.sla} --by YOU", "code"))
+        shown.append(TextSpan(f"hotdash sla ack {news.sla} --by YOU", "code"))
     return Block("footer", tuple(line(span) for span in shown))

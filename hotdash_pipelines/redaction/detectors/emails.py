@@ -9,7 +9,7 @@ input.
 
 import re
 
-from hotdash_pipelines.redaction.canonical import Span, TokenKind
+from hotdash_pipelines.redaction.canonical import TokenKind, TokenSpan
 from hotdash_pipelines.redaction.reading import Reading, words
 
 _LEFT = 96
@@ -117,7 +117,7 @@ _LEADING_WORDS = re.compile(
 )
 
 
-def find_emails(reading: Reading) -> list[Span]:
+def find_emails(reading: Reading) -> list[TokenSpan]:
     """Addresses, written or spelled out."""
     found = _written(reading.text)
     if "@" in reading.text or "_at_" in reading.lowered or _BRACKETED.search(reading.lowered):
@@ -127,8 +127,8 @@ def find_emails(reading: Reading) -> list[Span]:
     return found
 
 
-def _written(text: str) -> list[Span]:
-    found: list[Span] = []
+def _written(text: str) -> list[TokenSpan]:
+    found: list[TokenSpan] = []
     if "@" not in text and "40" not in text and "64;" not in text and "commat" not in text:
         return found
     last = 0
@@ -141,7 +141,7 @@ def _written(text: str) -> list[Span]:
         if domain is None:
             continue
         last = domain.end()
-        found.append(Span(sign.start() - len(local.group()), last, TokenKind.EMAIL))
+        found.append(TokenSpan(sign.start() - len(local.group()), last, TokenKind.EMAIL))
     return found
 
 
@@ -154,8 +154,8 @@ def _after_separator(left: str) -> str:
     return left[end:]
 
 
-def _spelled(text: str) -> list[Span]:
-    found: list[Span] = []
+def _spelled(text: str) -> list[TokenSpan]:
+    found: list[TokenSpan] = []
     last = 0
     for sign in _WORD_AT.finditer(text):
         if sign.start() < last:
@@ -181,5 +181,5 @@ def _spelled(text: str) -> list[Span]:
         if start >= sign.start():
             continue
         last = sign.end() + domain.end()
-        found.append(Span(start, last, TokenKind.EMAIL))
+        found.append(TokenSpan(start, last, TokenKind.EMAIL))
     return found

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from hotdash_pipelines.redaction.canonical import Span, TokenKind
+from hotdash_pipelines.redaction.canonical import TokenKind, TokenSpan
 from hotdash_pipelines.redaction.reading import Reading, Run
 
 # Formats that only such a number has: the digits that its run has at least, the letters before them, the pattern,
@@ -104,22 +104,22 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"stdnum.{name}")
 
 
-def find_ids(reading: Reading) -> list[Span]:
+def find_ids(reading: Reading) -> list[TokenSpan]:
     """Personal numbers in a text that has a digit."""
     text = reading.text
     if not reading.runs:
         return []
     found = [span for run in reading.runs for span in _proved(text, run)]
     if text.count(":") >= 5 or text.count("-") >= 5:
-        found += [Span(*match.span(), TokenKind.ID) for match in _MAC.finditer(text)]
+        found += [TokenSpan(*match.span(), TokenKind.ID) for match in _MAC.finditer(text)]
     if reading.has(_NAMED_WORDS) or reading.contains(_NAMED_PIECES):
         found += _named(text)
     if reading.contains(_BORN_PIECES):
-        found += [Span(*match.span(1), TokenKind.ID) for match in _BORN.finditer(text)]
+        found += [TokenSpan(*match.span(1), TokenKind.ID) for match in _BORN.finditer(text)]
     return found
 
 
-def _proved(text: str, run: Run) -> Iterator[Span]:
+def _proved(text: str, run: Run) -> Iterator[TokenSpan]:
     for first, _ in run.groups:
         lettered = text[first - 1 : first].isalpha() or text[first - 2 : first - 1].isalpha()
         if not lettered and len(run.digits) < 8:
@@ -130,11 +130,11 @@ def _proved(text: str, run: Run) -> Iterator[Span]:
             for start in (first - letters, first - letters - 1)[: 1 + bool(letters)]:
                 match = pattern.match(text, start) if start >= 0 else None
                 if match and (module is None or _module(module).is_valid(re.sub("[ /]", "", match.group()))):
-                    yield Span(*match.span(), TokenKind.ID)
+                    yield TokenSpan(*match.span(), TokenKind.ID)
                     break
 
 
-def _named(text: str) -> Iterator[Span]:
+def _named(text: str) -> Iterator[TokenSpan]:
     for label in _NAMED.finditer(text):
         filler = _FILLER.match(text, label.end(), label.end() + 60)
         if filler is None:
@@ -143,4 +143,4 @@ def _named(text: str) -> Iterator[Span]:
         if (number and sum(map(str.isdigit, number.group())) >= 4) or (
             label.group().lower()[:3] in {"bic", "swi"} and (number := _BIC.match(text, filler.end()))
         ):
-            yield Span(*number.span(), TokenKind.ID)
+            yield TokenSpan(*number.span(), TokenKind.ID)

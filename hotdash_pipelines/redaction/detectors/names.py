@@ -7,7 +7,7 @@ here: the known names of a conversation (known_people.py), the strong half: with
 import re
 from collections.abc import Iterator
 
-from hotdash_pipelines.redaction.canonical import MASK, Span, TokenKind
+from hotdash_pipelines.redaction.canonical import MASK, TokenKind, TokenSpan
 from hotdash_pipelines.redaction.reading import Reading, words
 
 _BIG = "[A-Z\u0386-\u03ab\u0400-\u042f]"
@@ -154,7 +154,7 @@ _SELVES = ("i am ", "i'm ", "ich bin ", "soy ", "sono ", "je suis ")
 _SPEAKING = ("from your ", "from the ")
 
 
-def find_names(reading: Reading) -> list[Span]:
+def find_names(reading: Reading) -> list[TokenSpan]:
     """Names that their context tells; recall is lower than with known names."""
     text = reading.text
     found = []
@@ -197,7 +197,7 @@ def _begins_sentence(text: str, at: int) -> bool:
     return not before or before[-1] in _SENTENCE_STARTS
 
 
-def _trimmed(text: str, start: int, end: int) -> Span | None:
+def _trimmed(text: str, start: int, end: int) -> TokenSpan | None:
     """The span up to the first word that is no name; None when that is the first."""
     stop = start
     for word in re.finditer(r"\S+", text[start:end]):
@@ -206,7 +206,7 @@ def _trimmed(text: str, start: int, end: int) -> Span | None:
         stop = start + word.end()
     while stop > start and text[stop - 1] in " .-'":
         stop -= 1
-    return Span(start, stop, TokenKind.NAME) if stop - start >= 2 else None
+    return TokenSpan(start, stop, TokenKind.NAME) if stop - start >= 2 else None
 
 
 def _is_lonely(name: str) -> bool:

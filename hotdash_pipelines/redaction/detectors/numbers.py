@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from hotdash_pipelines.redaction.canonical import Span, TokenKind
+from hotdash_pipelines.redaction.canonical import TokenKind, TokenSpan
 from hotdash_pipelines.redaction.reading import Reading, Run
 
 # Issuer prefixes and lengths in use; 13-digit Visa is gone, and an EAN-13 that passes Luhn by chance is not.
@@ -64,7 +64,7 @@ def _issued(digits: str) -> bool:
     return 17 <= length <= 19 and (first in "46" or two in {50, 56, 57, 58})
 
 
-def find_cards(reading: Reading) -> list[Span]:
+def find_cards(reading: Reading) -> list[TokenSpan]:
     """Card numbers, and codes or expiry dates that their own words name."""
     found = [card for run in reading.runs if len(run.digits) >= 14 for card in _cards_of(reading.text, run)]
     if (
@@ -73,11 +73,11 @@ def find_cards(reading: Reading) -> list[Span]:
         or (reading.has(_CARD_WORDS) and reading.has(_EXPIRY_WORDS))
     ):
         for match in _CARD_DETAIL.finditer(reading.text):
-            found.append(Span(*match.span(1 if match.group(1) else 2), TokenKind.CARD))
+            found.append(TokenSpan(*match.span(1 if match.group(1) else 2), TokenKind.CARD))
     return found
 
 
-def _cards_of(text: str, run: Run) -> Iterator[Span]:
+def _cards_of(text: str, run: Run) -> Iterator[TokenSpan]:
     ends: dict[int, int] = {}
     starts: list[tuple[int, int]] = []
     count = 0
@@ -95,15 +95,15 @@ def _cards_of(text: str, run: Run) -> Iterator[Span]:
                 continue
             if length != 16 and _TRACKING.search(text[max(0, first - 40) : first]):
                 continue
-            yield Span(first, last, TokenKind.CARD)
+            yield TokenSpan(first, last, TokenKind.CARD)
             done = offset + length
             break
 
 
-def find_ibans(reading: Reading) -> list[Span]:
+def find_ibans(reading: Reading) -> list[TokenSpan]:
     """Account numbers whose country, structure and mod-97 check (ISO 13616) hold."""
     text = reading.text
-    found: list[Span] = []
+    found: list[TokenSpan] = []
     for run in reading.runs:
         # The country stands before the check digits: two letters, then a separator or none.
         start = run.start - (2 if text[run.start - 1 : run.start].isalpha() else 3)
@@ -116,7 +116,7 @@ def find_ibans(reading: Reading) -> list[Span]:
             if len(compact) >= 15 and not text[at : at + 1].isalnum() and _mod97(compact):
                 matched = at
         if matched is not None:
-            found.append(Span(start, matched, TokenKind.IBAN))
+            found.append(TokenSpan(start, matched, TokenKind.IBAN))
     return found
 
 
@@ -128,7 +128,7 @@ def _mod97(compact: str) -> bool:
     return bool(iban.is_valid(compact.upper(), check_country=False))
 
 
-def find_ips(reading: Reading) -> list[Span]:
+def find_ips(reading: Reading) -> list[TokenSpan]:
     """IPv4 and IPv6 addresses, also written with [.]; a version number is none."""
     text = reading.text
     found = []
@@ -136,14 +136,14 @@ def find_ips(reading: Reading) -> list[Span]:
         for match in _IPV4.finditer(text):
             before = text[max(0, match.start() - 12) : match.start()]
             if _is_address(match.group().replace("[.]", ".")) and not _VERSION.search(before):
-                found.append(Span(*match.span(), TokenKind.IP))
+                found.append(TokenSpan(*match.span(), TokenKind.IP))
     if "::" in text or text.count(":") >= 7:
         for match in _IPV6.finditer(text):
             written = match.group()
             end = match.end() - (written.endswith(":") and not written.endswith("::"))
             written = text[match.start() : end]
             if len(_HEX.findall(written)) >= 2 and any(map(str.isdigit, written)) and _is_address(written):
-                found.append(Span(match.start(), end, TokenKind.IP))
+                found.append(TokenSpan(match.start(), end, TokenKind.IP))
     return found
 
 

@@ -8,7 +8,7 @@ Words of the shop before a run ("order", "tracking", "SKU", "#") veto it unless 
 
 import re
 
-from hotdash_pipelines.redaction.canonical import Span, TokenKind
+from hotdash_pipelines.redaction.canonical import TokenKind, TokenSpan
 from hotdash_pipelines.redaction.reading import WORD, Reading, Run, words
 
 _WORDS_BEFORE = 48
@@ -70,7 +70,7 @@ _DOUBLES = frozenset({"double", "triple", "doppel"})
 _BRACKETED = re.compile(r"\([2-9]\d{2}\) ?\d{3}[ .-]?\d{4}$")
 
 
-def find_phones(reading: Reading, region: str) -> list[Span]:
+def find_phones(reading: Reading, region: str) -> list[TokenSpan]:
     """Numbers of phones; `region` is how numbers without a country are dialled (such as US)."""
     found = []
     for run in reading.runs:
@@ -83,7 +83,7 @@ def find_phones(reading: Reading, region: str) -> list[Span]:
     return found
 
 
-def _phone(reading: Reading, run: Run, region: str) -> Span | None:
+def _phone(reading: Reading, run: Run, region: str) -> TokenSpan | None:
     text, (start, end, digits, _) = reading.text, run
     written = text[start:end]
     # A plus or an area code in brackets is how nothing else is written.
@@ -104,7 +104,7 @@ def _phone(reading: Reading, run: Run, region: str) -> Span | None:
     if not (strong or asked or _is_dialled(written, digits, region)):
         return None
     extension = _EXTENSION.match(text, end)
-    return Span(start, extension.end() if extension else end, TokenKind.PHONE)
+    return TokenSpan(start, extension.end() if extension else end, TokenKind.PHONE)
 
 
 def _context(lowered: str, start: int) -> tuple[bool, bool]:
@@ -168,11 +168,11 @@ def _is_valid(number: str, region: str | None) -> bool:
         return False
 
 
-def _spelled(reading: Reading) -> list[Span]:
+def _spelled(reading: Reading) -> list[TokenSpan]:
     found = []
     for match in _SPELLED.finditer(reading.text):
         if len(spoken_digits(match.group())) >= 7 and not _context(reading.lowered, match.start())[1]:
-            found.append(Span(*match.span(), TokenKind.PHONE))
+            found.append(TokenSpan(*match.span(), TokenKind.PHONE))
     return found
 
 

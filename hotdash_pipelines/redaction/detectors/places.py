@@ -7,7 +7,7 @@ Does not belong here: the known addresses of a conversation (known_people.py). A
 import re
 from collections.abc import Iterator
 
-from hotdash_pipelines.redaction.canonical import Span, TokenKind
+from hotdash_pipelines.redaction.canonical import TokenKind, TokenSpan
 from hotdash_pipelines.redaction.reading import Reading, words
 
 _STATES = (
@@ -156,10 +156,10 @@ _TOWN_WORDS = words(
 _ADDRESS_PIECES = ("address", "to:", "adresse", "anschrift", "direccion", "indirizzo")
 
 
-def find_places(reading: Reading) -> list[Span]:
+def find_places(reading: Reading) -> list[TokenSpan]:
     """Addresses and post codes of a text that has a digit."""
     text = reading.text
-    found: list[Span] = []
+    found: list[TokenSpan] = []
     if not reading.runs:
         return found
     for run in reading.runs:
@@ -167,16 +167,16 @@ def find_places(reading: Reading) -> list[Span]:
             found += _at_number(text, first)
     for starts, form in _BEFORE_NUMBER:
         if reading.has(starts):
-            found += [Span(*match.span(), TokenKind.ADDRESS) for match in form.finditer(text)]
+            found += [TokenSpan(*match.span(), TokenKind.ADDRESS) for match in form.finditer(text)]
     if "〒" in text:
-        found += [Span(*match.span(), TokenKind.ADDRESS) for match in _CODES.finditer(text)]
+        found += [TokenSpan(*match.span(), TokenKind.ADDRESS) for match in _CODES.finditer(text)]
     for pattern, wanted in (
         (_CODE_NAMED, reading.has(_CODE_WORDS) or "c.p." in reading.lowered),
         (_CODE_TOWN, reading.has(_TOWN_WORDS) and _TOWN_CODE.search(text) is not None),
     ):
         if wanted:
             found += [
-                Span(*match.span(1), TokenKind.ADDRESS)
+                TokenSpan(*match.span(1), TokenKind.ADDRESS)
                 for match in pattern.finditer(text)
                 if any(map(str.isdigit, match.group(1)))
             ]
@@ -185,11 +185,11 @@ def find_places(reading: Reading) -> list[Span]:
     return found
 
 
-def _at_number(text: str, first: int) -> Iterator[Span]:
+def _at_number(text: str, first: int) -> Iterator[TokenSpan]:
     """Addresses that begin with this number, streets that end with it, codes that hold it."""
     for form in _AT_NUMBER if _THEN_WORD.match(text, first) else ():
         if match := form.match(text, first):
-            yield Span(*match.span(), TokenKind.ADDRESS)
+            yield TokenSpan(*match.span(), TokenKind.ADDRESS)
             return
     before = text[first - 1 : first]
     start = max(0, first - 70)
@@ -202,16 +202,16 @@ def _at_number(text: str, first: int) -> Iterator[Span]:
             for form in (_GERMAN, _GERMAN_LOWER, _NORTHERN):
                 for match in form.finditer(text, start, first + 80):
                     if match.start() < first < match.end():
-                        yield Span(*match.span(), TokenKind.ADDRESS)
+                        yield TokenSpan(*match.span(), TokenKind.ADDRESS)
     if before.isupper() or before in {" ", ","}:
         for match in _CODES.finditer(text, max(0, first - 5), first + 12):
-            yield Span(*match.span(), TokenKind.ADDRESS)
+            yield TokenSpan(*match.span(), TokenKind.ADDRESS)
 
 
-def _named(text: str) -> Iterator[Span]:
+def _named(text: str) -> Iterator[TokenSpan]:
     for match in _ADDRESS_NAMED.finditer(text):
         start, end = match.span(match.lastindex or 0)
         stop = _SENTENCE_END.search(text, start + 6, end)
         end = stop.start() if stop else end
         if any(char.isdigit() for char in text[start:end]):
-            yield Span(start, len(text[:end].rstrip(" .,")), TokenKind.ADDRESS)
+            yield TokenSpan(start, len(text[:end].rstrip(" .,")), TokenKind.ADDRESS)

@@ -8,8 +8,8 @@ import pytest
 
 from hotdash_pipelines.alerts import Delivery, SlackDestination, deliver_pending
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from tests.integration.alerts.threads import Conn, Drain
-from tests.integration.alerts.violations import NOW
+from tests.integration.alerts.harness.threads import Conn, Drain
+from tests.integration.alerts.harness.violations import NOW
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hotdash_pipelines.settings import PROJECT_ROOT
-from tests.integration.alerts.loopback import loopback
+from tests.integration.alerts.harness.loopback import loopback
 from tests.pipeline.harness.homes import copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("adding-a-channel")]

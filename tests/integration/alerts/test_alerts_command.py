@@ -14,8 +14,8 @@ from hotdash_pipelines.alerts import Alert, SlackDestination, deliver_pending, e
 from hotdash_pipelines.cli import app
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from hotdash_pipelines.settings import get_settings
-from tests.integration.alerts.loopback import loopback
-from tests.integration.alerts.violations import NOW, news, tell, violation
+from tests.integration.alerts.harness.loopback import loopback
+from tests.integration.alerts.harness.violations import NOW, news, tell, violation
 
 Conn = psycopg.Connection[Any]
 Run = Callable[..., Result]

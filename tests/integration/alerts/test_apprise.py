@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from hotdash_pipelines.alerts import Delivery, SlackDestination, deliver_everywhere, enqueue_all, requeue_dead
-from hotdash_pipelines.alerts.channels.apprise.destination import AppriseDestination, Entry
+from hotdash_pipelines.alerts.channels.apprise.destination import AppriseDestination, AppriseEntry
 from hotdash_pipelines.alerts.channels.channel import Destination
 from hotdash_pipelines.alerts.wording.violations import violation_alerts
 from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.settings.alert_urls import parse_alert_urls
-from tests.integration.alerts.loopback import SECRET, Loopback, loopback, post_office
-from tests.integration.alerts.threads import Conn, posts, rows
-from tests.integration.alerts.violations import LINKS, NOW, news, violation
+from tests.integration.alerts.harness.loopback import SECRET, Loopback, loopback, post_office
+from tests.integration.alerts.harness.threads import Conn, posts, rows
+from tests.integration.alerts.harness.violations import LINKS, NOW, news, violation
 
 To = Callable[[str], tuple[Destination, ...]]
 
@@ -31,7 +31,7 @@ def service() -> Iterator[Loopback]:
 def to(text: str, *others: Destination) -> tuple[Destination, ...]:
     """The destinations of HOTDASH_ALERT_URLS."""
     entries = [
-        Entry(entry.name, entry.url.get_secret_value(), entry.owners, entry.severity)
+        AppriseEntry(entry.name, entry.url.get_secret_value(), entry.owners, entry.severity)
         for entry in parse_alert_urls(text)
     ]
     return (*others, AppriseDestination(tuple(entries)))

@@ -13,8 +13,8 @@ import httpx
 from hotdash_pipelines.alerts import Delivery, SlackDestination, deliver_pending
 from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.warehouse.postgres import connect
-from tests.integration.alerts.threads import Answers, Conn, Drain, posts, rows, said
-from tests.integration.alerts.violations import NOW, news, tell, violation
+from tests.integration.alerts.harness.threads import Answers, Conn, Drain, posts, rows, said
+from tests.integration.alerts.harness.violations import NOW, news, tell, violation
 
 
 def test_two_deliverers_at_once_send_every_message_once_and_threads_in_order(

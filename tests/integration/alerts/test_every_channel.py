@@ -24,8 +24,8 @@ from hotdash_pipelines.alerts.channels.channel import ChannelKind, Destination
 from hotdash_pipelines.alerts.channels.kinds import ChannelRecordError, kind_of
 from hotdash_pipelines.services.connections import alert_destinations
 from hotdash_pipelines.settings import Settings
-from tests.integration.alerts.loopback import LEADING_TO, SECRET, Loopback, loopback
-from tests.integration.alerts.threads import Conn, rows
+from tests.integration.alerts.harness.loopback import LEADING_TO, SECRET, Loopback, loopback
+from tests.integration.alerts.harness.threads import Conn, rows
 
 NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
 EVERY_CHANNEL = tuple(kinds())

@@ -6,8 +6,8 @@ import psycopg
 
 from hotdash_pipelines.alerts import deliver_pending
 from hotdash_pipelines.warehouse.postgres import connect
+from tests.integration.alerts.harness.violations import NOW, news, tell, violation
 from tests.integration.alerts.test_outbox import WEBHOOK, Slack
-from tests.integration.alerts.violations import NOW, news, tell, violation
 
 
 def test_the_end_of_a_violation_told_to_two_targets_is_one_message(

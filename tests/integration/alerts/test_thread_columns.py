@@ -3,7 +3,7 @@
 from hotdash_pipelines.alerts import Alert, enqueue
 from hotdash_pipelines.warehouse.postgres import connect
 from hotdash_pipelines.warehouse.schema.migrate import migrate, rollback
-from tests.integration.alerts.violations import NOW, news, tell, violation
+from tests.integration.alerts.harness.violations import NOW, news, tell, violation
 
 _KEPT = "select id, dedupe_key, kind, severity, channel, payload, created_at, attempts, state from ops.alert_outbox"
 

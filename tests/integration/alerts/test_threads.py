@@ -9,8 +9,8 @@ import pytest
 
 from hotdash_pipelines.alerts import Delivery, SlackDestination, requeue_dead
 from hotdash_pipelines.demo.testing import RunningStandIn
-from tests.integration.alerts.threads import Answers, Conn, Drain, posts, rows, said
-from tests.integration.alerts.violations import NOW, news, tell, violation
+from tests.integration.alerts.harness.threads import Answers, Conn, Drain, posts, rows, said
+from tests.integration.alerts.harness.violations import NOW, news, tell, violation
 
 
 def refuse(slack: RunningStandIn, error: str, times: int = 1, method: str = "chat.") -> None:

@@ -10,12 +10,12 @@ from hotdash_pipelines.alerts import Alert, SlackDestination, kinds
 from hotdash_pipelines.alerts.channels import apprise
 from hotdash_pipelines.alerts.channels import kinds as registry
 from hotdash_pipelines.alerts.channels.apprise import plain_text
-from hotdash_pipelines.alerts.channels.apprise.destination import AppriseDestination, Entry
+from hotdash_pipelines.alerts.channels.apprise.destination import AppriseDestination, AppriseEntry
 from hotdash_pipelines.alerts.channels.channel import ChannelKind, TransientChannelError
 from hotdash_pipelines.alerts.channels.kinds import ChannelRecordError, registered
-from hotdash_pipelines.alerts.channels.routing import Place, places_of
+from hotdash_pipelines.alerts.channels.routing import AlertPlace, places_of
 from hotdash_pipelines.alerts.channels.slack import CHANNEL, block_kit
-from hotdash_pipelines.alerts.message import Block, Span, blocks_of, line
+from hotdash_pipelines.alerts.message import Block, TextSpan, blocks_of, line
 from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.base.severities import SEVERITIES, is_at_least
 from tests.unit.alerts.letters import letter_of
@@ -59,15 +59,19 @@ def test_a_folder_without_a_record_is_refused_by_name(monkeypatch: pytest.Monkey
 
 def test_an_alert_goes_to_every_channel_that_takes_it_and_an_edit_to_those_that_edit() -> None:
     urls = AppriseDestination(
-        (Entry("all json", "json://a"), Entry("o", "json://b", ("team:x",)), Entry("c", "json://c", (), "critical"))
+        (
+            AppriseEntry("all json", "json://a"),
+            AppriseEntry("o", "json://b", ("team:x",)),
+            AppriseEntry("c", "json://c", (), "critical"),
+        )
     )
-    assert places_of(alert(), (urls, SLACK)) == (Place("slack", "team:data"), Place("apprise", "all json"))
-    assert places_of(alert(action="update", thread_key="t"), (urls, SLACK)) == (Place("slack", "team:data"),)
+    assert places_of(alert(), (urls, SLACK)) == (AlertPlace("slack", "team:data"), AlertPlace("apprise", "all json"))
+    assert places_of(alert(action="update", thread_key="t"), (urls, SLACK)) == (AlertPlace("slack", "team:data"),)
     assert places_of(alert(action="update", thread_key="t"), (urls,)) == ()
-    assert places_of(alert(channel="apprise"), (urls, SLACK)) == (Place("apprise", "all json"),)
-    nobody = AppriseDestination((Entry("c", "json://c", (), "critical"),))
-    assert places_of(alert(), (SlackDestination(), nobody)) == (Place("slack", "team:data"),)
-    assert places_of(alert(channel="apprise"), (SLACK, nobody)) == (Place("apprise", "team:data"),)
+    assert places_of(alert(channel="apprise"), (urls, SLACK)) == (AlertPlace("apprise", "all json"),)
+    nobody = AppriseDestination((AppriseEntry("c", "json://c", (), "critical"),))
+    assert places_of(alert(), (SlackDestination(), nobody)) == (AlertPlace("slack", "team:data"),)
+    assert places_of(alert(channel="apprise"), (SLACK, nobody)) == (AlertPlace("apprise", "team:data"),)
 
 
 def test_a_severity_takes_what_is_worse_too() -> None:
@@ -93,12 +97,14 @@ def test_an_alert_of_an_earlier_version_is_shown_as_it_was_kept() -> None:
 
 def test_every_kind_of_block_survives_the_outbox_and_has_a_form_in_every_format() -> None:
     blocks = (
-        Block("title", (line(Span("high", "sign"), " It <broke>"),)),
-        Block("text", (line(Span("@here", "mention"), " ", Span("Now", "bold")), line(Span("old", "struck")))),
-        Block("text", (line(Span("<@U1>", "mention"), Span("<!channel>", "mention")),)),
+        Block("title", (line(TextSpan("high", "sign"), " It <broke>"),)),
+        Block(
+            "text", (line(TextSpan("@here", "mention"), " ", TextSpan("Now", "bold")), line(TextSpan("old", "struck")))
+        ),
+        Block("text", (line(TextSpan("<@U1>", "mention"), TextSpan("<!channel>", "mention")),)),
         Block("quote", (line("said"),)),
-        Block("facts", (line("Since", "noon\nfor 2 h"), line("SLA", Span("s", "code")))),
-        Block("footer", (line(Span("Run", url="https://x.example/1")), line("end"))),
+        Block("facts", (line("Since", "noon\nfor 2 h"), line("SLA", TextSpan("s", "code")))),
+        Block("footer", (line(TextSpan("Run", url="https://x.example/1")), line("end"))),
     )
     letter = letter_of(alert(blocks=blocks))
     assert blocks_of(letter.payload) == blocks
@@ -124,12 +130,16 @@ def test_the_settings_say_where_each_channel_leads() -> None:
     destination = kinds()["apprise"].read(settings)
     assert (destination.is_configured, destination.way) == (False, None)
     assert "HOTDASH_ALERT_URLS" in destination.missing
-    before, after = (AppriseDestination((Entry("all json", url),)).fingerprint for url in ("json://a", "json://b"))
+    before, after = (
+        AppriseDestination((AppriseEntry("all json", url),)).fingerprint for url in ("json://a", "json://b")
+    )
     assert before != after
 
 
 def test_what_apprise_would_fail_on_is_told_without_the_address() -> None:
-    bad = AppriseDestination((Entry("all json", "json://127.0.0.1"), Entry("high discord", "discord://hunter2")))
+    bad = AppriseDestination(
+        (AppriseEntry("all json", "json://127.0.0.1"), AppriseEntry("high discord", "discord://hunter2"))
+    )
     with pytest.raises(HotdashError, match="cannot read the address of 'high discord'") as caught:
         kinds()["apprise"].validate(bad)
     assert "hunter2" not in str(caught.value) + repr(bad)

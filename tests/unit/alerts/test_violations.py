@@ -10,7 +10,7 @@ from hotdash_pipelines.alerts import Alert
 from hotdash_pipelines.alerts.channels.slack.block_kit import escape_mention
 from hotdash_pipelines.alerts.wording.violations import ViolationNews, violation_alerts
 from hotdash_pipelines.demo.slack.routes import _objection
-from tests.integration.alerts.violations import LINKS, NOW, news
+from tests.integration.alerts.harness.violations import LINKS, NOW, news
 from tests.unit.alerts.letters import as_slack_takes
 
 NUMBERS = {"violation_id": 7, "incident_id": 3}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.alerts.channels.apprise.destination import AppriseDestination, Entry
+from hotdash_pipelines.alerts.channels.apprise.destination import AppriseDestination, AppriseEntry
 from hotdash_pipelines.alerts.channels.apprise.plain_text import PlainMessage, shortened
 from hotdash_pipelines.alerts.channels.channel import (
     ChannelError,
@@ -76,7 +76,7 @@ class AppriseCourier(Courier):
         for entry in self._entries.values():
             self._service(entry)
 
-    def _service(self, entry: Entry) -> "apprise.Apprise":
+    def _service(self, entry: AppriseEntry) -> "apprise.Apprise":
         if entry.name not in self._services:
             with _listening():
                 import apprise
@@ -100,7 +100,7 @@ class AppriseCourier(Courier):
             self._services[entry.name] = service
         return self._services[entry.name]
 
-    def _send(self, entry: Entry, message: PlainMessage) -> None:
+    def _send(self, entry: AppriseEntry, message: PlainMessage) -> None:
         service = self._service(entry)
         with _listening() as lines:
             result = service.notify(

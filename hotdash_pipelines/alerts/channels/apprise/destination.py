@@ -14,7 +14,7 @@ from hotdash_pipelines.base.severities import is_at_least
 
 
 @dataclass(frozen=True)
-class Entry:
+class AppriseEntry:
     """An address, its name, and what it takes: alerts of `owners` (empty: of all) of `severity` or worse (None: all).
 
     The name is an alert's target in the outbox: the address may change behind it, and stands nowhere.
@@ -37,7 +37,7 @@ class AppriseDestination(Destination):
 
     kind: ClassVar[str] = "apprise"
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[AppriseEntry, ...] = ()
 
     @property
     def way(self) -> str | None:
@@ -68,7 +68,7 @@ def apprise_destination(settings: Any) -> AppriseDestination:
     """The addresses of the settings."""
     return AppriseDestination(
         tuple(
-            Entry(entry.name, entry.url.get_secret_value(), entry.owners, entry.severity)
+            AppriseEntry(entry.name, entry.url.get_secret_value(), entry.owners, entry.severity)
             for entry in settings.alert_entries
         )
     )

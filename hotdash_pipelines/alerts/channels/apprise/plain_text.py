@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import unescape
 
 from hotdash_pipelines.alerts.channels.channel import Letter
-from hotdash_pipelines.alerts.message import Block, Line, Span, blocks_of
+from hotdash_pipelines.alerts.message import Block, Line, TextSpan, blocks_of
 
 _TITLE_LENGTH = 150
 
@@ -53,7 +53,7 @@ def _text(line: Line) -> str:
     return "".join(_span(span) for span in line).strip()
 
 
-def _span(span: Span) -> str:
+def _span(span: TextSpan) -> str:
     if span.style == "sign":
         return ""
     if span.style == "mention":

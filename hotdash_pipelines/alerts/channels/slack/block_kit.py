@@ -7,7 +7,7 @@ Belongs here: all that knows Block Kit, mrkdwn and its limits. Does not belong h
 from typing import Any
 
 from hotdash_pipelines.alerts.channels.channel import Letter
-from hotdash_pipelines.alerts.message import Block, Line, Span, blocks_of
+from hotdash_pipelines.alerts.message import Block, Line, TextSpan, blocks_of
 
 # Limits of Block Kit are 150 characters for a header and 3,000 for a section.
 _HEADER_LENGTH = 150
@@ -75,7 +75,7 @@ def _line(line: Line) -> str:
     return "".join(_span(span) for span in line)
 
 
-def _span(span: Span) -> str:
+def _span(span: TextSpan) -> str:
     if span.style == "sign":
         return _SIGNS.get(span.text, "")
     if span.style == "mention":
