@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hotdash_pipelines.alerts.channels.kinds import kinds
 from hotdash_pipelines.cli import doctor
 from hotdash_pipelines.cli.doctor import Diagnosis, examine
 from hotdash_pipelines.settings import Settings
@@ -18,7 +19,7 @@ from tests.pipeline.harness.homes import Home, Served
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("served"), pytest.mark.timeout(900)]
 
 SUBJECTS = ["python", "sqlalchemy", "dbt-core", "great-expectations", "disk", "port", "warehouse", "lake"]
-SUBJECTS += [*all_sources(), "slack"]
+SUBJECTS += [*all_sources(), *kinds()]
 
 
 def diagnoses(monkeypatch: pytest.MonkeyPatch, home: Path, **settings: str) -> dict[str, Diagnosis]:
