@@ -48,17 +48,17 @@ def end_leftovers(home: Path) -> list[int]:
     """End the processes that carry the home's mark, and return their ids. Only for the holder of the lock."""
     import psutil
 
-    found = []
+    leftovers = []
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.environ().get(_MARK) == str(home.resolve()):
                 process.terminate()
-                found.append(process)
+                leftovers.append(process)
         except psutil.Error:
             continue
-    for process in psutil.wait_procs(found, timeout=_GRACE_S)[1]:
+    for process in psutil.wait_procs(leftovers, timeout=_GRACE_S)[1]:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    return [process.pid for process in found]
+    return [process.pid for process in leftovers]

@@ -80,10 +80,10 @@ def wait_for_stand_in(settings: Settings, children: Children, child: Child) -> s
 
     def is_ready() -> bool:
         try:
-            found = json.loads(settings.demo_endpoint_file.read_text())
+            endpoint = json.loads(settings.demo_endpoint_file.read_text())
         except (OSError, json.JSONDecodeError):
             return False
-        return not port_is_free("127.0.0.1", urllib.parse.urlsplit(found["url"]).port or 0)
+        return not port_is_free("127.0.0.1", urllib.parse.urlsplit(endpoint["url"]).port or 0)
 
     children.wait_until(child, is_ready, _STAND_IN_START_S)
     return str(json.loads(settings.demo_endpoint_file.read_text())["url"])

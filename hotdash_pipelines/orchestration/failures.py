@@ -30,11 +30,11 @@ def one_line_errors(step: dg.OpExecutionContext, where: str) -> Iterator[None]:
     try:
         yield
     except HotdashError as error:
-        told = _told(where, error)
+        line = _told(where, error)
         wait = FIRST_WAIT_S * 2**step.retry_number if error.retry_after is None else error.retry_after
         if not error.is_transient or step.retry_number >= STEP_RETRIES or wait > LONGEST_WAIT_S:
-            raise dg.Failure(told, allow_retries=False) from error
-        step.log.warning(f"{told} (retry {step.retry_number + 1} of {STEP_RETRIES} in {wait:.0f} s)")
+            raise dg.Failure(line, allow_retries=False) from error
+        step.log.warning(f"{line} (retry {step.retry_number + 1} of {STEP_RETRIES} in {wait:.0f} s)")
         raise dg.RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=wait) from error
     except OSError as error:
         raise dg.Failure(

@@ -149,7 +149,7 @@ def _prune_events(storage: Any, run_id: str, kept: _Kept, *, dry_run: bool) -> t
 
     checks, logs = schema.AssetCheckExecutionsTable, schema.SqlEventLogStorageTable
     with storage.index_connection() as conn:
-        found = {
+        events = {
             number: (kind, size)
             for number, kind, size in conn.execute(
                 sa.select(logs.c.id, logs.c.dagster_event_type, sa.func.length(logs.c.event)).where(
@@ -159,7 +159,7 @@ def _prune_events(storage: Any, run_id: str, kept: _Kept, *, dry_run: bool) -> t
         }
         # A run that stays keeps the few events that say how it went.
         spared = _status_events() if run_id in kept.of_runs else frozenset()
-        going = [number for number, (kind, _) in found.items() if number not in kept.events and kind not in spared]
+        going = [number for number, (kind, _) in events.items() if number not in kept.events and kind not in spared]
         if not dry_run:
             _delete(conn, going)
             executions = {
@@ -167,7 +167,7 @@ def _prune_events(storage: Any, run_id: str, kept: _Kept, *, dry_run: bool) -> t
             } - kept.executions
             for some in _batches(sorted(executions), 1000):
                 conn.execute(sa.delete(checks).where(checks.c.id.in_(some)))
-    return len(going), sum(found[number][1] or 0 for number in going)
+    return len(going), sum(events[number][1] or 0 for number in going)
 
 
 def _prune_runless(storage: Any, before: datetime, kept: _Kept, *, dry_run: bool) -> tuple[int, int]:

@@ -77,8 +77,8 @@ def _mapping(
 ) -> dict[str, Any]:
     redacted: dict[str, Any] = {}
     for key, item in value.items():
-        name, found = redact("", str(key))
-        counts.update(found)
+        name, removed = redact("", str(key))
+        counts.update(removed)
         # Two keys that read alike after redaction must not swallow each other.
         distinct, number = name, 2
         while distinct in redacted:
@@ -102,8 +102,8 @@ def _string(value: str, redact: TextRedactor, counts: Counter[str], path: tuple[
     if kind is not None and value.strip() and not TOKEN.fullmatch(value.strip()):
         counts[kind.value] += 1
         return kind.token
-    redacted, found = redact(_words(path), value)
-    counts.update(found)
+    redacted, removed = redact(_words(path), value)
+    counts.update(removed)
     return redacted
 
 
@@ -119,10 +119,10 @@ def _number(value: float, redact: TextRedactor, counts: Counter[str], path: tupl
         return kind.token
     if len(digits) < 7:
         return value
-    redacted, found = redact(_words(path), digits)
-    if not found:
+    redacted, removed = redact(_words(path), digits)
+    if not removed:
         return value
-    counts.update(found)
+    counts.update(removed)
     return redacted
 
 

@@ -65,26 +65,26 @@ def known_entities(person: Mapping[str, Any]) -> tuple[KnownEntity, ...]:
     Fields are read by name (`name`, `first_name` + `last_name`, `email`, `phone_number`, `address1`, `zip`, `city` ...,
     also in camelCase); others are passed over.
     """
-    found: dict[KnownEntity, None] = {}
-    _read(person, found, 0)
-    return tuple(found)
+    entities: dict[KnownEntity, None] = {}
+    _read(person, entities, 0)
+    return tuple(entities)
 
 
-def _read(person: Mapping[str, Any], found: dict[KnownEntity, None], depth: int) -> None:
+def _read(person: Mapping[str, Any], entities: dict[KnownEntity, None], depth: int) -> None:
     fields = {re.sub(r"[^a-z0-9]", "", str(key).lower()): value for key, value in person.items()}
     first = next((str(fields[key]) for key in _FIRST if fields.get(key)), "")
     last = next((str(fields[key]) for key in _LAST if fields.get(key)), "")
     if first or last:
-        found[KnownEntity("name", f"{first} {last}".strip())] = None
+        entities[KnownEntity("name", f"{first} {last}".strip())] = None
     for field, value in fields.items():
         if isinstance(value, Mapping) and depth < 4:
-            _read(value, found, depth + 1)
+            _read(value, entities, depth + 1)
         elif isinstance(value, list | tuple):
             for item in value:
                 if isinstance(item, Mapping) and depth < 4:
-                    _read(item, found, depth + 1)
+                    _read(item, entities, depth + 1)
         elif field in _KIND_OF_FIELD and isinstance(value, str | int) and str(value).strip(" 01").strip():
-            found[KnownEntity(_KIND_OF_FIELD[field], str(value).strip())] = None
+            entities[KnownEntity(_KIND_OF_FIELD[field], str(value).strip())] = None
 
 
 class KnownFinder:

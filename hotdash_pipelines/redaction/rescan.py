@@ -78,37 +78,37 @@ class Rescan:
     def look(self, text: str) -> Counter[str]:
         """What is left, counted by kind; empty means that the text may go."""
         plain = _plain(_TOKENS.sub(_BREAK, text))
-        found: Counter[str] = Counter()
-        found["email"] = _emails(plain)
-        found["id"] = len(_SOCIAL.findall(plain))
-        found["ip"] = _addresses(plain)
-        found["iban"] = _ibans(plain)
-        found["phone"] = sum(9 <= sum(map(str.isdigit, number)) <= 15 for number in _PLUS_NUMBER.findall(plain))
-        found["phone"] += len(_BRACKET_NUMBER.findall(plain))
-        found["address"] = len(_STREET.findall(plain))
+        left: Counter[str] = Counter()
+        left["email"] = _emails(plain)
+        left["id"] = len(_SOCIAL.findall(plain))
+        left["ip"] = _addresses(plain)
+        left["iban"] = _ibans(plain)
+        left["phone"] = sum(9 <= sum(map(str.isdigit, number)) <= 15 for number in _PLUS_NUMBER.findall(plain))
+        left["phone"] += len(_BRACKET_NUMBER.findall(plain))
+        left["address"] = len(_STREET.findall(plain))
         for number in _LONG_DIGITS.findall(plain):
             digits = "".join(char for char in number if char.isdigit())
-            found["card"] += len(digits) in {15, 16} and _is_card(digits)
+            left["card"] += len(digits) in {15, 16} and _is_card(digits)
         if self._digits:
             for number in _ANY_DIGITS.findall(plain):
                 digits = "".join(char for char in number if char.isdigit())
-                found["phone"] += any(known in digits for known in self._digits)
+                left["phone"] += any(known in digits for known in self._digits)
         if self._words:
-            found.update(self._known(plain))
-        return +found
+            left.update(self._known(plain))
+        return +left
 
     def _known(self, plain: str) -> Counter[str]:
         letters = [(char, at) for at, char in enumerate(plain) if char.isalnum() or char == _BREAK]
         squashed = "".join(char for char, _ in letters)
-        found: Counter[str] = Counter()
+        left: Counter[str] = Counter()
         for value, kind in self._words.items():
             at = squashed.find(value)
             while at >= 0:
                 start, end = letters[at][1], letters[at + len(value) - 1][1] + 1
                 if not plain[start - 1 : start].isalnum() and not plain[end : end + 1].isalnum():
-                    found[kind] += 1
+                    left[kind] += 1
                 at = squashed.find(value, at + 1)
-        return found
+        return left
 
 
 def _is_nobodys(name: str) -> bool:

@@ -26,11 +26,11 @@ def read_tiles(manifest: Path) -> tuple[Tile, ...]:
     """The exposures of a dbt manifest, by name."""
     content = json.loads(manifest.read_bytes())
     nodes = {**content["nodes"], **content["sources"]}
-    found = []
+    tiles = []
     for exposure in content["exposures"].values():
         datasets = frozenset(_dataset(nodes[name]) for name in exposure["depends_on"]["nodes"])
-        found.append(Tile(exposure["label"] or exposure["name"], exposure["owner"]["name"], datasets))
-    return tuple(sorted(found, key=lambda tile: tile.name))
+        tiles.append(Tile(exposure["label"] or exposure["name"], exposure["owner"]["name"], datasets))
+    return tuple(sorted(tiles, key=lambda tile: tile.name))
 
 
 def _dataset(node: Mapping[str, Any]) -> str:
@@ -45,17 +45,17 @@ def impacts(upstream: Mapping[str, Collection[str]], tiles: Iterable[Tile]) -> d
         for parent in parents:
             children.setdefault(parent, set()).add(name)
     tiles = tuple(tiles)
-    found = {}
+    impact_of = {}
     for name in children:
         below = _below(name, children)
         shown = sorted(tile.name for tile in tiles if tile.datasets & (below | {name}))
-        found[name] = Impact(tuple(sorted(below)), tuple(shown))
-    return found
+        impact_of[name] = Impact(tuple(sorted(below)), tuple(shown))
+    return impact_of
 
 
 def _below(name: str, children: Mapping[str, set[str]]) -> set[str]:
-    found: set[str] = set()
+    below: set[str] = set()
     layer = {name}
-    while layer := {child for one in layer for child in children.get(one, ())} - found:
-        found |= layer
-    return found - {name}
+    while layer := {child for one in layer for child in children.get(one, ())} - below:
+        below |= layer
+    return below - {name}

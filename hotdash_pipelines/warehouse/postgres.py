@@ -173,8 +173,8 @@ def libpq_env(url: str) -> dict[str, str]:
     """The URL as libpq's environment variables, for psql, pg_dump and dbt: a password never belongs into arguments."""
     from psycopg.conninfo import conninfo_to_dict
 
-    found = conninfo_to_dict(_checked(url))
-    return {variable: str(found[name]) for name, variable in _LIBPQ_VARIABLES.items() if found.get(name) is not None}
+    given = conninfo_to_dict(_checked(url))
+    return {variable: str(given[name]) for name, variable in _LIBPQ_VARIABLES.items() if given.get(name) is not None}
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -119,18 +119,18 @@ _LEADING_WORDS = re.compile(
 
 def find_emails(reading: Reading) -> list[TokenSpan]:
     """Addresses, written or spelled out."""
-    found = _written(reading.text)
+    spans = _written(reading.text)
     if "@" in reading.text or "_at_" in reading.lowered or _BRACKETED.search(reading.lowered):
-        return found + _spelled(reading.text)
+        return spans + _spelled(reading.text)
     if reading.has(_AT_WORDS) and (reading.has(_DOT_WORDS) or reading.has(_MAIL_WORDS)):
-        return found + _spelled(reading.text)
-    return found
+        return spans + _spelled(reading.text)
+    return spans
 
 
 def _written(text: str) -> list[TokenSpan]:
-    found: list[TokenSpan] = []
+    spans: list[TokenSpan] = []
     if "@" not in text and "40" not in text and "64;" not in text and "commat" not in text:
-        return found
+        return spans
     last = 0
     for sign in _PLAIN_AT.finditer(text):
         left = text[max(last, sign.start() - _LEFT) : sign.start()]
@@ -141,8 +141,8 @@ def _written(text: str) -> list[TokenSpan]:
         if domain is None:
             continue
         last = domain.end()
-        found.append(TokenSpan(sign.start() - len(local.group()), last, TokenKind.EMAIL))
-    return found
+        spans.append(TokenSpan(sign.start() - len(local.group()), last, TokenKind.EMAIL))
+    return spans
 
 
 def _after_separator(left: str) -> str:
@@ -155,7 +155,7 @@ def _after_separator(left: str) -> str:
 
 
 def _spelled(text: str) -> list[TokenSpan]:
-    found: list[TokenSpan] = []
+    spans: list[TokenSpan] = []
     last = 0
     for sign in _WORD_AT.finditer(text):
         if sign.start() < last:
@@ -181,5 +181,5 @@ def _spelled(text: str) -> list[TokenSpan]:
         if start >= sign.start():
             continue
         last = sign.end() + domain.end()
-        found.append(TokenSpan(start, last, TokenKind.EMAIL))
-    return found
+        spans.append(TokenSpan(start, last, TokenKind.EMAIL))
+    return spans

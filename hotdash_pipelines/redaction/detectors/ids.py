@@ -109,14 +109,14 @@ def find_ids(reading: Reading) -> list[TokenSpan]:
     text = reading.text
     if not reading.runs:
         return []
-    found = [span for run in reading.runs for span in _proved(text, run)]
+    spans = [span for run in reading.runs for span in _proved(text, run)]
     if text.count(":") >= 5 or text.count("-") >= 5:
-        found += [TokenSpan(*match.span(), TokenKind.ID) for match in _MAC.finditer(text)]
+        spans += [TokenSpan(*match.span(), TokenKind.ID) for match in _MAC.finditer(text)]
     if reading.has(_NAMED_WORDS) or reading.contains(_NAMED_PIECES):
-        found += _named(text)
+        spans += _named(text)
     if reading.contains(_BORN_PIECES):
-        found += [TokenSpan(*match.span(1), TokenKind.ID) for match in _BORN.finditer(text)]
-    return found
+        spans += [TokenSpan(*match.span(1), TokenKind.ID) for match in _BORN.finditer(text)]
+    return spans
 
 
 def _proved(text: str, run: Run) -> Iterator[TokenSpan]:

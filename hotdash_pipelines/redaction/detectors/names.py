@@ -157,12 +157,12 @@ _SPEAKING = ("from your ", "from the ")
 def find_names(reading: Reading) -> list[TokenSpan]:
     """Names that their context tells; recall is lower than with known names."""
     text = reading.text
-    found = []
+    spans = []
     for match in _matches(reading):
         span = _trimmed(text, *match.span(match.lastindex or 0))
         if span is not None and not (match.re is _I_AM and _is_lonely(match.group(1))):
-            found.append(span)
-    return found
+            spans.append(span)
+    return spans
 
 
 def _matches(reading: Reading) -> Iterator[re.Match[str]]:

@@ -66,15 +66,15 @@ def _issued(digits: str) -> bool:
 
 def find_cards(reading: Reading) -> list[TokenSpan]:
     """Card numbers, and codes or expiry dates that their own words name."""
-    found = [card for run in reading.runs if len(run.digits) >= 14 for card in _cards_of(reading.text, run)]
+    cards = [card for run in reading.runs if len(run.digits) >= 14 for card in _cards_of(reading.text, run)]
     if (
         reading.has(_CODE_WORDS)
         or "security code" in reading.lowered
         or (reading.has(_CARD_WORDS) and reading.has(_EXPIRY_WORDS))
     ):
         for match in _CARD_DETAIL.finditer(reading.text):
-            found.append(TokenSpan(*match.span(1 if match.group(1) else 2), TokenKind.CARD))
-    return found
+            cards.append(TokenSpan(*match.span(1 if match.group(1) else 2), TokenKind.CARD))
+    return cards
 
 
 def _cards_of(text: str, run: Run) -> Iterator[TokenSpan]:
@@ -103,12 +103,12 @@ def _cards_of(text: str, run: Run) -> Iterator[TokenSpan]:
 def find_ibans(reading: Reading) -> list[TokenSpan]:
     """Account numbers whose country, structure and mod-97 check (ISO 13616) hold."""
     text = reading.text
-    found: list[TokenSpan] = []
+    spans: list[TokenSpan] = []
     for run in reading.runs:
         # The country stands before the check digits: two letters, then a separator or none.
         start = run.start - (2 if text[run.start - 1 : run.start].isalpha() else 3)
         head = _IBAN.match(text, start) if start >= 0 and run.start else None
-        if head is None or (found and start < found[-1].end):
+        if head is None or (spans and start < spans[-1].end):
             continue
         at, compact, matched = head.end(), head.group().replace(" ", "").replace("-", ""), None
         while len(compact) < 34 and (char := _IBAN_CHAR.match(text, at)):
@@ -116,8 +116,8 @@ def find_ibans(reading: Reading) -> list[TokenSpan]:
             if len(compact) >= 15 and not text[at : at + 1].isalnum() and _mod97(compact):
                 matched = at
         if matched is not None:
-            found.append(TokenSpan(start, matched, TokenKind.IBAN))
-    return found
+            spans.append(TokenSpan(start, matched, TokenKind.IBAN))
+    return spans
 
 
 def _mod97(compact: str) -> bool:
@@ -131,20 +131,20 @@ def _mod97(compact: str) -> bool:
 def find_ips(reading: Reading) -> list[TokenSpan]:
     """IPv4 and IPv6 addresses, also written with [.]; a version number is none."""
     text = reading.text
-    found = []
+    spans = []
     if "[.]" in text or any(len(run.groups) >= 4 for run in reading.runs):
         for match in _IPV4.finditer(text):
             before = text[max(0, match.start() - 12) : match.start()]
             if _is_address(match.group().replace("[.]", ".")) and not _VERSION.search(before):
-                found.append(TokenSpan(*match.span(), TokenKind.IP))
+                spans.append(TokenSpan(*match.span(), TokenKind.IP))
     if "::" in text or text.count(":") >= 7:
         for match in _IPV6.finditer(text):
             written = match.group()
             end = match.end() - (written.endswith(":") and not written.endswith("::"))
             written = text[match.start() : end]
             if len(_HEX.findall(written)) >= 2 and any(map(str.isdigit, written)) and _is_address(written):
-                found.append(TokenSpan(match.start(), end, TokenKind.IP))
-    return found
+                spans.append(TokenSpan(match.start(), end, TokenKind.IP))
+    return spans
 
 
 def _is_address(text: str) -> bool:

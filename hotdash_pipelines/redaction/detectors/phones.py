@@ -72,15 +72,15 @@ _BRACKETED = re.compile(r"\([2-9]\d{2}\) ?\d{3}[ .-]?\d{4}$")
 
 def find_phones(reading: Reading, region: str) -> list[TokenSpan]:
     """Numbers of phones; `region` is how numbers without a country are dialled (such as US)."""
-    found = []
+    spans = []
     for run in reading.runs:
         if 7 <= len(run.digits) <= 17:
             span = _phone(reading, run, region)
             if span is not None:
-                found.append(span)
+                spans.append(span)
     if len(reading.words & DIGIT_OF_WORD.keys()) >= 3 or reading.has(_DOUBLES):
-        found += _spelled(reading)
-    return found
+        spans += _spelled(reading)
+    return spans
 
 
 def _phone(reading: Reading, run: Run, region: str) -> TokenSpan | None:
@@ -169,11 +169,11 @@ def _is_valid(number: str, region: str | None) -> bool:
 
 
 def _spelled(reading: Reading) -> list[TokenSpan]:
-    found = []
+    spans = []
     for match in _SPELLED.finditer(reading.text):
         if len(spoken_digits(match.group())) >= 7 and not _context(reading.lowered, match.start())[1]:
-            found.append(TokenSpan(*match.span(), TokenKind.PHONE))
-    return found
+            spans.append(TokenSpan(*match.span(), TokenKind.PHONE))
+    return spans
 
 
 def spoken_digits(words: str) -> str:

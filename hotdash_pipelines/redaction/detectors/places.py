@@ -159,30 +159,30 @@ _ADDRESS_PIECES = ("address", "to:", "adresse", "anschrift", "direccion", "indir
 def find_places(reading: Reading) -> list[TokenSpan]:
     """Addresses and post codes of a text that has a digit."""
     text = reading.text
-    found: list[TokenSpan] = []
+    spans: list[TokenSpan] = []
     if not reading.runs:
-        return found
+        return spans
     for run in reading.runs:
         for first, _ in run.groups:
-            found += _at_number(text, first)
+            spans += _at_number(text, first)
     for starts, form in _BEFORE_NUMBER:
         if reading.has(starts):
-            found += [TokenSpan(*match.span(), TokenKind.ADDRESS) for match in form.finditer(text)]
+            spans += [TokenSpan(*match.span(), TokenKind.ADDRESS) for match in form.finditer(text)]
     if "〒" in text:
-        found += [TokenSpan(*match.span(), TokenKind.ADDRESS) for match in _CODES.finditer(text)]
+        spans += [TokenSpan(*match.span(), TokenKind.ADDRESS) for match in _CODES.finditer(text)]
     for pattern, wanted in (
         (_CODE_NAMED, reading.has(_CODE_WORDS) or "c.p." in reading.lowered),
         (_CODE_TOWN, reading.has(_TOWN_WORDS) and _TOWN_CODE.search(text) is not None),
     ):
         if wanted:
-            found += [
+            spans += [
                 TokenSpan(*match.span(1), TokenKind.ADDRESS)
                 for match in pattern.finditer(text)
                 if any(map(str.isdigit, match.group(1)))
             ]
     if reading.contains(_ADDRESS_PIECES):
-        found += _named(text)
-    return found
+        spans += _named(text)
+    return spans
 
 
 def _at_number(text: str, first: int) -> Iterator[TokenSpan]:

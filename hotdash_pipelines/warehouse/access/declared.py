@@ -338,11 +338,11 @@ REQUIRED_POLICIES = 37
 
 def policies() -> list[tuple[str, str]]:
     """Every policy as (table, name), table by table."""
-    found = []
+    names = []
     for table in TABLES:
-        found += [(table.name, rule.name) for rule in table.rules]
-        found += [(table.name, f"no_{verb}") for verb in table.refused]
-    return found
+        names += [(table.name, rule.name) for rule in table.rules]
+        names += [(table.name, f"no_{verb}") for verb in table.refused]
+    return names
 
 
 def is_required(table: str, policy: str) -> bool:

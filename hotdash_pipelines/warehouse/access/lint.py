@@ -35,7 +35,7 @@ def lint(conn: "psycopg.Connection[Any]") -> list[LintFinding]:
         # Names come out with their schema only while it stands in no search path.
         conn.execute("set local search_path = pg_catalog")
         for rule in lints():
-            for found, detail in rule.find(conn):
-                words = {"object": found, "detail": detail or ""}
-                findings.append(LintFinding(rule.id, found, rule.problem.format(**words), rule.remedy.format(**words)))
+            for place, detail in rule.find(conn):
+                words = {"object": place, "detail": detail or ""}
+                findings.append(LintFinding(rule.id, place, rule.problem.format(**words), rule.remedy.format(**words)))
     return findings

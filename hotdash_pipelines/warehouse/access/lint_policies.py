@@ -90,9 +90,9 @@ def _not_wrapped(conn: "psycopg.Connection[Any]") -> "Iterator[tuple[str, str | 
         ).fetchall()
     )
     for policy, calls in called.items():
-        found = sorted(names[call] for call in calls & names.keys())
-        if found:
-            yield policy, ", ".join(found)
+        unwrapped = sorted(names[call] for call in calls & names.keys())
+        if unwrapped:
+            yield policy, ", ".join(unwrapped)
 
 
 POLICY_LINTS = (

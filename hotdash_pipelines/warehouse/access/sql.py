@@ -51,8 +51,8 @@ def grant_block(migration: str) -> str:
 def revoke_block(migration: str) -> str:
     """The access block of the migration's rollback. Ends in a newline."""
     lines = []
-    for one in reversed(_of(FUNCTIONS, migration)):
-        lines.append(f"revoke execute on function {one.signature} from {_list(one.callers)};")
+    for function in reversed(_of(FUNCTIONS, migration)):
+        lines.append(f"revoke execute on function {function.signature} from {_list(function.callers)};")
     for view in reversed(_of(VIEWS, migration)):
         lines.append(f"revoke select on {view.name} from {_list(view.readers)};")  # noqa: S608
     for table in reversed(_of(TABLES, migration)):

@@ -46,21 +46,21 @@ order by p.polrelid, p.polname
 def needs(conn: "psycopg.Connection[Any]", tables: Sequence[AdviceTable]) -> list[Need]:
     """What foreign keys and the policies' comparisons with a claim search each table by."""
     by_oid = {table.oid: table for table in tables}
-    found = []
+    wanted = []
     for oid, name, target, numbers, columns in conn.execute(_FOREIGN_KEYS):
         if oid in by_oid:
             reason = f"foreign key {name}: a delete in {target} looks here for its rows"
-            found.append(Need(by_oid[oid], tuple(zip(numbers, columns, strict=True)), reason))
+            wanted.append(Need(by_oid[oid], tuple(zip(numbers, columns, strict=True)), reason))
     for oid, name, expression, numbers, columns in conn.execute(_POLICIES):
         if oid not in by_oid:
             continue
         compared = [(n, c) for n, c in zip(numbers, columns, strict=True) if _is_compared(c, expression)]
         reason = f"policy {name} filters by it"
         if " OR " in expression:
-            found.extend(Need(by_oid[oid], (column,), reason) for column in compared)
+            wanted.extend(Need(by_oid[oid], (column,), reason) for column in compared)
         elif compared:
-            found.append(Need(by_oid[oid], tuple(compared), reason, any_one=True))
-    return found
+            wanted.append(Need(by_oid[oid], tuple(compared), reason, any_one=True))
+    return wanted
 
 
 def missing_indexes(wanted: Sequence[Need]) -> list[MissingIndex]:
@@ -87,8 +87,8 @@ def index_findings(
     for table in tables:
         if table.rows >= limits.indexed_table_rows:
             redundant.update(_redundant(table))
-    found = [*missing, *broken]
-    found += [_redundant_finding(i, redundant[i.oid]) for t in tables for i in t.indexes if i.oid in redundant]
+    findings = [*missing, *broken]
+    findings += [_redundant_finding(i, redundant[i.oid]) for t in tables for i in t.indexes if i.oid in redundant]
     notes = []
     kept = sum(index.is_kept for table in tables for index in table.indexes)
     if kept:
@@ -97,12 +97,12 @@ def index_findings(
     if days is None or days < limits.statistics_days:
         age = "of unknown age" if days is None else f"{max(days, 0):.1f} days old"
         notes.append(f"unused indexes: the statistics are {age}; judged from {limits.statistics_days:g} days on")
-        return found, notes
+        return findings, notes
     # Of two indexes for the same, the one that is told to stay may be unused only because the other one is there.
     spared = {oid for pair in redundant.items() for oid in (pair[0], pair[1].oid)}
     for table in tables:
-        found += [_unused_finding(i, table, days) for i in _unused(table, wanted, limits) if i.oid not in spared]
-    return found, notes
+        findings += [_unused_finding(i, table, days) for i in _unused(table, wanted, limits) if i.oid not in spared]
+    return findings, notes
 
 
 def _is_compared(column: str, expression: str) -> bool:

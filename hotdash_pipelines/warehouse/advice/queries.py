@@ -109,12 +109,12 @@ def _view(conn: "psycopg.Connection[Any]") -> tuple[Any, str]:
     """The identifiers of the view and of its information, or None and the reason."""
     from psycopg import sql
 
-    found = conn.execute(
+    row = conn.execute(
         "select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace "
         "where e.extname = 'pg_stat_statements'"
     ).fetchone()
-    if found:
-        schema = found[0]
+    if row:
+        schema = row[0]
         names = sql.Identifier(schema, "pg_stat_statements"), sql.Identifier(schema, "pg_stat_statements_info")
         return names, ""
     offered = conn.execute("select 1 from pg_available_extensions where name = 'pg_stat_statements'").fetchone()

@@ -99,13 +99,13 @@ def ensure_raw_tables(conn: "psycopg.Connection[Any]", contracts: Iterable[Contr
     Raises SchemaMismatch when a type or a key differs; then nothing is altered.
     """
     wanted = list(contracts)
-    if not any(_statements(contract, table, found) for contract, table, found in _compare(conn, wanted)):
+    if not any(_statements(contract, table, present) for contract, table, present in _compare(conn, wanted)):
         return []
     changed = []
     with conn.transaction():
         conn.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-        for contract, table, found in _compare(conn, wanted):
-            statements = _statements(contract, table, found)
+        for contract, table, present in _compare(conn, wanted):
+            statements = _statements(contract, table, present)
             for statement in statements:
                 conn.execute(statement)
             if statements:
@@ -127,18 +127,18 @@ def _compare(
     ]
 
 
-def _statements(contract: Contract, table: Table, found: dict[str, _Found]) -> "list[sql.Composed]":
+def _statements(contract: Contract, table: Table, present: dict[str, _Found]) -> "list[sql.Composed]":
     """What turns the table as found into the table as wanted; nothing when they agree."""
     from psycopg import sql
 
     name = sql.Identifier(raw_schema(contract.source), table.name)
     columns = table_columns(contract, table)
-    if not found:
+    if not present:
         return _creation(contract, table, name, columns)
     statements = []
     for column in columns:
         identifier = sql.Identifier(column.name)
-        there = found.get(column.name)
+        there = present.get(column.name)
         if there is None:
             _refuse(contract, table, column, "missing") if column.is_key else None
             statements.append(
@@ -149,7 +149,7 @@ def _statements(contract: Contract, table: Table, found: dict[str, _Found]) -> "
         if there is None or there.comment != column.comment:
             statements.append(_comment("column", sql.SQL(".").join([name, identifier]), column.comment))
     wanted = {column.name: column for column in columns}
-    for column_name, there in found.items():
+    for column_name, there in present.items():
         column = wanted.get(column_name)
         if there.is_key and not (column and column.is_key):
             raise SchemaMismatch(
@@ -163,9 +163,9 @@ def _statements(contract: Contract, table: Table, found: dict[str, _Found]) -> "
     return statements
 
 
-def _refuse(contract: Contract, table: Table, column: Column, found: str) -> None:
+def _refuse(contract: Contract, table: Table, column: Column, present: str) -> None:
     raise SchemaMismatch(
-        f"{raw_schema(contract.source)}.{table.name}.{column.name} is {found} in the warehouse "
+        f"{raw_schema(contract.source)}.{table.name}.{column.name} is {present} in the warehouse "
         f"and {column.sql_type} in the contract {contract.source}/{contract.stream}; "
         "give the column a new name in the contract, or drop the table and load its partitions again"
     )

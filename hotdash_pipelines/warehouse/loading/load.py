@@ -259,10 +259,10 @@ class _Load:
 
     def _newer_listing(self) -> str | None:
         manifest = self._manifest
-        found = self._query(
+        row = self._query(
             merge.NEWER_LISTING, self._project, manifest.source, manifest.stream, manifest.fetched_at, manifest.key
         )
-        return found[0] if found else None
+        return row[0] if row else None
 
     def _upsert(self, table: Table, tables: "dict[str, pa.Table]", *, without_losers: bool = False) -> tuple[int, int]:
         if not tables[table.name].num_rows:

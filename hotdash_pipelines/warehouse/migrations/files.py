@@ -29,13 +29,13 @@ class Migration:
 
 def migrations(folder: Path = VERSIONS) -> tuple[Migration, ...]:
     """Every migration in order. Raises FileNotFoundError for a change without its way back."""
-    found = []
+    every = []
     for path in sorted(folder.glob("*.sql")):
         match = _NAME.match(path.name)
         if match:
             back = path.with_suffix(".rollback.sql")
-            found.append(Migration(match["revision"], path.stem, _sha256(path), _sha256(back)))
-    return tuple(found)
+            every.append(Migration(match["revision"], path.stem, _sha256(path), _sha256(back)))
+    return tuple(every)
 
 
 def _sha256(path: Path) -> str:

@@ -88,8 +88,8 @@ def _check_chain(folder: Path, stems: Mapping[str, set[str]]) -> list[Problem]:
                 Problem("chain", stem, f"follows {before or 'nothing'}: number it {int(before or 0) + 1:04}")
             )
         if ".py" in stems[stem]:
-            found = _revisions(folder / f"{stem}.py")
-            if found != (revision, before):
+            linked = _revisions(folder / f"{stem}.py")
+            if linked != (revision, before):
                 problems.append(
                     Problem(
                         "chain",

@@ -80,9 +80,9 @@ def rollback(
 def pending(url: str, folder: Path = VERSIONS) -> list[Migration]:
     """The migrations that `migrate` would apply, oldest first. Raises as `migrate` does; changes nothing."""
     with connect(url, autocommit=True) as conn:
-        found = _pending(conn, migrations(folder))
+        waiting = _pending(conn, migrations(folder))
         _check_server(conn, url)
-        return found
+        return waiting
 
 
 def to_undo(url: str, revision: str | None, folder: Path = VERSIONS) -> list[Migration]:

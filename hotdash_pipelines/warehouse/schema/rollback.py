@@ -82,15 +82,15 @@ def guarded_rollback(
 
 def rehearse(url: str, revision: str | None, folder: Path = VERSIONS) -> list[Loss]:
     """The tables that a rollback would take rows from; runs it in a transaction that is rolled back."""
-    found: list[Loss] = []
+    losses: list[Loss] = []
 
     def look(conn: "psycopg.Connection[Any]", undone: list[Migration]) -> None:
-        found.extend(_locked_losses(conn, undone, folder))
+        losses.extend(_locked_losses(conn, undone, folder))
         raise _RehearsalOver
 
     with suppress(_RehearsalOver):
         migrate.rollback(url, revision, folder, before=look)
-    return found
+    return losses
 
 
 class _RehearsalOver(Exception):

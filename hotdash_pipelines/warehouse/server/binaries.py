@@ -150,10 +150,10 @@ def tool_for_server(name: str, major: int) -> Path:
     An older pg_dump refuses the server, and what a newer one writes may not load into it. A system's program goes
     before the wheel's, which is built without TLS. Raises EmbeddedPostgresError when every one found is older.
     """
-    found = [*sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), *_on_path(name)]
+    tools = [*sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), *_on_path(name)]
     with contextlib.suppress(EmbeddedPostgresError):
-        found.append(client_tool(name))
-    fitting = [(version, place, path) for place, path in enumerate(found) if (version := _major(path)) >= major]
+        tools.append(client_tool(name))
+    fitting = [(version, place, path) for place, path in enumerate(tools) if (version := _major(path)) >= major]
     if not fitting:
         raise EmbeddedPostgresError(
             f"no {name} of Postgres {major} or newer is installed here: "

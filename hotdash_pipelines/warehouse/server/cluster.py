@@ -31,9 +31,9 @@ def place_for(home: Path, folder: Path, user: ServerUser | None) -> Path:
             place.mkdir(mode=0o711, exist_ok=True)
         except OSError:
             continue
-        found = place.lstat()
+        status = place.lstat()
         # Whoever made the folder in a shared place before us could swap what is in it.
-        is_ours = not place.is_symlink() and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+        is_ours = not place.is_symlink() and status.st_uid == os.geteuid() and not status.st_mode & 0o022
         if is_ours and reaches(user, parent):
             place.chmod(0o711)
             return place

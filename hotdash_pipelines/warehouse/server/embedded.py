@@ -146,9 +146,15 @@ class EmbeddedPostgres:
 
     def _running(self) -> processes.Postmaster | None:
         data = self._data()
-        found = processes.read_postmaster(data) if data else None
-        if data and found and found.ready and processes.serves(found.pid, data) and processes.is_open(found.port):
-            return found
+        postmaster = processes.read_postmaster(data) if data else None
+        if (
+            data
+            and postmaster
+            and postmaster.ready
+            and processes.serves(postmaster.pid, data)
+            and processes.is_open(postmaster.port)
+        ):
+            return postmaster
         return None
 
     def _data(self) -> Path | None:
@@ -274,9 +280,9 @@ class EmbeddedPostgres:
     def _await_ready(self, pid: int, data: Path) -> processes.Postmaster | None:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
-            found = processes.read_postmaster(data)
-            if found and found.pid == pid and found.ready:
-                return found
+            postmaster = processes.read_postmaster(data)
+            if postmaster and postmaster.pid == pid and postmaster.ready:
+                return postmaster
             if not _alive(pid):
                 return None
             time.sleep(0.01)
@@ -321,15 +327,15 @@ class EmbeddedPostgres:
 
 def _stop_server(data: Path) -> bool:
     """Fast shutdown, then an immediate one where that takes too long; False when no server ran."""
-    found = processes.read_postmaster(data)
-    if found is None or not processes.serves(found.pid, data):
+    postmaster = processes.read_postmaster(data)
+    if postmaster is None or not processes.serves(postmaster.pid, data):
         return False
     for wanted, seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10.0)):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(found.pid, wanted)
-        if not processes.wait_gone(data, [found.pid], seconds):
+            os.kill(postmaster.pid, wanted)
+        if not processes.wait_gone(data, [postmaster.pid], seconds):
             return True
-    raise EmbeddedPostgresError(f"the embedded Postgres (process {found.pid}) does not stop: end it by hand")
+    raise EmbeddedPostgresError(f"the embedded Postgres (process {postmaster.pid}) does not stop: end it by hand")
 
 
 def _alive(pid: int) -> bool:

@@ -62,14 +62,14 @@ def processes_of(data: Path) -> list[int]:
     import psutil
 
     wanted = os.path.realpath(data)
-    found = []
+    pids = []
     for process in psutil.process_iter():
         try:
             if _serves(process, wanted):
-                found.append(process.pid)
+                pids.append(process.pid)
         except psutil.Error:
             continue
-    return found
+    return pids
 
 
 def end_starting(data: Path) -> None:
@@ -80,13 +80,13 @@ def end_starting(data: Path) -> None:
     """
     import psutil
 
-    found = []
+    ended = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid() and str(data) in process.cmdline():
                 process.terminate()
-                found.append(process)
-    for process in psutil.wait_procs(found, timeout=10)[1]:
+                ended.append(process)
+    for process in psutil.wait_procs(ended, timeout=10)[1]:
         with contextlib.suppress(psutil.Error):
             process.kill()
 
