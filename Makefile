@@ -35,7 +35,7 @@ quick: setup ## Lint, types, import rules and the unit tests, in under two minut
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
-	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests/unit
+	$(BIN)/python -m pytest -q -n 4 -m "not slow" tests/unit
 
 # Twice as many workers as the two cores of a small machine: half of the time a test waits for the processes it started.
 test: setup ## Run every test

@@ -11,6 +11,9 @@ from tests.pipeline.harness.homes import copy_of_the_project
 GUIDE = "add-a-room.md"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy in which the guide was followed."""
