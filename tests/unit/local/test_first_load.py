@@ -82,7 +82,17 @@ def test_an_error_while_waiting_ends_the_process_and_its_children(tmp_path: Path
         load(tmp_path, DAY, DAY, lambda _: None, interrupted, [sys.executable, "-c", program])
     assert time.monotonic() - began < 9, "ended by SIGTERM, not by SIGKILL after the grace"
     (pid,) = pids
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    # The kernel ends it a moment after it was told to.
+    while runs(pid):
+        assert time.monotonic() - began < 20
+        time.sleep(0.02)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_the_process_ends_with_who_waits_for_it() -> None:
