@@ -4,6 +4,7 @@ Belongs here: the base of `sources/<source>/settings.py`, the list of sources. D
 A source is found by its folder, as Dagster finds what lies in defs/: this room lies below theirs and imports none.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -24,13 +25,13 @@ class SourceSettings(SettingsGroup):
     """What the environment says of one source. Every field begins with the source's name: `shopify_shop`."""
 
     @property
+    @abstractmethod
     def is_given(self) -> bool:
         """Whether a credential is set, be it half of one: the stand-in store is not used then."""
-        raise NotImplementedError
 
+    @abstractmethod
     def missing(self) -> str | None:
         """Which variables to set where a credential is given by half, None when nothing lacks."""
-        raise NotImplementedError
 
     def of_stand_in(self, endpoint: Mapping[str, Any]) -> Self:  # noqa: ARG002 - for those that override it
         """The same for the stand-in store, whose endpoint file holds `endpoint`; as it is where none is played."""
@@ -48,13 +49,16 @@ def source_names() -> tuple[str, ...]:
 
 
 def settings_classes() -> dict[str, type[SourceSettings]]:
-    """The settings that each source's record declares. HalfSource names a folder without a record."""
+    """The settings that each source's record declares. HalfSource names one that lacks a part."""
     classes: dict[str, type[SourceSettings]] = {}
     for name in source_names():
         record = getattr(import_module(f"hotdash_pipelines.sources.{name}"), "SOURCE", None)
         settings = getattr(record, "settings", None)
         if settings is None:
             raise HalfSource(f"sources/{name}/__init__.py has no SOURCE: see docs/how-to/add-a-source.md")
+        if settings.__abstractmethods__:
+            lacking = ", ".join(sorted(settings.__abstractmethods__))
+            raise HalfSource(f"sources/{name}: its settings do not say {lacking}: see docs/how-to/add-a-source.md")
         classes[name] = settings
     return classes
 

@@ -27,6 +27,9 @@ class ToySettings(SourceSettings):
     def is_given(self) -> bool:
         return bool(self.toy_token)
 
+    def missing(self) -> str | None:
+        return None
+
 
 SOURCE = Source(name="toy", label="Toy", settings=ToySettings, open=lambda _: None, advice="set HOTDASH_TOY_TOKEN")
 """
@@ -112,6 +115,10 @@ def test_a_whole_fourth_source_is_taken(plant):
         ({"sources/toy/__init__.py": None}, "contracts/toy/ has no source: add sources/toy/__init__.py"),
         ({"sources/toy/__init__.py": ""}, "sources/toy/__init__.py has no SOURCE"),
         ({"sources/toy/__init__.py": "SOURCE = 'toy'"}, "sources/toy/__init__.py has no SOURCE"),
+        (
+            {"sources/toy/__init__.py": RECORD.replace("def missing", "def lacking")},
+            "sources/toy: its settings do not say missing",
+        ),
         ({"contracts/toy/blocks.yaml": None}, "sources/toy has no contract"),
         ({"contracts/toy/blocks.yaml": None}, "toy/blocks is fetched but has no contract"),
         ({"sources/toy/streams.py": None}, "no fetch function for toy/blocks"),
