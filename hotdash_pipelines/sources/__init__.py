@@ -6,7 +6,8 @@ and connection follow.
 Does not belong here: parsing pages into tables (contracts), files (lake), SQL (warehouse), Dagster.
 
 A stream is `contracts/<source>/<stream>.yaml` plus one function marked `@fetches(source, stream)` in
-`sources/<source>/streams.py`.
+`sources/<source>/streams.py`. Where the source counts a stream's records by day, a function marked
+`@counts(source, stream)` in `sources/<source>/counts.py` asks it to.
 """
 
 from hotdash_pipelines.settings.sources import HalfSource
@@ -16,11 +17,20 @@ from hotdash_pipelines.sources.errors import (
     SourceError,
     TransientSourceError,
 )
-from hotdash_pipelines.sources.records import all_sources, whole
-from hotdash_pipelines.sources.registry import Fetched, FetchFunction, fetcher, fetches
+from hotdash_pipelines.sources.records import all_sources, counted_streams, whole
+from hotdash_pipelines.sources.registry import (
+    CountFunction,
+    Fetched,
+    FetchFunction,
+    counter,
+    counts,
+    fetcher,
+    fetches,
+)
 from hotdash_pipelines.sources.source import Source
 
 __all__ = [
+    "CountFunction",
     "FetchFunction",
     "Fetched",
     "HalfSource",
@@ -30,6 +40,9 @@ __all__ = [
     "SourceError",
     "TransientSourceError",
     "all_sources",
+    "counted_streams",
+    "counter",
+    "counts",
     "fetcher",
     "fetches",
     "whole",

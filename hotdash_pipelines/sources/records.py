@@ -47,7 +47,7 @@ def whole(contracts: Iterable[Contract]) -> tuple[Contract, ...]:
 
 def _lacking(sources: Mapping[str, Source], contracts: Iterable[Contract]) -> Iterator[str]:
     streams = {(contract.source, contract.stream) for contract in contracts}
-    readers = Counter(reader for name in sources for reader in _fetch_functions(name))
+    readers = Counter(reader for name in sources for reader in _marked(name, "streams.py", "fetches"))
     for name in sorted({source for source, _ in streams} - sources.keys()):
         yield f"contracts/{name}/ has no source: add sources/{name}/__init__.py with its SOURCE, {_GUIDE}"
     for name in sorted(sources.keys() - {source for source, _ in streams}):
@@ -57,6 +57,8 @@ def _lacking(sources: Mapping[str, Source], contracts: Iterable[Contract]) -> It
             yield no_fetch_function(source, stream)
     for source, stream in sorted(readers.keys() - streams):
         yield f"{source}/{stream} is fetched but has no contract: add contracts/{source}/{stream}.yaml, {_GUIDE}"
+    for source, stream in sorted(counted_streams() - streams):
+        yield f"{source}/{stream} is counted but has no contract: add contracts/{source}/{stream}.yaml, {_GUIDE}"
     for (source, stream), count in sorted(readers.items()):
         if count > 1:
             yield f"{source}/{stream} has {count} fetch functions: take one @fetches out"
@@ -66,12 +68,18 @@ def _lacking(sources: Mapping[str, Source], contracts: Iterable[Contract]) -> It
             yield f"sources/{name}/settings.py: fields begin with {name}_, but not {', '.join(strange)}"
 
 
-def _fetch_functions(source: str) -> Iterator[tuple[str, str]]:
-    """The streams that `@fetches` marks in streams.py. Read, not imported: httpx costs the load a tenth of a second."""
-    path = SOURCES_DIR / source / "streams.py"
+@cache
+def counted_streams() -> frozenset[tuple[str, str]]:
+    """The streams, as (source, stream), that their source counts by day apart from sending the rows."""
+    return frozenset(marked for name in all_sources() for marked in _marked(name, "counts.py", "counts"))
+
+
+def _marked(source: str, module: str, mark: str) -> Iterator[tuple[str, str]]:
+    """The streams that a decorator marks in a module. Read, not imported: httpx costs the load a tenth of a second."""
+    path = SOURCES_DIR / source / module
     for node in ast.walk(ast.parse(path.read_bytes()) if path.exists() else ast.Module([], [])):
         if isinstance(node, ast.FunctionDef):
-            for mark in node.decorator_list:
-                if isinstance(mark, ast.Call) and getattr(mark.func, "id", None) == "fetches":
-                    source_name, stream = (ast.literal_eval(argument) for argument in mark.args)
+            for decorator in node.decorator_list:
+                if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == mark:
+                    source_name, stream = (ast.literal_eval(argument) for argument in decorator.args)
                     yield source_name, stream

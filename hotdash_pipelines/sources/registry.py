@@ -1,12 +1,12 @@
-"""Which function reads which stream, and what it hands back.
+"""Which function reads which stream and which counts it, and what they hand back.
 
-Belongs here: the `@fetches` mark, the look-up, the result of a fetch. Does not belong here: any source; the records of
-the sources (records.py).
+Belongs here: the marks `@fetches` and `@counts`, the look-up, the result of a fetch. Does not belong here: any source;
+the records of the sources (records.py).
 """
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
@@ -37,7 +37,12 @@ class Fetched:
 
 FetchFunction = Callable[[Any, Contract, Window], Fetched]
 
+# The records of each window's business day by the source's own count, asked for apart from the rows: partition key ->
+# how many the source has, None where it cannot tell exactly. The source is asked in few requests for many windows.
+CountFunction = Callable[[Any, Contract, Sequence[Window]], Mapping[str, int | None]]
+
 _FETCHERS: dict[tuple[str, str], FetchFunction] = {}
+_COUNTERS: dict[tuple[str, str], CountFunction] = {}
 
 
 def fetches(source: str, stream: str) -> Callable[[FetchFunction], FetchFunction]:
@@ -63,13 +68,47 @@ def fetches(source: str, stream: str) -> Callable[[FetchFunction], FetchFunction
 def fetcher(source: str, stream: str) -> FetchFunction:
     """The reader of a stream. Imports `sources/<source>/streams.py` on first use; HalfSource when there is none."""
     if (source, stream) not in _FETCHERS:
-        module = f"hotdash_pipelines.sources.{source}.streams"
-        if importlib.util.find_spec(module.removesuffix(".streams")) and importlib.util.find_spec(module):
-            importlib.import_module(module)
+        _import(source, "streams")
     try:
         return _FETCHERS[source, stream]
     except KeyError:
         raise HalfSource(no_fetch_function(source, stream)) from None
+
+
+def counts(source: str, stream: str) -> Callable[[CountFunction], CountFunction]:
+    """Mark a function in `sources/<source>/counts.py` as the count of a stream. Errors it raises then name the stream.
+
+    It counts by the contract's `business_day`, whatever window a record lies in by its cursor.
+    """
+
+    def mark(function: CountFunction) -> CountFunction:
+        @wraps(function)
+        def count(client: Any, contract: Contract, windows: Sequence[Window]) -> Mapping[str, int | None]:
+            try:
+                return function(client, contract, windows)
+            except SourceError as error:
+                error.where = f"{source}/{stream} by day"
+                raise
+
+        if (source, stream) in _COUNTERS:
+            raise HalfSource(f"{source}/{stream} has two count functions: take one @counts out")
+        _COUNTERS[source, stream] = count
+        return count
+
+    return mark
+
+
+def counter(source: str, stream: str) -> CountFunction | None:
+    """The count of a stream, None where the source has none. Imports `sources/<source>/counts.py` on first use."""
+    if (source, stream) not in _COUNTERS:
+        _import(source, "counts")
+    return _COUNTERS.get((source, stream))
+
+
+def _import(source: str, module: str) -> None:
+    package = f"hotdash_pipelines.sources.{source}"
+    if importlib.util.find_spec(package) and importlib.util.find_spec(f"{package}.{module}"):
+        importlib.import_module(f"{package}.{module}")
 
 
 def no_fetch_function(source: str, stream: str) -> str:

@@ -22,6 +22,7 @@ from hotdash_pipelines.demo.world.shop_timeline import DAY
 
 # What a count stops at unless its `limit` says otherwise.
 COUNT_CAP_DEFAULT = 10_000
+_SIGN_UP = 60
 Test = Callable[[Any], bool]
 
 
@@ -198,7 +199,8 @@ def _order_chunks(
         for low, high in _spans(shop, ranges.get("updated_at", _EVER), start, reverse):
             yield [order for _, _, order in shop.changes_between(low, high)]
         return
-    created = [ranges[name] for name in ("created_at",) if name in ranges]
+    # An order entered late was processed earlier on the same day of the store.
+    created = [ranges[name] for name in ("created_at", "processed_at") if name in ranges]
     if "updated_at" in ranges:
         low, high = _clip(shop, ranges["updated_at"])
         yield [order for _, _, order in shop.changes_between(low, high)]
@@ -221,7 +223,10 @@ def _customer_chunks(
         yield [customer for _, _, customer in shop.customers_updated_between(low, high)]
         return
     now = shop.now_ts()
-    created = [ranges["customer_date"]] if "customer_date" in ranges else []
+    created = []
+    if "customer_date" in ranges:
+        # Who orders in a day's first minute was created in the last minute of the day before.
+        created = [(ranges["customer_date"][0], ranges["customer_date"][1] + _SIGN_UP)]
     for day in _days(shop, created, start if sort_key == "CREATED_AT" else None, reverse):
         yield [customer for customer in shop.customers_created_on(day) if customer.created_at.timestamp() <= now]
 

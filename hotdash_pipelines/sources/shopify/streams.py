@@ -196,10 +196,11 @@ PRODUCTS_CONNECTION = Connection(
 
 def updated_within(window: Window) -> str:
     """The search for records last changed in `[start, end)`."""
-    return f"updated_at:>='{_instant(window.start)}' updated_at:<'{_instant(window.end)}'"
+    return f"updated_at:>='{instant_of(window.start)}' updated_at:<'{instant_of(window.end)}'"
 
 
-def _instant(moment: datetime) -> str:
+def instant_of(moment: datetime) -> str:
+    """An instant as Shopify's searches spell it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -11,6 +11,9 @@ from hotdash_pipelines.sources import (
     HalfSource,
     PermanentSourceError,
     QuotaExhausted,
+    counted_streams,
+    counter,
+    counts,
     fetcher,
     fetches,
     registry,
@@ -44,6 +47,33 @@ def test_a_second_function_for_a_stream_is_refused(monkeypatch):
     fetches("toybox", "toys")(lambda *_: None)
     with pytest.raises(HalfSource, match="toybox/toys has two fetch functions"):
         fetches("toybox", "toys")(lambda *_: None)
+
+
+def test_streams_that_are_counted_by_day_have_a_contract_and_a_function_to_call():
+    known = {(contract.source, contract.stream) for contract in load_contracts()}
+    assert {("shopify", "orders"), ("shopify", "customers")} <= counted_streams() <= known
+    for source, stream in counted_streams():
+        assert callable(counter(source, stream))
+    assert counter("shopify", "products") is None
+    assert counter("nowhere", "orders") is None
+
+
+def test_a_second_count_of_a_stream_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "_COUNTERS", {})
+    counts("toybox", "toys")(lambda *_: {})
+    with pytest.raises(HalfSource, match="toybox/toys has two count functions"):
+        counts("toybox", "toys")(lambda *_: {})
+
+
+def test_an_error_of_a_count_names_the_stream(monkeypatch):
+    monkeypatch.setattr(registry, "_COUNTERS", {})
+
+    @counts("toybox", "toys")
+    def count_toys(_client, _contract, _windows):
+        raise PermanentSourceError("the token is refused")
+
+    with pytest.raises(PermanentSourceError, match=r"^toybox/toys by day: the token is refused$"):
+        count_toys(None, None, [])
 
 
 def test_errors_read_as_one_line_and_survive_another_process():

@@ -21,6 +21,7 @@ from graphql import (
 from hotdash_pipelines.contracts import Table, load_contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR
 from hotdash_pipelines.sources.shopify import streams
+from hotdash_pipelines.sources.shopify.counts import count_query
 
 CONNECTIONS = {
     "orders": streams.ORDERS_CONNECTION,
@@ -33,6 +34,9 @@ QUERIES = {
     connection.count_operation: connection.count_query for connection in CONNECTIONS.values()
 } | {
     nested.operation: nested.query for connection in CONNECTIONS.values() for nested in connection.nested
+} | {
+    "OrdersCountByDay": count_query("OrdersCountByDay", "ordersCount", 3),
+    "CustomersCountByDay": count_query("CustomersCountByDay", "customersCount", 3),
 }  # fmt: skip
 # What the client sums up, and the list it sums.
 _LINE = "lineItems.nodes"
