@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hotdash_pipelines.demo.scenarios import ROUGH
 from hotdash_pipelines.demo.shopify.cost import PLANS
 from hotdash_pipelines.demo.shopify.fields.root import ALL_SCOPES
 from hotdash_pipelines.demo.shopify.http import ShopifyApi
@@ -102,13 +103,21 @@ class Control:
         return JSONResponse(self.world.scenarios.pending())
 
     async def add_scenario(self, request: Request) -> Response:
-        """`{"name", "source", "match"?, "times"?, "args"?}`: one fault, due `times` times."""
+        """`{"name", "source", "match"?, "times"?, "args"?}`: one fault, due `times` times.
+
+        `{"name": "rough", "source"?, "share"?, "seed"?, "match"?, "faults"?, "args"?}` fails a share of all requests
+        at random until it is cleared, of every source where none is named.
+        """
         body = await _object(request)
         args = body.get("args") or {}
         if not isinstance(args, dict):
             raise ControlError("args: an object")
+        scenarios = self.world.scenarios
         try:
-            added = self.world.scenarios.add(
+            if body.get("name") == ROUGH:
+                drawn = {key: body[key] for key in ("source", "share", "seed", "match", "faults") if key in body}
+                return JSONResponse([added.as_dict() for added in scenarios.add_rough(**drawn, **args)], 201)
+            added = scenarios.add(
                 str(body.get("name")), str(body.get("source")), body.get("match"), int(body.get("times", 1)), **args
             )
         except (ValueError, TypeError) as error:

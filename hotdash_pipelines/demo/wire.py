@@ -6,6 +6,7 @@ Belongs here: the envelope of a request. Does not belong here: any API's shapes 
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,8 +29,14 @@ def retry_after(scenario: Scenario) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
+def cut_off() -> Response:
+    """An answer whose body breaks off: it says gzip and is none to the end."""
+    body = gzip.compress(b'{"data": ')[:10] + b"\xff" * 20
+    return Response(body, 200, {"Content-Encoding": "gzip"}, "application/json")
+
+
 async def common_fault(scenario: Scenario | None) -> Response | None:
-    """The answer of a fault every face shares: `status`, `bad_json`; `timeout` waits, then lets the request go on.
+    """The answer of a fault every face shares: `status`, `bad_json`, `cut_off`; `timeout` waits, then lets it go on.
 
     None means that the face answers (and that any other fault is its own to act out).
     """
@@ -40,6 +47,8 @@ async def common_fault(scenario: Scenario | None) -> Response | None:
         return None
     if scenario.name == "bad_json":
         return Response(b'{"data": [{"id": 1, "na', 200, media_type="application/json; charset=utf-8")
+    if scenario.name == "cut_off":
+        return cut_off()
     if scenario.name == "status":
         body = scenario.args.get("body", "Internal Server Error")
         status = int(scenario.args.get("status", 500))

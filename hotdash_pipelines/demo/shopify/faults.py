@@ -15,6 +15,7 @@ from starlette.responses import Response
 from hotdash_pipelines.demo.scenarios import Scenario
 from hotdash_pipelines.demo.shopify.cost import cost_report
 from hotdash_pipelines.demo.shopify.values import gid_number
+from hotdash_pipelines.demo.wire import cut_off
 from hotdash_pipelines.demo.world import World
 
 _BODIES = {402: "Unavailable Shop", 403: "Forbidden", 404: "Not Found", 423: "Locked", 429: "Too Many Requests"}
@@ -30,6 +31,8 @@ async def before(scenario: Scenario | None) -> Response | None:
         return Response(b"", 504)
     if scenario.name == "bad_json":
         return Response(b'{"data": {"orders": <!DOCTYPE html>', 200, media_type="application/json")
+    if scenario.name == "cut_off":
+        return cut_off()
     if scenario.name == "expired_token":
         return _json({"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"}, 401)
     if scenario.name == "status":

@@ -40,9 +40,18 @@ def test_scenarios_are_added_listed_and_cleared(store: Store) -> None:
     assert store.post("{ shop { name } }").status_code == 200
 
 
+def test_every_source_is_made_rough_until_it_is_cleared(store: Store) -> None:
+    added = store.control("scenarios", {"name": "rough", "share": 1.0, "seed": 7, "faults": ["bad_json"]})
+    assert (added.status_code, len(added.json())) == (201, 3)
+    assert b"DOCTYPE" in store.post("{ shop { name } }").content
+    store.http.delete("/_control/scenarios")
+    assert store.post("{ shop { name } }").json()["data"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
+        {"name": "rough", "source": "mail"},
         {"name": "fire", "source": "shopify"},
         {"name": "status", "source": "mail"},
         {"name": "empty", "source": "ga4", "times": 0},
