@@ -21,6 +21,9 @@ def serve(
     port: Annotated[int, typer.Option(help="0 takes a free port.")] = 0,
     seed: Annotated[int | None, typer.Option(help="Seed of the world; the same seed gives the same store.")] = None,
     scale: Annotated[float | None, typer.Option(help="1 is about 10,000 orders a day.")] = None,
+    rough: Annotated[
+        str | None, typer.Option(help="usual, calm or all, then kinds such as ,-late_touches or ,+late_touches=0.5.")
+    ] = None,
     now: Annotated[
         str | None, typer.Option(help="Freeze the virtual clock (ISO 8601); else it follows real time.")
     ] = None,
@@ -28,7 +31,9 @@ def serve(
     """Serve the stand-in store until Ctrl-C. The pipeline finds it by itself while no credentials are set."""
     from datetime import UTC, datetime
 
+    from hotdash_pipelines.cli.output import WrongUsage
     from hotdash_pipelines.demo.clock import VirtualClock
+    from hotdash_pipelines.demo.roughness import Roughness
     from hotdash_pipelines.demo.serve import serve as run
     from hotdash_pipelines.settings import get_settings
 
@@ -36,6 +41,10 @@ def serve(
     frozen = datetime.fromisoformat(now) if now else None
     if frozen is not None and frozen.tzinfo is None:
         frozen = frozen.replace(tzinfo=UTC)
+    try:
+        roughness = Roughness.read(settings.demo_roughness if rough is None else rough)
+    except ValueError as error:
+        raise WrongUsage(str(error)) from error
     run(
         host=host,
         port=port,
@@ -43,4 +52,5 @@ def serve(
         scale=settings.demo_scale if scale is None else scale,
         clock=VirtualClock(frozen),
         endpoint_file=settings.demo_endpoint_file,
+        roughness=roughness,
     )

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.roughness import USUAL, Roughness
 from hotdash_pipelines.demo.serve import ServeError, serve
 
 
@@ -20,13 +21,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--scale", type=float, default=0.1, help="1 is about 10,000 orders a day")
     parser.add_argument("--now", type=datetime.fromisoformat, help="freeze the clock at this instant (with zone)")
+    parser.add_argument("--rough", default=USUAL, help="usual, calm or all, and kinds such as ,-late_touches")
     parser.add_argument("--endpoint-file", type=Path, help="where to write address and credentials")
     options = parser.parse_args(arguments)
     # Until uvicorn takes the signal over, it would end the process without its `finally`s.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         clock = VirtualClock(options.now)
-        serve(options.host, options.port, options.seed, options.scale, clock, options.endpoint_file)
+        roughness = Roughness.read(options.rough)
+        serve(options.host, options.port, options.seed, options.scale, clock, options.endpoint_file, roughness)
     except (ServeError, ValueError) as error:
         print(f"stand-in store: {error}", file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.request_log import RequestLog
+from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.scenarios import Scenarios
 from hotdash_pipelines.demo.world import World
 from hotdash_pipelines.demo.world.shop import Shop
@@ -21,15 +22,24 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-def create_app(seed: int, scale: float, clock: VirtualClock, credentials: Mapping[str, Any]) -> Starlette:
-    """The application over a new world; the world is `app.state.world`. Credentials as `make_credentials` gives."""
+def create_app(
+    seed: int,
+    scale: float,
+    clock: VirtualClock,
+    credentials: Mapping[str, Any],
+    roughness: Roughness | None = None,
+) -> Starlette:
+    """The application over a new world; the world is `app.state.world`. Credentials as `make_credentials` gives.
+
+    Without `roughness` the world is as rough as usual.
+    """
     from starlette.applications import Starlette
     from starlette.routing import Route
 
     from hotdash_pipelines.demo import agent, chatwoot, ga4, shopify, slack
     from hotdash_pipelines.demo.control import Control
 
-    world = World(Shop(seed, scale, clock), clock, Scenarios(), RequestLog(), credentials)
+    world = World(Shop(seed, scale, clock, roughness=roughness), clock, Scenarios(), RequestLog(), credentials)
     faces = [face.routes(world) for face in (shopify, chatwoot, ga4, slack, agent)]
     app = Starlette(routes=[Route("/", _index), *Control(world).routes(), *(route for face in faces for route in face)])
     app.state.world = world

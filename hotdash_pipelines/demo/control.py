@@ -76,6 +76,7 @@ class Control:
             "seed": world.shop.seed,
             "scale": world.shop.scale,
             "time_zone": world.shop.time_zone,
+            "roughness": dict(sorted(world.shop.roughness.rates.items())),
             "scenarios": world.scenarios.pending(),
             "requests": len(world.log.entries()),
             "shopify": {"plan": shopify.bucket.plan.rule, "scopes": sorted(shopify.scopes)},

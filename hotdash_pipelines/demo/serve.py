@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.roughness import Roughness
 
 if TYPE_CHECKING:
     import uvicorn
@@ -62,6 +63,7 @@ def serve(
     scale: float = 0.1,
     clock: VirtualClock | None = None,
     endpoint_file: Path | None = None,
+    roughness: Roughness | None = None,
 ) -> None:
     """Serve until interrupted. `endpoint_file` is written (mode 0600) once connections are accepted.
 
@@ -73,7 +75,7 @@ def serve(
     bound = bind(host, port)
     url = address_of(bound)
     credentials = make_credentials(url)
-    server = make_server(create_app(seed, scale, clock or VirtualClock(), credentials))
+    server = make_server(create_app(seed, scale, clock or VirtualClock(), credentials, roughness))
     bound.listen(128)
     if endpoint_file is not None:
         endpoint = {"url": url, "pid": os.getpid(), "seed": seed, "scale": scale, **credentials}

@@ -17,6 +17,7 @@ from hotdash_pipelines.demo.app import create_app
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.credentials import make_credentials
 from hotdash_pipelines.demo.request_log import RequestLog
+from hotdash_pipelines.demo.roughness import USUAL, Roughness
 from hotdash_pipelines.demo.scenarios import Scenarios
 from hotdash_pipelines.demo.serve import address_of, bind, make_server
 from hotdash_pipelines.demo.world import World
@@ -54,12 +55,14 @@ class RunningStandIn:
 
 
 @contextmanager
-def start_stand_in(seed: int = 7, scale: float = 0.01, now: datetime | None = None) -> Iterator[RunningStandIn]:
+def start_stand_in(
+    seed: int = 7, scale: float = 0.01, now: datetime | None = None, rough: str = USUAL
+) -> Iterator[RunningStandIn]:
     """A stand-in on a free loopback port; frozen at `now` if given, else following real time."""
     bound = bind("127.0.0.1", 0)
     url = address_of(bound)
     credentials = make_credentials(url)
-    app = create_app(seed, scale, VirtualClock(now), credentials)
+    app = create_app(seed, scale, VirtualClock(now), credentials, Roughness.read(rough))
     server = make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="stand-in", daemon=True)
     thread.start()

@@ -69,6 +69,7 @@ def start_stand_in(settings: Settings, children: Children) -> Child:
         [
             sys.executable, "-m", "hotdash_pipelines.demo", "--port", str(settings.demo_port),
             "--seed", str(settings.demo_seed), "--scale", str(settings.demo_scale),
+            "--rough", settings.demo_roughness,
             "--endpoint-file", str(settings.demo_endpoint_file),
             *(["--now", settings.fixed_now.isoformat()] if settings.fixed_now else []),
         ],

@@ -21,6 +21,10 @@ class ServingSettings(SettingsGroup):
     demo_scale: float = Field(
         default=0.1, gt=0, le=10, description="Size of that world; 0.1 is about 1,000 orders a day."
     )
+    demo_roughness: str = Field(
+        default="usual",
+        description="How rough it is: `usual`, `calm` or `all`, then kinds such as `,-late_touches`.",
+    )
     demo_port: int = Field(default=0, ge=0, le=65535, description="Port of the stand-in store; 0 takes a free one.")
     webserver_host: str = Field(default="127.0.0.1", description="Where the Dagster UI listens. It has no login.")
     webserver_port: int = Field(

@@ -19,6 +19,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.seeded import rng
 from hotdash_pipelines.demo.world.shop_catalog import Product, Variant, make_products
 from hotdash_pipelines.demo.world.shop_index import ChangeIndex, CustomerIndex
@@ -55,12 +56,20 @@ class Shop:
 
     currency = "USD"
 
-    def __init__(self, seed: int, scale: float, clock: VirtualClock, time_zone: str = "America/New_York") -> None:
+    def __init__(
+        self,
+        seed: int,
+        scale: float,
+        clock: VirtualClock,
+        time_zone: str = "America/New_York",
+        roughness: Roughness | None = None,
+    ) -> None:
         if not 0 < scale <= 50:
             raise ValueError("scale must lie above 0 and be at most 50")
         self.seed = seed
         self.scale = scale
         self.clock = clock
+        self.roughness = roughness or Roughness.read()
         self.time_zone = time_zone
         self.zone = ZoneInfo(time_zone)
         self.opened_ts = self.day_start_ts(OPENED_ON)
@@ -94,6 +103,10 @@ class Shop:
     def now_ts(self) -> int:
         """The clock's instant in whole epoch seconds."""
         return int(self.clock.now().timestamp())
+
+    def is_rough(self, kind: str, *labels: object) -> bool:
+        """Whether this kind of roughness hits what the labels name; the same answer whenever it is asked."""
+        return self.roughness.hits(kind, self.seed, *labels)
 
     # Orders.
 
@@ -320,8 +333,11 @@ class Shop:
             random_,
             line_count=GIANT_ORDER_LINES if giant else None,
         )
-        batch = self.day_start_ts(order.day + timedelta(days=1)) + 4 * 3_600 + 900
-        events = draft_events(order.created_ts, basket, batch, random_)
+        midnight = self.day_start_ts(order.day + timedelta(days=1))
+        events = draft_events(order.created_ts, basket, midnight + 4 * 3_600 + 900, random_)
+        if self.is_rough("late_touches", order.id):
+            touched = OrderEvent(midnight + order.id * 2_654_435_761 % (4 * 3_600), "tag", "reviewed")
+            events = tuple(sorted((*events, touched), key=lambda event: event.ts))
         order._details = (basket, events)
         with self._lock:
             self._with_details.append(order)

@@ -60,6 +60,16 @@ def _variant(line: LineView) -> VariantView | None:
     return None if product is None or line.line.variant is None else VariantView(product, line.line.variant)
 
 
+def _attributes(line: LineView) -> list[tuple[str, str | None]]:
+    shop, number = line.view.shop, line.line.id
+    attributes: list[tuple[str, str | None]] = []
+    if shop.is_rough("odd_attributes", "line", number):
+        attributes += [("_bundle", None), ("", ""), ("_builder", '{"steps":[{"id":1,"skip":[]},null],"zoom":1.0E2}')]
+    if shop.is_rough("doubled_keys", number):
+        attributes += [("Engraving", "A. & B."), ("Engraving", "")]
+    return attributes
+
+
 def _percent(discount: DiscountView) -> float:
     return float(dict(CODES)[discount.view.basket.discount_code or ""] if discount.is_code else AUTOMATIC_DISCOUNT[1])
 
@@ -75,7 +85,7 @@ _SHARED_DISCOUNT = {
 RESOLVERS: dict[str, dict[str, Any]] = {
     "LineItem": {
         "currentQuantity": lambda x: x.left(),
-        "customAttributes": lambda _x: [],
+        "customAttributes": _attributes,
         "discountAllocations": _allocations,
         "discountedTotalSet": _discounted,
         "discountedUnitPriceAfterAllDiscountsSet": lambda x: _unit(x, x.line.net),

@@ -54,6 +54,9 @@ def _landing_page(visit: VisitView) -> str:
         else f"?utm_source={seen.source}&utm_medium={seen.medium}"
     )
     query += f"&utm_campaign={seen.campaign}" if query and seen.campaign else ""
+    if visit.view.shop.is_rough("long_landing_pages", visit.view.order.id):
+        # What advertising networks hang on to the addresses they send people to.
+        query += f"{'&' if query else '?'}fbclid={str(visit.view.order.id) * 80}"
     return f"https://hotdash-demo.example.com{seen.landing_page}{query}"
 
 

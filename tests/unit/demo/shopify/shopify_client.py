@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from hotdash_pipelines.demo.app import create_app
 from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.roughness import USUAL, Roughness
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 CREDENTIALS = {
@@ -32,8 +33,8 @@ ORDERS = """query orders($query: String, $after: String, $first: Int!, $sort: Or
 class Store:
     """A store and its client. `world` is the live world behind it."""
 
-    def __init__(self, scale: float = 0.01, seed: int = 7, now: datetime = NOW) -> None:
-        self.app = create_app(seed, scale, VirtualClock(now), dict(CREDENTIALS))
+    def __init__(self, scale: float = 0.01, seed: int = 7, now: datetime = NOW, rough: str = USUAL) -> None:
+        self.app = create_app(seed, scale, VirtualClock(now), dict(CREDENTIALS), Roughness.read(rough))
         self.world = self.app.state.world
         self.http = TestClient(self.app, base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
         self.headers = {"X-Shopify-Access-Token": "shpat_static"}

@@ -1,0 +1,111 @@
+"""What makes the stand-in's world as rough as a real one, each kind by a name, so that single kinds can be left out.
+
+Belongs here: one record a kind, and reading which of them are wanted. Does not belong here: what a kind does to the
+world or to an answer; the part that acts it out asks `Shop.is_rough`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of roughness: how many of `unit` it hits (0 to 1), and what it does.
+
+    `left_out` says why the usual world goes without it; None for what is on by default.
+    """
+
+    name: str
+    rate: float
+    unit: str
+    effect: str
+    left_out: str | None = None
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "late_touches",
+        0.1,
+        "orders",
+        "Staff touch an order between midnight and 04:00 of the next day: its last change leaves the day of its sale.",
+    ),
+    Kind(
+        "odd_attributes",
+        0.05,
+        "orders, lines, contacts and conversations",
+        "Free-form attributes hold whatever an app wrote: numbers, lists, nulls, empty objects, deep nesting.",
+    ),
+    Kind(
+        "doubled_keys",
+        0.03,
+        "lines",
+        "The list of a line's attributes names one key twice.",
+    ),
+    Kind(
+        "long_landing_pages",
+        0.01,
+        "orders and landing pages",
+        "The address of a landing page is 1,000 characters long and longer.",
+    ),
+)
+_BY_NAME = MappingProxyType({kind.name: kind for kind in KINDS})
+USUAL, CALM, ALL = "usual", "calm", "all"
+
+
+@dataclass(frozen=True)
+class Roughness:
+    """The kinds that occur, each with the share of its units that it hits."""
+
+    rates: Mapping[str, float]
+
+    @classmethod
+    def read(cls, text: str = USUAL) -> Roughness:
+        """What `text` asks for: `usual`, `calm` (nothing) or `all`, then kinds as `+tips`, `+tips=0.5` or `-tips`.
+
+        Parts are separated by commas. Raises ValueError naming the part that is not understood.
+        """
+        first, *others = [part.strip() for part in text.split(",")]
+        if first[:1] in ("+", "-"):
+            first, others = USUAL, [first, *others]
+        if first not in (USUAL, CALM, ALL):
+            raise ValueError(f"roughness {text!r}: begin with {USUAL}, {CALM} or {ALL}")
+        rates = {kind.name: kind.rate for kind in KINDS if first == ALL or (first == USUAL and kind.left_out is None)}
+        for part in others:
+            name, _, rate = part[1:].partition("=")
+            if part[:1] not in ("+", "-") or name not in _BY_NAME:
+                raise ValueError(f"roughness {part!r}: no such kind; +name or -name with one of {', '.join(_BY_NAME)}")
+            rates.pop(name, None)
+            if part[0] == "+":
+                rates[name] = _share(part, rate) if rate else _BY_NAME[name].rate
+        return cls(rates)
+
+    def text(self) -> str:
+        """The same roughness as `read` takes it."""
+        return ",".join([CALM, *(f"+{name}={rate:g}" for name, rate in sorted(self.rates.items()))])
+
+    def hits(self, name: str, seed: int, *labels: object) -> bool:
+        """Whether the kind hits the thing that the labels name: always the same answer for the same seed.
+
+        Raises KeyError for a kind without a record, so that none is acted out without one.
+        """
+        rate = self.rates.get(name, 0.0)
+        if not rate:
+            _BY_NAME[name]
+            return False
+        text = "\x1f".join([str(seed), "rough", name, *map(str, labels)])
+        drawn = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+        return drawn < rate * 2**64
+
+
+def _share(part: str, rate: str) -> float:
+    try:
+        share = float(rate)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError(f"roughness {part!r}: the rate is a number from 0 to 1")
+    return share
