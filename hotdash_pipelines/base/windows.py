@@ -5,23 +5,37 @@ Does not belong here: Dagster's partitions definition (partitions.py), cursors a
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """One business day of the store: `key` is its date, `[start, end)` the UTC instants it covers (23 to 25 hours)."""
+    """One business day of the store: `key` is its date, `[start, end)` the UTC instants it covers (23 to 25 hours).
+
+    `is_open` is set on what a source is asked for while the day is not over: rows come to it while it is read.
+    """
 
     key: str
     start: datetime
     end: datetime
+    is_open: bool = False
 
     @property
     def day(self) -> date:
         """The business date."""
         return date.fromisoformat(self.key)
+
+    def asked_at(self, now: datetime) -> "Window":
+        """The window as a source is asked for it at `now`.
+
+        While the day lasts it has no end within reach: a row that is touched while it is read stays in it, even if
+        midnight passes meanwhile.
+        """
+        if now >= self.end:
+            return self
+        return replace(self, end=self.end + timedelta(days=1), is_open=True)
 
 
 def window_of(key: str, zone: ZoneInfo) -> Window:
@@ -36,7 +50,12 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 def last_complete_day(now: datetime, zone: ZoneInfo) -> date:
     """Yesterday in the store's zone: the newest day that can no longer grow by new events."""
-    return now.astimezone(zone).date() - timedelta(days=1)
+    return current_day(now, zone) - timedelta(days=1)
+
+
+def current_day(now: datetime, zone: ZoneInfo) -> date:
+    """Today in the store's zone: the newest day that has begun, and is still open."""
+    return now.astimezone(zone).date()
 
 
 def days_ending(last: date, count: int) -> tuple[str, ...]:

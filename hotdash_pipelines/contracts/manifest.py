@@ -29,7 +29,8 @@ class PartitionManifest:
     """One window of one stream as it was fetched. Its presence is what makes the partition's files count.
 
     `cursor_min` and `cursor_max` are ISO 8601; `cost` is in the API's own points; `expected_rows` is the source's own
-    count where it gives one; `unknown_fields` maps JSON paths that the contract lacks to their types.
+    count where it gives one; `unknown_fields` maps JSON paths that the contract lacks to their types. `is_open`: the
+    day was not over when it was read, so it has to be read again.
     """
 
     source: str
@@ -54,11 +55,17 @@ class PartitionManifest:
     unknown_enum_values: dict[str, int] = field(default_factory=dict)
     quarantined_pages: int = 0
     notes: dict[str, str | int | float | bool] = field(default_factory=dict)
+    is_open: bool = False
 
     @property
     def name(self) -> str:
         """`source/stream key`, as errors and logs call the partition."""
         return f"{self.source}/{self.stream} {self.key}"
+
+    @property
+    def complete_to(self) -> datetime:
+        """The instant up to which nothing of the window is missing: its end, or when the open day was read."""
+        return min(self.fetched_at, self.window_end)
 
     def content_digest(self) -> str:
         """sha256 of what the partition holds; the same rows fetched again give the same digest."""

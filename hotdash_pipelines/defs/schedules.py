@@ -21,7 +21,7 @@ from typing import Any
 
 import dagster as dg
 
-from hotdash_pipelines.base.windows import days_ending, last_complete_day
+from hotdash_pipelines.base.windows import current_day, days_ending, last_complete_day
 from hotdash_pipelines.contracts import load_contracts
 from hotdash_pipelines.operations.retention.calendar import monthly, weekly
 from hotdash_pipelines.orchestration import keys
@@ -63,13 +63,17 @@ nightly_job = dg.define_asset_job(
     cron_schedule="0 4 * * *",
     execution_timezone=_settings.store_timezone,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="At 04:00 store time: yesterday and every day that a source may still change, in one run.",
+    description="At 04:00 store time: every day that a source may still change, and today up to now, in one run.",
 )
 def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """One run over the widest re-fetch window; each stream skips the days that it need not read again."""
-    last = last_complete_day(context.scheduled_execution_time, _settings.zone)
-    days = days_ending(last, max(contract.refetch_days for contract in load_contracts()))
-    return dg.RunRequest(run_key=f"nightly-{last}", tags=keys.range_tags(days[0], days[-1], refetch=keys.REFETCH_DUE))
+    """One run over the widest re-fetch window and the open day; each stream skips the days that it need not read again.
+
+    Yesterday is whole only with today: an order that was touched after midnight is a change of today.
+    """
+    at = context.scheduled_execution_time
+    days = days_ending(current_day(at, _settings.zone), 1 + max(contract.refetch_days for contract in load_contracts()))
+    run_key = f"nightly-{last_complete_day(at, _settings.zone)}"
+    return dg.RunRequest(run_key=run_key, tags=keys.range_tags(days[0], days[-1], refetch=keys.REFETCH_DUE))
 
 
 _RESTORES = dg.AssetSelection.checks(dg.AssetCheckKey(keys.BACKUP_KEY, keys.RESTORE_CHECK))

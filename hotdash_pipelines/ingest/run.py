@@ -28,12 +28,12 @@ class BadData(PermanentSourceError):
 
 
 class NotYetOver(PermanentSourceError):
-    """The window has not ended, so its rows would not be complete."""
+    """The window has not begun; or it is a date that its source counts when it is over, and is not over."""
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What the lake holds for a window after an ingest; `manifest` is None where a listing has none for a past day."""
+    """What the lake holds for a window after an ingest; `manifest` is None where the stream has none for that day."""
 
     key: str
     manifest: PartitionManifest | None
@@ -53,13 +53,18 @@ def ingest_window(
     Raises SourceError (transient or permanent) in one line that names stream and partition. Pages that break the
     contract are copied to the quarantine first; the window is refused when their share exceeds the contract's
     `quarantine_tolerance`, and then the lake keeps what it had.
+
+    A day that is not over is read up to now and marked open. Days are read from the oldest to the newest: a row that is
+    touched meanwhile leaves its day for the newest one.
     """
     name = f"{contract.source}/{contract.stream} {window.key}"
-    if window.end > now:
+    readable_from = window.start if contract.semantics == "updated" else window.end
+    if now < readable_from:
+        state = "has not begun" if contract.semantics == "updated" else "is not over"
         raise NotYetOver(
-            f"{name}: the day is not over in the store's zone; materialise it after {window.end:%Y-%m-%d %H:%M} UTC"
+            f"{name}: the day {state} in the store's zone; materialise it after {readable_from:%Y-%m-%d %H:%M} UTC"
         )
-    fetched = fetch(client, contract, window)
+    fetched = fetch(client, contract, window.asked_at(now))
     parsed = parse_pages(contract, fetched.pages)
     if parsed.bad_pages:
         bad = [(fetched.pages[page.index], page.reason) for page in parsed.bad_pages]
@@ -91,9 +96,25 @@ def ingest_window(
 
 
 def is_off(manifest: PartitionManifest) -> bool:
-    """Whether the source counted clearly more or fewer rows in the window than the partition holds."""
+    """Whether the source counted clearly more or fewer rows in the window than the partition holds.
+
+    The count comes before the reading: an open day may have grown since.
+    """
     expected, landed = manifest.expected_rows, manifest.rows[manifest.stream]
-    return expected is not None and abs(expected - landed) > COUNT_TOLERANCE * max(expected, landed)
+    if expected is None or (manifest.is_open and landed > expected):
+        return False
+    return abs(expected - landed) > COUNT_TOLERANCE * max(expected, landed)
+
+
+def can_be_read(contract: Contract, window: Window, newest: Window) -> bool:
+    """Whether the source can be asked for this window; `newest` is the last complete day.
+
+    A day of changes can be read as soon as it has begun, and a date once it is over. A listing shows the present and
+    stands for the last complete day, as which it is read.
+    """
+    if contract.semantics == "snapshot":
+        return window.key == newest.key
+    return contract.semantics == "updated" or window.key <= newest.key
 
 
 def is_due(
@@ -105,13 +126,15 @@ def is_due(
 ) -> bool:
     """Whether a routine run fetches this window: it is missing, short, by another contract, or may still change.
 
-    `newest` is the last complete day. A window may change for `refetch_days` days, and a date that was last read before
-    those were over still has to be read once more; a listing (`snapshot`) shows only the present, so only the newest
-    window can be fetched. A sound window fetched after `just_read_since` can wait.
+    `newest` is the last complete day. The current day is open and always due, and so is a day that was open when it was
+    read and is over. A window may change for `refetch_days` days, and a date that was last read before those were over
+    still has to be read once more. A sound window fetched after `just_read_since` can wait.
     """
-    if contract.semantics == "snapshot" and window.key != newest.key:
+    if not can_be_read(contract, window, newest):
         return False
     if held is None or held.contract_digest != contract.digest or is_off(held):
+        return True
+    if held.is_open and window.key <= newest.key:
         return True
     if just_read_since is not None and held.fetched_at > just_read_since:
         return False
@@ -126,26 +149,37 @@ def settled_from(contract: Contract, window: Window) -> datetime:
 
 
 def load_windows(
-    contract: Contract, store: Store, database_url: str, project: str, keys: Sequence[str], now: datetime
+    contract: Contract, store: Store, database_url: str, project: str, windows: Sequence[Window], now: datetime
 ) -> Iterator[tuple[str, LoadResult | None]]:
     """Load windows of the lake into the raw tables, each in its own transaction on one connection.
 
-    Yields each key with what its load did; None where a listing has no file for that day. Raises SourceError when the
-    lake lacks a partition that should be there, LakeError or LoadError when one cannot be read or loaded.
+    Yields each key with what its load did; None where the stream has no file for that day: a listing, or a date that is
+    not over. Raises SourceError when the lake lacks a partition that should be there, LakeError or LoadError when one
+    cannot be read or loaded.
     """
     with Loader(database_url, contract) as loader:
-        for key in keys:
-            manifest = lake.read_manifest(store, contract, project, key)
+        for window in windows:
+            manifest = lake.read_manifest(store, contract, project, window.key)
             if manifest is not None:
                 read = partial(lake.read_table, store, contract, manifest)
-                yield key, loader.load(project, manifest, read, now)
-            elif contract.semantics == "snapshot":
-                yield key, None
+                yield window.key, loader.load(project, manifest, read, now)
+            elif contract.semantics == "snapshot" or (contract.semantics == "event_date" and now < window.end):
+                yield window.key, None
             else:
                 raise PermanentSourceError(
-                    f"{contract.source}/{contract.stream} {key}: the lake has no partition; "
+                    f"{contract.source}/{contract.stream} {window.key}: the lake has no partition; "
                     f"materialise lake_{contract.source}/{contract.stream} first"
                 )
 
 
-__all__ = ["BadData", "Ingested", "NotYetOver", "SourceError", "ingest_window", "is_due", "is_off", "load_windows"]
+__all__ = [
+    "BadData",
+    "Ingested",
+    "NotYetOver",
+    "SourceError",
+    "can_be_read",
+    "ingest_window",
+    "is_due",
+    "is_off",
+    "load_windows",
+]

@@ -91,6 +91,7 @@ def write_partition(
 ) -> PartitionManifest:
     """Write or replace a partition; until the manifest is in place, readers see what was there before.
 
+    What another run read later than this one stays, and its manifest is returned.
     `tables` holds every table of the contract in the contract's schema. The same input gives byte-identical files.
     Raises LakeError when the store refuses; then the partition is as it was.
     """
@@ -134,11 +135,15 @@ def write_partition(
         unknown_enum_values=dict(unknown_enum_values),
         quarantined_pages=quarantined,
         notes=dict(notes),
+        is_open=fetched_at < window.end,
     )
     with (
         _named(contract, window.key, "the partition is as it was; mend that, then materialise it again"),
         store.exclusive(_stream_folder(contract, project)),
     ):
+        held = _readable(store, contract, project, window.key)
+        if held is not None and held.fetched_at > fetched_at:
+            return held
         for name, content in contents.items():
             store.write(f"{folder}/{name}", content)
             reach("lake.part_written")
@@ -196,6 +201,14 @@ def read_manifest(store: Store, contract: Contract, project: str, key: str) -> P
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise _corrupt(contract, key, f"{store.uri(path)} is not a manifest ({type(error).__name__})") from error
+
+
+def _readable(store: Store, contract: Contract, project: str, key: str) -> PartitionManifest | None:
+    """The manifest that is there, None where there is none or a damaged one, which a new write replaces."""
+    try:
+        return read_manifest(store, contract, project, key)
+    except LakeCorruption:
+        return None
 
 
 def read_table(store: Store, contract: Contract, manifest: PartitionManifest, table: str) -> "pa.Table":

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hotdash_pipelines.base.windows import days_ending, last_complete_day
+from hotdash_pipelines.base.windows import current_day, days_ending
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.local.children import ChildError, Children, raise_received
 from hotdash_pipelines.settings import Settings
@@ -57,15 +57,15 @@ def due_range(
     days: int,
     now: datetime,
 ) -> tuple[str, str]:
-    """First and last partition that a load of the last `days` days has to visit.
+    """First and last partition that a load of the last `days` days, and of the current one up to now, has to visit.
 
-    `loaded` holds (source, stream, partition key) of every window in the raw tables. The range begins at the oldest
-    window that the lake or the warehouse lacks, and at the latest where a stream may still change.
+    `loaded` holds (source, stream, partition key) of every window that was over when it was read and is in the raw
+    tables. The range begins at the oldest window that the lake or the warehouse lacks, and at the latest where a stream
+    may still change. It ends with the open day.
     """
     from hotdash_pipelines.lake.partition import partitions
 
-    last = last_complete_day(now, settings.zone)
-    wanted = days_ending(last, days)
+    *wanted, today = days_ending(current_day(now, settings.zone), days + 1)
     first = max(contract.refetch_days for contract in contracts)
     oldest = wanted[-min(first, days)]
     for contract in contracts:
@@ -74,7 +74,7 @@ def due_range(
         held = set(partitions(store, contract, settings.project))
         missing = [key for key in wanted if key not in held or (contract.source, contract.stream, key) not in loaded]
         oldest = min([oldest, *missing])
-    return oldest, wanted[-1]
+    return oldest, today
 
 
 def load(

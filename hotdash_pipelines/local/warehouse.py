@@ -56,7 +56,7 @@ def loaded_windows(url: str, project: str) -> set[tuple[str, str, str]]:
 
     with connect(url) as conn:
         rows = conn.execute(
-            "select source, stream, window_key from ops.lake_loads where project_key = %s", (project,)
+            "select source, stream, window_key from ops.lake_loads where project_key = %s and not is_open", (project,)
         ).fetchall()
     return {(source, stream, key) for source, stream, key in rows}
 

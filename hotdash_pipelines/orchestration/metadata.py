@@ -14,9 +14,12 @@ from hotdash_pipelines.lake.partition import PartitionManifest
 from hotdash_pipelines.settings import get_settings
 
 _LATE = {
-    "updated": "A partition holds the rows whose `{cursor}` is on that day; the last {days} days are read again.",
-    "event_date": "A partition holds all rows of that date; the last {days} days are restated, so read again nightly.",
-    "snapshot": "A listing shows only the present: the newest partition is fetched, older ones keep what they have.",
+    "updated": "A partition holds the rows whose `{cursor}` is on that day; the last {days} days are read again, and "
+    "today up to now.",
+    "event_date": "A partition holds all rows of that date once it is over; the last {days} days are restated, so read "
+    "again nightly.",
+    "snapshot": "A listing shows only the present and stands for the last complete day: older partitions keep what "
+    "they have.",
 }
 
 
@@ -90,6 +93,8 @@ def partition_metadata(manifest: PartitionManifest, uri: str) -> dict[str, Any]:
         entries["api_cost"] = float(manifest.cost)
     if manifest.cursor_max is not None:
         entries["newest"] = str(manifest.cursor_max)
+    if manifest.is_open:
+        entries["open_until_read_again"] = f"read up to {manifest.complete_to:%Y-%m-%d %H:%M} UTC; the day was not over"
     if manifest.unknown_fields:
         entries["unknown_fields"] = ", ".join(sorted(manifest.unknown_fields))
     return entries

@@ -12,5 +12,5 @@ BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=30)
 
 
 def daily_partitions(first: str, zone: str) -> dg.DailyPartitionsDefinition:
-    """The partitions of every ingested stream."""
-    return dg.DailyPartitionsDefinition(start_date=first, timezone=zone)
+    """The partitions of every ingested stream, the current day included: it is open, and read up to now."""
+    return dg.DailyPartitionsDefinition(start_date=first, timezone=zone, end_offset=1)

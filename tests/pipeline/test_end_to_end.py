@@ -36,9 +36,25 @@ def window(world: World, key: str) -> Window:
 
 
 def loaded_orders(world: World) -> Iterator[Order]:
-    """Orders whose last change, as of now, lies in the days that were loaded; test orders left out."""
-    first, last = window(world, DAYS[0]), window(world, DAYS[-1])
-    return (order for order in world.shop.orders_updated_between(first.start, last.end) if not order.is_test)
+    """Orders last changed since the first day that was loaded; the current day is open to now. Test orders left out."""
+    first = window(world, DAYS[0])
+    return (order for order in world.shop.orders_updated_between(first.start, NOW) if not order.is_test)
+
+
+def test_the_loaded_days_are_whole_and_the_current_day_is_marked_open(loaded: Stack, world: World) -> None:
+    """As of now: an order of the last two days that was touched this morning is a change of today."""
+    days = [date.fromisoformat(key) for key in DAYS]
+    placed = {day: sum(not order.is_test for order in world.shop.orders_created_on(day)) for day in days}
+    counted = dict(loaded.query("select business_date, count(*) from marts_core.fct_order group by 1"))
+    assert {day: counted[day] for day in days} == placed
+    touched_today = world.shop.orders_updated_between(window(world, DAYS[-1]).end, NOW)
+    assert any(order.day in days for order in touched_today)
+    loads = "select window_key, is_open, complete_to from ops.lake_loads where stream = 'orders' order by 1"
+    open_day = window(world, "2026-03-10")
+    assert loaded.query(loads) == [
+        *((key, False, window(world, key).end) for key in DAYS),
+        (open_day.key, True, NOW),
+    ]
 
 
 def test_a_first_up_loads_every_layer_and_is_green(loaded: Stack) -> None:
@@ -126,12 +142,12 @@ def test_web_sessions_of_each_day_are_those_of_the_world(loaded: Stack, world: W
     assert {day: int(sessions) for day, sessions in loaded.query(by_day)} == expected
 
 
-def test_conversations_are_those_that_were_active_in_the_days(loaded: Stack, world: World) -> None:
-    first, last = window(world, DAYS[0]), window(world, DAYS[-1])
+def test_conversations_are_those_that_were_active_since_the_first_day(loaded: Stack, world: World) -> None:
+    first = window(world, DAYS[0])
     expected = sorted(
         conversation.display_id
         for conversation in world.support.conversations()
-        if first.start.timestamp() <= int(conversation.last_activity_at) < last.end.timestamp()
+        if first.start.timestamp() <= int(conversation.last_activity_at) <= NOW.timestamp()
     )
     assert expected
     counted = loaded.query("select conversation_id from marts_support.fct_conversation order by 1")

@@ -11,7 +11,7 @@ import dagster as dg
 
 from hotdash_pipelines.base.windows import last_complete_day, window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
-from hotdash_pipelines.ingest.run import Ingested, ingest_window, is_due, is_off
+from hotdash_pipelines.ingest.run import Ingested, can_be_read, ingest_window, is_due, is_off
 from hotdash_pipelines.lake.partition import folder_of, prune_pages, read_manifest
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.check_results import counted_as, finding_of, keep
@@ -31,6 +31,7 @@ from hotdash_pipelines.storage import Store
 
 _COUNTS = "row_counts_match_the_source"
 _DRIFT = "all_fields_and_values_are_known"
+_NOT_OVER = "not read: its source counts a date once it is over; materialise it after {:%Y-%m-%d %H:%M} UTC"
 
 
 def lake_asset(contract: Contract) -> dg.AssetsDefinition:
@@ -63,19 +64,23 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
         now, store, zone = clock.now(), lake.store(), settings.zone
         newest = window_of(last_complete_day(now, zone).isoformat(), zone)
         routine = context.run.tags.get(keys.REFETCH_TAG) == keys.REFETCH_DUE
-        only_due = routine or contract.semantics == "snapshot"
         just_read_since = now - timedelta(minutes=settings.reread_after_minutes) if routine else None
         done: list[Ingested] = []
         where = windows_of(contract, context.partition_keys)
         with one_line_errors(context.op_execution_context, where), sources.client(contract.source) as client:
-            for partition_key in context.partition_keys:
+            # The oldest first: a row that is touched while we read leaves its day for the newest one.
+            for partition_key in sorted(context.partition_keys):
                 window = window_of(partition_key, zone)
                 held = read_manifest(store, contract, project.key(), partition_key)
-                if only_due and not is_due(contract, window, newest, held, just_read_since):
+                if not can_be_read(contract, window, newest) or (
+                    routine and not is_due(contract, window, newest, held, just_read_since)
+                ):
                     done.append(Ingested(partition_key, held, was_fetched=False))
+                    if contract.semantics == "event_date" and window.end > newest.end:
+                        context.log.info(f"{partition_key}: {_NOT_OVER.format(window.end)}")
                     continue
                 fetch = fetcher(contract.source, contract.stream)
-                done.append(ingest_window(contract, client, fetch, store, project.key(), window, now))
+                done.append(ingest_window(contract, client, fetch, store, project.key(), window, clock.now()))
                 context.log.info(f"{partition_key}: {done[-1].rows} rows")
             prune_pages(store, contract, project.key(), now - timedelta(days=settings.raw_pages_days))
         result = _result(context, contract, key, store, done)

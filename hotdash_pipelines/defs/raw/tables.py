@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.ingest.run import load_windows
 from hotdash_pipelines.orchestration import keys
@@ -61,9 +62,8 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         changes: dict[str, Counter[str]] = {table.name: Counter() for table in contract.tables}
         with one_line_errors(context.op_execution_context, windows_of(contract, context.partition_keys)):
-            loads = load_windows(
-                contract, lake.store(), warehouse.url(), project.key(), context.partition_keys, clock.now()
-            )
+            windows = [window_of(key, settings.zone) for key in context.partition_keys]
+            loads = load_windows(contract, lake.store(), warehouse.url(), project.key(), windows, clock.now())
             for _, result in loads:
                 for name, table in result.tables.items() if result else ():
                     changes[name].update(_counts(table))

@@ -69,26 +69,33 @@ class _Page:
         return orjson.dumps(self.document) if self.is_changed else self.body
 
 
-def read_connection(client: ShopifyClient, connection: Connection, search: str | None) -> Fetched:
+def read_connection(
+    client: ShopifyClient, connection: Connection, search: str | None, *, may_grow: bool = False
+) -> Fetched:
     """All records that match `search`, their nested lists complete, each record once.
 
     The records are counted by the source before; if the pages disagree they are read once more. What still disagrees
-    is left to the check on `expected_rows`. Raises SourceError.
+    is left to the check on `expected_rows`. `may_grow`: records come to the search while it is read (an open day), so
+    only fewer than were counted are a disagreement. Raises SourceError.
     """
+
+    def disagrees() -> bool:
+        return expected is not None and (rows < expected if may_grow else rows != expected)
+
     requests, cost = client.requests, client.cost
     notes: dict[str, str | int | float | bool] = {}
     expected = _count(client, connection, search)
     pages = _read_pages(client, connection, search)
     rows = sum(len(page.nodes) for page in pages)
-    if expected is not None and rows != expected:
+    if disagrees():
         notes["read_again"] = True
         expected = _count(client, connection, search)
-        if rows != expected:
+        if expected is None or disagrees():
             pages = _read_pages(client, connection, search)
             rows = sum(len(page.nodes) for page in pages)
     if expected is None:
         notes["count_precision"] = "AT_LEAST"
-    elif rows != expected:
+    elif disagrees():
         notes["count_disagrees"] = True
     return Fetched(
         pages=[page.bytes() for page in pages],

@@ -207,13 +207,13 @@ def instant_of(moment: datetime) -> str:
 @fetches("shopify", "orders")
 def fetch_orders(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
     """Orders last changed in the window, with all their lines and refunds."""
-    return read_connection(client, ORDERS_CONNECTION, updated_within(window))
+    return read_connection(client, ORDERS_CONNECTION, updated_within(window), may_grow=window.is_open)
 
 
 @fetches("shopify", "customers")
 def fetch_customers(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
     """Customers last changed in the window."""
-    return read_connection(client, CUSTOMERS_CONNECTION, updated_within(window))
+    return read_connection(client, CUSTOMERS_CONNECTION, updated_within(window), may_grow=window.is_open)
 
 
 @fetches("shopify", "products")

@@ -222,6 +222,8 @@ class _Load:
             manifest.fetched_at,
             self._now,
             json.dumps(manifest.rows, sort_keys=True),
+            manifest.is_open,
+            manifest.complete_to,
         )
 
     def _updated(self, tables: "dict[str, pa.Table]") -> dict[str, tuple[int, int, int]]:

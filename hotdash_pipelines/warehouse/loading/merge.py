@@ -129,11 +129,15 @@ order by fetched_at desc limit 1
 
 NOTE_LOAD = """
 insert into ops.lake_loads as l
-    (project_key, source, stream, window_key, manifest_sha, fetched_at, loaded_at, rows)
-values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::text::jsonb)
+    (project_key, source, stream, window_key, manifest_sha, fetched_at, loaded_at, rows, is_open, complete_to)
+values (
+    $1::text, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::text::jsonb,
+    $9::boolean, $10::timestamptz
+)
 on conflict (project_key, source, stream, window_key) do update set
     manifest_sha = excluded.manifest_sha, fetched_at = excluded.fetched_at,
-    loaded_at = excluded.loaded_at, rows = excluded.rows
+    loaded_at = excluded.loaded_at, rows = excluded.rows,
+    is_open = excluded.is_open, complete_to = excluded.complete_to
 where (l.manifest_sha, l.fetched_at) is distinct from (excluded.manifest_sha, excluded.fetched_at)
 """
 

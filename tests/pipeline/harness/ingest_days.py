@@ -35,7 +35,8 @@ def ingest(home: Path, database_url: str, days: list[str], streams: list[str], n
                 ingest_window(contract, client, fetch, store, settings.project, window_of(day, settings.zone), now)
         finally:
             client.close()
-        for _ in load_windows(contract, store, database_url, settings.project, days, now):
+        windows = [window_of(day, settings.zone) for day in days]
+        for _ in load_windows(contract, store, database_url, settings.project, windows, now):
             pass
 
 

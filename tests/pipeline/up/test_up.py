@@ -133,9 +133,12 @@ def test_a_second_up_fetches_only_the_windows_that_are_due(stopped: Stopped, aga
         if manifest.fetched_at > NOW:
             fetched.setdefault(f"{manifest.source}/{manifest.stream}", set()).add(manifest.key)
     days = [f"2026-03-0{day}" for day in range(5, 10)]
-    due = {f"{contract.source}/{contract.stream}": set(days[-contract.refetch_days :]) for contract in load_contracts()}
+    due = {}
+    for contract in load_contracts():
+        open_day = {"2026-03-10"} if contract.semantics == "updated" else set()
+        due[f"{contract.source}/{contract.stream}"] = set(days[-contract.refetch_days :]) | open_day
     assert fetched == due
-    assert {len(keys) for keys in due.values()} == {1, 3, 5}
+    assert {len(keys) for keys in due.values()} == {1, 3, 4, 6}
 
 
 def test_a_second_up_leaves_nothing_running(again: Reloaded) -> None:

@@ -7,16 +7,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hotdash_pipelines.base.windows import days_ending, keys_between, last_complete_day, window_of
+from hotdash_pipelines.base.windows import current_day, days_ending, keys_between, last_complete_day, window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.ingest.run import is_due
+from hotdash_pipelines.ingest.run import NotYetOver, can_be_read, ingest_window, is_due, is_off
 from hotdash_pipelines.local.first_load import due_range
 from hotdash_pipelines.settings import Settings
+from hotdash_pipelines.sources.registry import Fetched
 from hotdash_pipelines.storage import open_store
 
 ZONE = ZoneInfo("America/New_York")
 NEWEST = window_of("2026-03-09", ZONE)
+TODAY = window_of("2026-03-10", ZONE)
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +114,89 @@ def test_a_load_begins_at_the_oldest_window_that_anything_lacks(
     now = datetime(2026, 3, 10, 12, tzinfo=UTC)
     streams = [contracts["shopify/orders"], contracts["shopify/products"]]
     days = days_ending(NEWEST.day, 10)
-    assert due_range(settings, streams, store, set(), 10, now) == (days[0], days[-1])
+    assert due_range(settings, streams, store, set(), 10, now) == (days[0], TODAY.key)
 
     monkeypatch.setattr("hotdash_pipelines.lake.partition.partitions", lambda *_: list(days))
     loaded = {("shopify", "orders", key) for key in days}
-    assert due_range(settings, streams, store, loaded, 10, now) == (days[-3], days[-1])
-    assert due_range(settings, streams, store, loaded - {("shopify", "orders", days[4])}, 10, now) == (
-        days[4],
-        days[-1],
-    )
-    assert due_range(settings, streams, store, loaded, 1, now) == (days[-1], days[-1])
+    assert due_range(settings, streams, store, loaded, 10, now) == (days[-3], TODAY.key)
+    lacking = loaded - {("shopify", "orders", days[4])}
+    assert due_range(settings, streams, store, lacking, 10, now) == (days[4], TODAY.key)
+    assert due_range(settings, streams, store, loaded, 1, now) == (days[-1], TODAY.key)
+
+
+def test_the_open_day_of_changes_is_due_in_every_run_and_read_again_once_it_is_over(
+    contracts: dict[str, Contract],
+) -> None:
+    orders = contracts["shopify/orders"]
+    read_at = TODAY.start + timedelta(hours=4)
+    open_day = replace(held(orders, TODAY.key), fetched_at=read_at, is_open=True)
+    assert open_day.complete_to == read_at
+    assert is_due(orders, TODAY, NEWEST, None)
+    assert is_due(orders, TODAY, NEWEST, open_day)
+    assert not is_due(orders, TODAY, NEWEST, open_day, just_read_since=read_at - timedelta(minutes=1))
+    for nights in (0, 1, 30):
+        newest = window_of((TODAY.day + timedelta(days=nights)).isoformat(), ZONE)
+        assert is_due(orders, TODAY, newest, open_day), nights
+        assert is_due(orders, TODAY, newest, open_day, just_read_since=read_at - timedelta(minutes=1)), nights
+
+
+def test_an_open_day_may_hold_more_than_was_counted_but_never_less(contracts: dict[str, Contract]) -> None:
+    orders = contracts["shopify/orders"]
+    open_day = replace(held(orders, TODAY.key), is_open=True, rows={"orders": 12})
+    assert not is_off(replace(open_day, expected_rows=10))
+    assert is_off(replace(open_day, expected_rows=13))
+    assert is_off(replace(open_day, expected_rows=10, is_open=False))
+
+
+def test_a_date_or_a_listing_of_the_open_day_is_never_read(contracts: dict[str, Contract]) -> None:
+    """Google counts a day when it is over, and a listing stands for the last complete day."""
+    for name in ("ga4/traffic_daily", "shopify/products"):
+        assert not can_be_read(contracts[name], TODAY, NEWEST)
+        assert not is_due(contracts[name], TODAY, NEWEST, None)
+        assert can_be_read(contracts[name], NEWEST, NEWEST)
+    older = window_of("2026-03-08", ZONE)
+    assert can_be_read(contracts["ga4/traffic_daily"], older, NEWEST)
+    assert not can_be_read(contracts["shopify/products"], older, NEWEST)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York", "Asia/Kolkata"])
+def test_today_begins_at_midnight_of_the_store_to_the_second(zone: str) -> None:
+    store = ZoneInfo(zone)
+    for key in ("2026-03-08", "2026-11-01", "2026-12-31"):
+        window = window_of(key, store)
+        assert current_day(window.start, store) == window.day
+        assert current_day(window.start - timedelta(microseconds=1), store) == window.day - timedelta(days=1)
+        asked = window.asked_at(window.start)
+        assert (asked.start, asked.is_open) == (window.start, True)
+        assert window.asked_at(window.end - timedelta(microseconds=1)).is_open
+        assert window.asked_at(window.end) == window
+
+
+def test_a_row_that_is_touched_past_midnight_while_an_open_day_is_read_stays_within_reach() -> None:
+    asked = TODAY.asked_at(TODAY.end - timedelta(seconds=1))
+    assert asked.start <= TODAY.end + timedelta(minutes=20) < asked.end
+
+
+def test_a_load_begins_at_a_day_that_was_open_when_it_was_last_read(
+    tmp_path: Path, contracts: dict[str, Contract], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that was off for a fortnight: `loaded` leaves out what was open."""
+    days = days_ending(NEWEST.day, 14)
+    monkeypatch.setattr("hotdash_pipelines.lake.partition.partitions", lambda *_: list(days))
+    loaded = {("shopify", "orders", key) for key in days[1:]}
+    now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    streams = [contracts["shopify/orders"]]
+    assert due_range(Settings(), streams, open_store(str(tmp_path)), loaded, 14, now) == (days[0], TODAY.key)
+
+
+def test_a_day_that_has_not_begun_is_refused_and_an_open_date_too(contracts: dict[str, Contract]) -> None:
+    def never(*_: object) -> Fetched:
+        raise AssertionError("the source was asked")
+
+    refused = {
+        "shopify/orders": (TODAY.start - timedelta(seconds=1), "has not begun", "2026-03-10 04:00 UTC"),
+        "ga4/traffic_daily": (TODAY.end - timedelta(seconds=1), "is not over", "2026-03-11 04:00 UTC"),
+    }
+    for name, (now, why, when) in refused.items():
+        with pytest.raises(NotYetOver, match=f"{name} 2026-03-10: the day {why}.*{when}"):
+            ingest_window(contracts[name], None, never, None, "p", TODAY, now)  # type: ignore[arg-type]

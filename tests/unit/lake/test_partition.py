@@ -70,6 +70,25 @@ def test_the_same_input_gives_the_same_bytes_and_only_the_fetch_time_moves(store
     assert {path: store.read(path) for path in store.list("") if not path.endswith("manifest.json")} == files
 
 
+def test_a_day_that_was_not_over_when_it_was_read_is_open_until_it_is_read_again(store: FolderStore) -> None:
+    tables = synthetic(ORDERS, 20, children=CHILDREN)
+    before_the_end, end = window().end - timedelta(seconds=1), window().end
+    first = write(store, ORDERS, tables, fetched_at=before_the_end)
+    assert (first.is_open, first.complete_to) == (True, before_the_end)
+    second = write(store, ORDERS, tables, fetched_at=FETCHED_AT)
+    assert (second.is_open, second.complete_to) == (False, end)
+    assert read_manifest(store, ORDERS, PROJECT, KEY) == second
+    assert first.content_digest() != second.content_digest(), "loaded again, so that the warehouse knows it is over"
+
+
+def test_of_two_runs_at_a_time_the_one_that_read_later_is_kept(store: FolderStore) -> None:
+    """One began before midnight and wrote last: the day stays closed, with all its rows."""
+    later = write(store, ORDERS, synthetic(ORDERS, 20, children=CHILDREN))
+    earlier = write(store, ORDERS, synthetic(ORDERS, 12), fetched_at=window().end - timedelta(minutes=1))
+    assert earlier == later == read_manifest(store, ORDERS, PROJECT, KEY)
+    assert read_table(store, ORDERS, later, "orders").num_rows == 20
+
+
 def _rechunked(table: pa.Table) -> pa.Table:
     return pa.concat_tables([table.slice(0, 7), table.slice(7)])
 
