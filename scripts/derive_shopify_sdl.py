@@ -26,13 +26,15 @@ KEEP: dict[str, str] = {
     "productVariant productVariants productVariantsCount shop",
     "Order": "attribution billingAddress cancelReason cancelledAt closed closedAt confirmationNumber confirmed "
     "createdAt currencyCode currentShippingPriceSet currentSubtotalLineItemsQuantity currentSubtotalPriceSet "
-    "currentTotalDiscountsSet currentTotalPriceSet currentTotalTaxSet customer customerJourneySummary customerLocale "
-    "discountApplications discountCode discountCodes displayFinancialStatus displayFulfillmentStatus edited email "
-    "fullyPaid id legacyResourceId lineItems name netPaymentSet note number originalTotalPriceSet "
-    "paymentGatewayNames phone presentmentCurrencyCode processedAt refundDiscrepancySet refunds requiresShipping "
-    "shippingAddress shippingLine shippingLines sourceName subtotalLineItemsQuantity subtotalPriceSet tags taxLines "
-    "taxesIncluded test totalDiscountsSet totalOutstandingSet totalPriceSet totalReceivedSet totalRefundedSet "
-    "totalRefundedShippingSet totalShippingPriceSet totalTaxSet transactions unpaid updatedAt",
+    "currentTotalDiscountsSet currentTotalDutiesSet currentTotalPriceSet currentTotalTaxSet customer "
+    "customerJourneySummary customerLocale discountApplications discountCode discountCodes "
+    "displayFinancialStatus displayFulfillmentStatus edited email fullyPaid id legacyResourceId lineItems "
+    "name netPaymentSet note number originalTotalDutiesSet originalTotalPriceSet paymentGatewayNames phone "
+    "presentmentCurrencyCode processedAt refundDiscrepancySet refunds requiresShipping shippingAddress "
+    "shippingLine shippingLines sourceName subtotalLineItemsQuantity subtotalPriceSet tags taxLines "
+    "taxesIncluded test totalCashRoundingAdjustment totalDiscountsSet totalOutstandingSet totalPriceSet "
+    "totalReceivedSet totalRefundedSet totalRefundedShippingSet totalShippingPriceSet totalTaxSet "
+    "totalTipReceivedSet transactions unpaid updatedAt",
     "LineItem": "currentQuantity customAttributes discountAllocations discountedTotalSet "
     "discountedUnitPriceAfterAllDiscountsSet discountedUnitPriceSet id isGiftCard name originalTotalSet "
     "originalUnitPriceSet priceAfterAllDiscountsBeforeTaxesSet product quantity refundableQuantity requiresShipping "
@@ -45,8 +47,10 @@ KEEP: dict[str, str] = {
     "DiscountCodeApplication": "allocationMethod code index targetSelection targetType value",
     "PricingPercentageValue": "percentage",
     "PricingValue": "",
-    "Refund": "createdAt id legacyResourceId note orderAdjustments processedAt refundLineItems refundShippingLines "
-    "totalRefundedSet transactions updatedAt",
+    "Refund": "createdAt duties id legacyResourceId note orderAdjustments processedAt refundLineItems "
+    "refundShippingLines totalRefundedSet transactions updatedAt",
+    "RefundDuty": "amountSet",
+    "CashRoundingAdjustment": "paymentSet refundSet",
     "RefundLineItem": "id lineItem priceSet quantity restockType restocked subtotalSet totalTaxSet",
     "RefundShippingLine": "id shippingLine subtotalAmountSet taxAmountSet",
     "OrderAdjustment": "amountSet id reason taxAmountSet",

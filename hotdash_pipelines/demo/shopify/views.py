@@ -81,6 +81,7 @@ class RefundItemView(NamedTuple):
     view: OrderView
     refund: Refund
     item: RefundItem
+    position: int
 
 
 class DiscountView(NamedTuple):

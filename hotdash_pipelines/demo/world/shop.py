@@ -321,6 +321,10 @@ class Shop:
 
     def details_of(self, order: Order) -> tuple[Basket, tuple[OrderEvent, ...]]:
         """Make basket and events of an order, from a seed of its own."""
+
+        def is_rough(kind: str) -> bool:
+            return self.is_rough(kind, order.id)
+
         random_ = rng(self.seed, "order", order.id)
         number = (order.day - OPENED_ON).days
         place = None if order.customer_id is None else place_of(self.seed, order.customer_id)
@@ -332,12 +336,10 @@ class Shop:
             self.products,
             random_,
             line_count=GIANT_ORDER_LINES if giant else None,
+            is_rough=is_rough,
         )
         midnight = self.day_start_ts(order.day + timedelta(days=1))
-        events = draft_events(order.created_ts, basket, midnight + 4 * 3_600 + 900, random_)
-        if self.is_rough("late_touches", order.id):
-            touched = OrderEvent(midnight + order.id * 2_654_435_761 % (4 * 3_600), "tag", "reviewed")
-            events = tuple(sorted((*events, touched), key=lambda event: event.ts))
+        events = draft_events(order.created_ts, basket, midnight, random_, is_rough)
         order._details = (basket, events)
         with self._lock:
             self._with_details.append(order)

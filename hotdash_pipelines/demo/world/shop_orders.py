@@ -2,17 +2,20 @@
 
 Belongs here: the order as placed. Does not belong here: what happens to it later (`shop_timeline`), and how an API
 shows it. Amounts are whole cents in pairs `(shop, presentment)`; each currency is a ledger of its own in which these
-identities hold exactly (`taxesIncluded` is false):
+identities hold exactly:
 
 - line: `original - sum(discount allocations) = net`
-- order: `sum(net) = subtotal`; `subtotal + tax + shipping = total`; `sum(line tax) = tax`
+- order: `sum(net of all lines but the tip) = subtotal`; `sum(line tax) + shipping tax = tax`
+- order: `subtotal + tax + shipping + tip + duties = total`; where prices include tax, so do subtotal and shipping, and
+  it is `subtotal + shipping + tip + duties = total`
 - order: `sum(allocations over lines) = total discounts`
+- a payment in cash: `total + rounding` is a multiple of five cents; the rounding is part of no other amount
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,6 +28,11 @@ CODES = (("WELCOME10", 10), ("AUTUMN15", 15), ("VIP20", 20), ("REPLACEMENT", 100
 AUTOMATIC_DISCOUNT = ("Bundle and save", 5)
 FREE_SHIPPING_CENTS = 7_500
 RATES = {"USD": 1.0, "CAD": 1.3625, "EUR": 0.9215, "GBP": 0.7885}
+TIP_PERCENT = (5, 10, 15)
+DUTY_PERCENT = 12
+# Tax that is part of the price, in basis points, where no sales tax of the place is known.
+VALUE_ADDED_TAX_BPS = 2_000
+CASH_STEP_CENTS = 5
 
 
 class Money(NamedTuple):
@@ -67,11 +75,15 @@ class Line(NamedTuple):
     taxable: bool
     requires_shipping: bool
     is_gift_card: bool
+    is_tip: bool = False
 
 
 @dataclass(slots=True)
 class Basket:
-    """The content and the money of one order as placed. Read-only by convention."""
+    """The content and the money of one order as placed. Read-only by convention.
+
+    `tax` holds `shipping_tax`. Where `taxes_included`, prices, `subtotal` and `shipping` hold their tax.
+    """
 
     lines: tuple[Line, ...]
     currency: str
@@ -83,6 +95,20 @@ class Basket:
     shipping: Money
     total: Money
     tax_bps: int
+    taxes_included: bool = False
+    shipping_tax: Money = ZERO
+    tip: Money = ZERO
+    duties: Money = ZERO
+    rounding: Money = ZERO
+
+    def goods(self) -> list[int]:
+        """Places of the lines that are no tip."""
+        return [index for index, line in enumerate(self.lines) if not line.is_tip]
+
+    def worth(self, subtotal: Money, tax: Money, shipping: Money, tip: Money, duties: Money) -> Money:
+        """What these parts of the order come to, tax counted once."""
+        worth = subtotal.plus(shipping).plus(tip).plus(duties)
+        return worth if self.taxes_included else worth.plus(tax)
 
 
 # A line in one currency: unit, original, automatic discount, code discount, net, tax.
@@ -108,19 +134,27 @@ def fill_basket(
     random_: random.Random,
     *,
     line_count: int | None = None,
+    is_rough: Callable[[str], bool] = lambda _kind: False,
 ) -> Basket:
-    """What is in the order `order_id`, placed at `created_ts`; `line_count` overrides the usual one to six lines."""
+    """What is in the order `order_id`, placed at `created_ts`; `line_count` overrides the usual one to six lines.
+
+    `is_rough` says which kinds of roughness hit the order; they leave what is bought as it is.
+    """
     r = random_.random
     source = "web" if (u := r()) < 0.93 else ("pos" if u < 0.97 else "shopify_draft_order")
     currency = place.currency if place is not None and source == "web" else "USD"
     tax_bps = place.tax_bps if place is not None else 888
+    is_abroad = place is not None and place.country_code != "US" and source == "web"
+    included = is_abroad and is_rough("tax_included")
+    if included:
+        tax_bps = tax_bps or VALUE_ADDED_TAX_BPS
     count = line_count or 1 + int(r() ** 2.2 * 5.2)
     items = [_pick_item(created_ts, catalogue, r) for _ in range(count)]
     code, percent = None, 0
     if r() < 0.2:
         code, percent = CODES[int(r() * 3)] if r() < 0.985 else CODES[3]
-    shop = _ledger(items, 1.0, percent, tax_bps)
-    other = shop if currency == "USD" else _ledger(items, RATES[currency], percent, tax_bps)
+    shop = _ledger(items, 1.0, percent, tax_bps, included)
+    other = shop if currency == "USD" else _ledger(items, RATES[currency], percent, tax_bps, included)
     lines = tuple(_make_line(order_id * LINE_ID_BASE + n, item, shop[n], other[n]) for n, item in enumerate(items))
     subtotal = _sum(shop, other, _NET)
     discounts = _sum(shop, other, _AUTOMATIC).plus(_sum(shop, other, _CODE))
@@ -129,8 +163,37 @@ def fill_basket(
     if source == "web" and subtotal.shop < FREE_SHIPPING_CENTS and any(line.requires_shipping for line in lines):
         cents = 595 if place is None or place.country_code == "US" else 1495
         shipping = Money(cents, round(cents * RATES[currency]))
-    total = Money(subtotal[0] + tax[0] + shipping[0], subtotal[1] + tax[1] + shipping[1])
-    return Basket(lines, currency, code, source, subtotal, discounts, tax, shipping, total, tax_bps)
+    basket = Basket(lines, currency, code, source, subtotal, discounts, tax, shipping, ZERO, tax_bps, included)
+    if shipping.shop and (included or is_rough("taxed_shipping")):
+        basket.shipping_tax = Money(*(_tax(cents, tax_bps, included) for cents in shipping))
+        basket.tax = tax.plus(basket.shipping_tax)
+    if is_abroad and is_rough("duties"):
+        basket.duties = Money(*(cents * DUTY_PERCENT // 100 for cents in subtotal))
+    if subtotal.shop and is_rough("tips"):
+        percent = TIP_PERCENT[order_id % len(TIP_PERCENT)]
+        basket.tip = Money(*(max(1, cents * percent // 100) for cents in subtotal))
+        basket.lines += (_make_tip(order_id * LINE_ID_BASE + count, basket.tip),)
+    basket.total = basket.worth(subtotal, basket.tax, shipping, basket.tip, basket.duties)
+    if source == "pos" and is_rough("cash_rounding"):
+        basket.rounding = Money(*(_to_cash(cents) for cents in basket.total))
+    return basket
+
+
+def _make_tip(line_id: int, amount: Money) -> Line:
+    return Line(
+        line_id, None, None, None, "Tip", 1, amount, amount, ZERO, ZERO, amount, ZERO, False, False, False, is_tip=True
+    )
+
+
+def _to_cash(cents: int) -> int:
+    """What makes the amount one that can be paid in coins: -2 to +2 cents."""
+    return (cents + CASH_STEP_CENTS // 2) // CASH_STEP_CENTS * CASH_STEP_CENTS - cents
+
+
+def _tax(net: int, bps: int, included: bool) -> int:
+    """The tax on an amount, or the tax within it, half a cent rounded up."""
+    whole = 10_000 + bps if included else 10_000
+    return (2 * net * bps + whole) // (2 * whole)
 
 
 def _sum(shop: list[Amounts], other: list[Amounts], column: int) -> Money:
@@ -175,7 +238,7 @@ def _pick_item(created_ts: int, catalogue: Sequence[Product], r) -> _Item:
     return _Item(variant, product, product.title, cents, quantity, False, quantity >= 3)
 
 
-def _ledger(items: list[_Item], rate: float, percent: int, tax_bps: int) -> list[Amounts]:
+def _ledger(items: list[_Item], rate: float, percent: int, tax_bps: int, included: bool) -> list[Amounts]:
     """The amounts of each line in cents of one currency."""
     rows = []
     for item in items:
@@ -188,7 +251,7 @@ def _ledger(items: list[_Item], rate: float, percent: int, tax_bps: int) -> list
     for item, (unit, original, automatic), code in zip(items, rows, codes, strict=True):
         net = original - automatic - code
         taxed = item.variant.taxable if item.variant is not None else not item.is_gift_card
-        tax = (net * tax_bps + 5_000) // 10_000 if taxed else 0
+        tax = _tax(net, tax_bps, included) if taxed else 0
         ledger.append((unit, original, automatic, code, net, tax))
     return ledger
 

@@ -5,15 +5,19 @@ basket (`shop_orders`). The state served is the fold of the events up to now; `u
 These identities hold in each currency at every instant:
 
 - `current subtotal = subtotal - sum(units taken away by edits, refunds or cancellation, at their net price)`
-- `current subtotal + current tax + current shipping = current total`
-- a refund: `transaction = sum(item subtotal + tax) + shipping - discrepancy` (a discrepancy is negative when the
-  buyer gets more than the items' worth, as in a gesture of goodwill)
+- `current subtotal + current tax + current shipping + current tip + current duties = current total`; where prices
+  include tax, current tax is part of current subtotal and current shipping, and is not added
+- a refund: `transaction = sum(item subtotal + tax) + shipping + shipping tax + duties - discrepancy`, tax counted only
+  where prices do not include it (a discrepancy is negative when the buyer gets more than the items' worth, as in a
+  gesture of goodwill)
 - `total refunded = sum(transactions)`; `net payment = received - total refunded`
+- a refund may name a line in two items; together they are what one item would have been
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,6 +25,8 @@ from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Money
 
 HOUR = 3_600
 DAY = 86_400
+# When the nightly export tags what it took, after the store's midnight.
+EXPORT_AFTER_S = 4 * HOUR + 900
 # No event of an order lies further from its creation than this.
 MAX_AGE_DAYS = 40
 
@@ -36,7 +42,7 @@ class RefundItem(NamedTuple):
 
 
 class Refund(NamedTuple):
-    """One refund; `discrepancy` as in the module's docstring."""
+    """One refund; `discrepancy` as in the module's docstring. `shipping` holds its tax where prices do."""
 
     number: int
     ts: int
@@ -45,6 +51,8 @@ class Refund(NamedTuple):
     discrepancy: Money
     transaction: Money
     note: str | None
+    shipping_tax: Money = ZERO
+    duties: Money = ZERO
 
 
 class Cancellation(NamedTuple):
@@ -64,12 +72,18 @@ class OrderEvent(NamedTuple):
 
 @dataclass(slots=True)
 class OrderState:
-    """The fold of an order's events up to an instant. Amounts are `Money`; `taken` counts units by line index."""
+    """The fold of an order's events up to an instant. Amounts are `Money`; `taken` counts units by line index.
 
+    `tax` holds the tax of lines and shipping; `subtotal` and `shipping` hold it too where prices include tax.
+    """
+
+    basket: Basket
     updated_ts: int
     subtotal: Money
     tax: Money
     shipping: Money
+    tip: Money
+    duties: Money
     financial_status: str
     fulfillment_status: str = "UNFULFILLED"
     received: Money = ZERO
@@ -85,19 +99,21 @@ class OrderState:
     @property
     def total(self) -> Money:
         """What the order is worth after edits and refunds."""
-        return self.subtotal.plus(self.tax).plus(self.shipping)
+        return self.basket.worth(self.subtotal, self.tax, self.shipping, self.tip, self.duties)
 
 
 class _Drafter:
     """Draws the events of one order in order of time, keeping track of what is left to take away."""
 
-    def __init__(self, created_ts: int, basket: Basket, random_: random.Random) -> None:
+    def __init__(self, created_ts: int, basket: Basket, random_: random.Random, splits_items: bool) -> None:
         self.basket = basket
+        self.splits_items = splits_items
         self.r = random_.random
         self.created_ts = created_ts
         self.taken = [0] * len(basket.lines)
         self.left = basket.total
         self.shipping_left = basket.shipping
+        self.duties_left = basket.duties
         self.refunds = 0
         self.events: list[OrderEvent] = []
 
@@ -111,33 +127,57 @@ class _Drafter:
         subtotal = line.net.share(after, line.quantity).minus(line.net.share(before, line.quantity))
         tax = line.tax.share(after, line.quantity).minus(line.tax.share(before, line.quantity))
         self.taken[index] = after
-        self.left = self.left.minus(subtotal).minus(tax)
+        self.left = self.left.minus(self.paid_for(subtotal, tax))
         return RefundItem(index, quantity, subtotal, tax, restock_type)
 
+    def paid_for(self, net: Money, tax: Money) -> Money:
+        """What was paid for a part of the order, whose net price holds the tax where prices do."""
+        return net if self.basket.taxes_included else net.plus(tax)
+
     def remaining(self) -> list[int]:
-        return [i for i, line in enumerate(self.basket.lines) if line.quantity > self.taken[i]]
+        return [i for i in self.basket.goods() if self.basket.lines[i].quantity > self.taken[i]]
 
     def take_all(self, restock_type: str) -> list[RefundItem]:
-        lines = self.basket.lines
-        return [self.take(i, lines[i].quantity - self.taken[i], restock_type) for i in self.remaining()]
+        """Take away what is left of every line, the tip's too."""
+        items = []
+        for index, line in enumerate(self.basket.lines):
+            left = line.quantity - self.taken[index]
+            if left > 1 and self.splits_items:
+                items.append(self.take(index, 1, restock_type))
+                left -= 1
+            if left:
+                items.append(self.take(index, left, restock_type))
+        return items
 
-    def refund(self, ts: int, items: list[RefundItem], shipping: Money, gesture: Money, note: str | None) -> None:
+    def refund(
+        self, ts: int, items: list[RefundItem], gesture: Money = ZERO, note: str | None = None, *,
+        with_shipping: bool = False, with_duties: bool = False,
+    ) -> None:  # fmt: skip
+        """Give back these items, and with them what is left of shipping and duties, if wanted."""
+        shipping = self.shipping_left if with_shipping else ZERO
+        shipping_tax = self.basket.shipping_tax if shipping.shop else ZERO
+        duties = self.duties_left if with_duties else ZERO
+        charges = self.paid_for(shipping, shipping_tax).plus(duties)
         self.shipping_left = self.shipping_left.minus(shipping)
-        self.left = self.left.minus(shipping)
-        paid = shipping.plus(gesture)
+        self.duties_left = self.duties_left.minus(duties)
+        self.left = self.left.minus(charges)
+        paid = charges.plus(gesture)
         for item in items:
-            paid = paid.plus(item.subtotal).plus(item.tax)
+            paid = paid.plus(self.paid_for(item.subtotal, item.tax))
         self.refunds += 1
-        refund = Refund(self.refunds, ts, tuple(items), shipping, ZERO.minus(gesture), paid, note)
-        self.add(ts, "refund", refund)
+        given_back = (shipping, ZERO.minus(gesture), paid, note, shipping_tax, duties)
+        self.add(ts, "refund", Refund(self.refunds, ts, tuple(items), *given_back))
 
 
-def draft_events(created_ts: int, basket: Basket, batch_ts: int, random_: random.Random) -> tuple[OrderEvent, ...]:
+def draft_events(
+    created_ts: int, basket: Basket, midnight_ts: int, random_: random.Random, is_rough: Callable[[str], bool]
+) -> tuple[OrderEvent, ...]:
     """All events of an order, oldest first, whether or not they have happened yet.
 
-    `batch_ts` is the next nightly export: a part of the orders is tagged in that same second.
+    `midnight_ts` ends the order's day: a part of the orders is tagged in the second of the export after it.
+    `is_rough` says which kinds of roughness hit the order.
     """
-    d = _Drafter(created_ts, basket, random_)
+    d = _Drafter(created_ts, basket, random_, is_rough("split_refunds"))
     r = d.r
     paid_ts = created_ts
     u = r()
@@ -150,13 +190,15 @@ def draft_events(created_ts: int, basket: Basket, batch_ts: int, random_: random
     else:
         d.add(created_ts, "create", "PAID")
     if r() < 0.08:
-        d.add(batch_ts, "tag", "exported")
+        d.add(midnight_ts + EXPORT_AFTER_S, "tag", "exported")
     if r() < 0.04:
         d.add(created_ts + 600 + int(r() * 9 * DAY), "tag", ("gift", "priority", "call-back")[int(r() * 3)])
     if r() < 0.025:
         _draft_cancellation(d, paid_ts)
     else:
         _draft_life(d, paid_ts)
+    if is_rough("late_touches"):
+        d.add(midnight_ts + created_ts * 2_654_435_761 % (4 * HOUR), "tag", "reviewed")
     d.events.sort(key=lambda event: event.ts)
     return tuple(d.events)
 
@@ -168,7 +210,7 @@ def _draft_cancellation(d: _Drafter, paid_ts: int) -> None:
     if paid_ts < ts:
         if paid_ts > d.created_ts:
             d.add(paid_ts, "pay", d.left)
-        d.refund(ts, d.take_all("CANCEL"), d.shipping_left, ZERO, None)
+        d.refund(ts, d.take_all("CANCEL"), with_shipping=True, with_duties=True)
     else:
         unpaid_items = d.take_all("CANCEL")
     d.add(ts, "cancel", Cancellation(reason, tuple(unpaid_items)))
@@ -184,7 +226,7 @@ def _draft_life(d: _Drafter, paid_ts: int) -> None:
     if any(line.requires_shipping for line in d.basket.lines):
         if r() < 0.985:
             shipped_ts = paid_ts + 4 * HOUR + int(r() ** 2 * 4.5 * DAY)
-            if len(d.basket.lines) > 1 and r() < 0.12:
+            if len(d.basket.goods()) > 1 and r() < 0.12:
                 d.add(shipped_ts, "fulfil_part")
                 shipped_ts += DAY + int(r() * 2 * DAY)
             d.add(shipped_ts, "fulfil")
@@ -195,12 +237,12 @@ def _draft_life(d: _Drafter, paid_ts: int) -> None:
 
 
 def _draft_edit(d: _Drafter, ts: int) -> None:
-    lines = d.basket.lines
-    index = int(d.r() * len(lines))
+    lines, goods = d.basket.lines, d.basket.goods()
+    index = goods[int(d.r() * len(goods))]
     # The last unit of an order stays: an order edited down to nothing would be a cancellation.
     if lines[index].quantity > 1:
         d.add(ts, "edit", d.take(index, 1, "NO_RESTOCK"))
-    elif len(lines) > 1:
+    elif len(goods) > 1:
         d.add(ts, "edit", d.take(index, lines[index].quantity, "NO_RESTOCK"))
 
 
@@ -208,25 +250,26 @@ def _draft_refund(d: _Drafter, ts: int) -> None:
     r = d.r
     u = r()
     if u < 0.1 and d.shipping_left.shop:
-        d.refund(ts, [], d.shipping_left, ZERO, "Arrived late")
+        d.refund(ts, [], note="Arrived late", with_shipping=True)
     elif u < 0.2 and d.left.shop >= 1_000:
-        d.refund(ts, [], ZERO, d.left.share(1, 10), "Goodwill")
+        d.refund(ts, [], d.left.share(1, 10), "Goodwill")
     elif u < 0.4:
-        d.refund(ts, d.take_all("RETURN"), d.shipping_left, ZERO, None)
+        d.refund(ts, d.take_all("RETURN"), with_shipping=True, with_duties=True)
     else:
         indexes = d.remaining()
         index = indexes[int(r() * len(indexes))]
-        d.refund(ts, [d.take(index, 1, "RETURN" if r() < 0.8 else "NO_RESTOCK")], ZERO, ZERO, None)
+        d.refund(ts, [d.take(index, 1, "RETURN" if r() < 0.8 else "NO_RESTOCK")])
         if r() < 0.15 and (rest := d.remaining()):
             later = min(ts + HOUR + int(r() * 5 * DAY), d.created_ts + 30 * DAY)
             if later > ts:
-                d.refund(later, [d.take(rest[0], 1, "RETURN")], ZERO, ZERO, "Second parcel")
+                d.refund(later, [d.take(rest[0], 1, "RETURN")], note="Second parcel")
 
 
 def fold(basket: Basket, events: tuple[OrderEvent, ...], now_ts: int) -> OrderState:
     """The order's state at `now_ts` (epoch seconds); `events` oldest first, the first being its creation."""
     first = events[0]
-    state = OrderState(first.ts, basket.subtotal, basket.tax, basket.shipping, str(first.payload))
+    parts = (basket.subtotal, basket.tax, basket.shipping, basket.tip, basket.duties)
+    state = OrderState(basket, first.ts, *parts, str(first.payload))
     if first.payload == "PAID":
         state.received = basket.total
     for event in events:
@@ -261,6 +304,8 @@ def _apply(state: OrderState, event: OrderEvent) -> None:
             state.refunds.append(refund)
             state.refunded = state.refunded.plus(refund.transaction)
             state.shipping = state.shipping.minus(refund.shipping)
+            state.tax = state.tax.minus(refund.shipping_tax)
+            state.duties = state.duties.minus(refund.duties)
             for item in refund.items:
                 _take(state, item)
         case "cancel":
@@ -269,12 +314,16 @@ def _apply(state: OrderState, event: OrderEvent) -> None:
             state.cancel_reason = cancellation.reason
             if not state.refunds:
                 state.financial_status = "VOIDED"
-                state.shipping = ZERO
+                state.shipping = state.duties = ZERO
+                state.tax = state.tax.minus(state.basket.shipping_tax)
             for item in cancellation.items:
                 _take(state, item)
 
 
 def _take(state: OrderState, item: RefundItem) -> None:
     state.taken[item.line_index] = state.taken.get(item.line_index, 0) + item.quantity
-    state.subtotal = state.subtotal.minus(item.subtotal)
     state.tax = state.tax.minus(item.tax)
+    if state.basket.lines[item.line_index].is_tip:
+        state.tip = state.tip.minus(item.subtotal)
+    else:
+        state.subtotal = state.subtotal.minus(item.subtotal)

@@ -43,7 +43,8 @@ def _discounted(line: LineView, arguments: dict[str, Any], _request: Any) -> Bag
 
 def _after_all_discounts(line: LineView) -> Bag:
     left = line.line.quantity - line.left()
-    return line.view.bag(line.line.net.minus(line.line.net.share(left, line.line.quantity)))
+    net = line.line.net.minus(line.line.tax) if line.view.basket.taxes_included else line.line.net
+    return line.view.bag(net.minus(net.share(left, line.line.quantity)))
 
 
 def _unit(line: LineView, money: Money) -> Bag:

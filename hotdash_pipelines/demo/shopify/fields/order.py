@@ -14,16 +14,18 @@ from hotdash_pipelines.demo.shopify.fields.refund import transactions_of
 from hotdash_pipelines.demo.shopify.paging import page_of_list
 from hotdash_pipelines.demo.shopify.values import gid, instant_text
 from hotdash_pipelines.demo.shopify.views import OrderView, VisitView, first_of, taxes_of
-from hotdash_pipelines.demo.world.shop_orders import ZERO, Money
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Line, Money
 
 _SOURCE_NAMES = {"google": "Google", "bing": "Bing", "(direct)": "direct", "newsletter": "email", "klaviyo": "email"}
 
 
+def _counts(line: Line) -> bool:
+    return not (line.is_gift_card or line.is_tip)
+
+
 def _kept_quantity(view: OrderView) -> int:
     return sum(
-        line.quantity - view.state.taken.get(index, 0)
-        for index, line in enumerate(view.basket.lines)
-        if not line.is_gift_card
+        line.quantity - view.state.taken.get(index, 0) for index, line in enumerate(view.basket.lines) if _counts(line)
     )
 
 
@@ -96,6 +98,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "currentSubtotalLineItemsQuantity": _kept_quantity,
         "currentSubtotalPriceSet": lambda v: v.bag(v.state.subtotal),
         "currentTotalDiscountsSet": lambda v: v.bag(_current_discounts(v)),
+        "currentTotalDutiesSet": lambda v: v.bag(v.state.duties) if v.basket.duties.shop else None,
         "currentTotalPriceSet": lambda v: v.bag(v.state.total),
         "currentTotalTaxSet": lambda v: v.bag(v.state.tax),
         "customer": _customer,
@@ -116,6 +119,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "netPaymentSet": lambda v: v.bag(v.state.received.minus(v.state.refunded)),
         "note": lambda _v: None,
         "number": lambda v: int(v.order.name[1:]),
+        "originalTotalDutiesSet": lambda v: v.bag(v.basket.duties) if v.basket.duties.shop else None,
         "originalTotalPriceSet": lambda v: v.bag(v.basket.total),
         "paymentGatewayNames": lambda v: ["bogus" if v.order.is_test else "shopify_payments"],
         "phone": lambda v: v.order.customer.phone if v.order.customer else None,
@@ -128,12 +132,13 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "shippingLine": lambda v: v if v.basket.shipping.shop else None,
         "shippingLines": lambda v, a, _r: page_of_list([v] if v.basket.shipping.shop else [], a, ("ship", v.order.id)),
         "sourceName": lambda v: v.basket.source_name,
-        "subtotalLineItemsQuantity": lambda v: sum(line.quantity for line in v.basket.lines if not line.is_gift_card),
+        "subtotalLineItemsQuantity": lambda v: sum(line.quantity for line in v.basket.lines if _counts(line)),
         "subtotalPriceSet": lambda v: v.bag(v.basket.subtotal),
         "tags": lambda v: sorted(set(v.state.tags)),
         "taxLines": lambda v: taxes_of(v, v.basket.tax),
-        "taxesIncluded": lambda _v: False,
+        "taxesIncluded": lambda v: v.basket.taxes_included,
         "test": lambda v: v.order.is_test,
+        "totalCashRoundingAdjustment": lambda v: v,
         "totalDiscountsSet": lambda v: v.bag(v.basket.discounts),
         "totalOutstandingSet": lambda v: v.bag(_outstanding(v)),
         "totalPriceSet": lambda v: v.bag(v.basket.total),
@@ -144,6 +149,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         ),
         "totalShippingPriceSet": lambda v: v.bag(v.basket.shipping),
         "totalTaxSet": lambda v: v.bag(v.basket.tax),
+        "totalTipReceivedSet": lambda v: v.bag(v.basket.tip),
         "transactions": lambda v, a, _r: first_of(transactions_of(v), a),
         "unpaid": lambda v: not v.state.received.shop,
         "updatedAt": lambda v: instant_text(v.order.updated_ts(v.now)),
@@ -156,8 +162,12 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "isRemoved": lambda _v: False,
         "originalPriceSet": lambda v: v.bag(v.basket.shipping),
         "source": lambda _v: "shopify",
-        "taxLines": lambda _v: [],
+        "taxLines": lambda v: taxes_of(v, v.basket.shipping_tax),
         "title": lambda _v: "Standard",
+    },
+    "CashRoundingAdjustment": {
+        "paymentSet": lambda v: v.bag(v.basket.rounding),
+        "refundSet": lambda v: v.bag(ZERO),
     },
     "OrderAttribution": {
         "displayName": lambda v: "Online Store" if v.basket.source_name == "web" else "Point of Sale",

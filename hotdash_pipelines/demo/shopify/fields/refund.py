@@ -47,13 +47,16 @@ def _adjustments(refund: RefundView) -> list[RefundView]:
 RESOLVERS: dict[str, dict[str, Any]] = {
     "Refund": {
         "createdAt": lambda x: instant_text(x.refund.ts),
+        "duties": lambda x: [x] if x.refund.duties.shop else None,
         "id": lambda x: gid("Refund", x.number()),
         "legacyResourceId": lambda x: str(x.number()),
         "note": lambda x: x.refund.note,
         "orderAdjustments": lambda x, a, _r: page_of_list(_adjustments(x), a, ("adjustments", x.number())),
         "processedAt": lambda x: instant_text(x.refund.ts),
         "refundLineItems": lambda x, a, _r: page_of_list(
-            [RefundItemView(x.view, x.refund, item) for item in x.refund.items], a, ("items", x.number())
+            [RefundItemView(x.view, x.refund, item, n) for n, item in enumerate(x.refund.items)],
+            a,
+            ("items", x.number()),
         ),
         "refundShippingLines": lambda x, a, _r: page_of_list(
             [x] if x.refund.shipping.shop else [], a, ("shipping", x.number())
@@ -63,7 +66,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "updatedAt": lambda x: instant_text(x.refund.ts),
     },
     "RefundLineItem": {
-        "id": lambda x: gid("RefundLineItem", x.view.basket.lines[x.item.line_index].id * 10 + x.refund.number),
+        "id": lambda x: gid("RefundLineItem", RefundView(x.view, x.refund).number() * 1_000 + x.position),
         "lineItem": lambda x: LineView(x.view, x.item.line_index, x.view.basket.lines[x.item.line_index]),
         "priceSet": lambda x: x.view.bag(x.item.subtotal.share(1, x.item.quantity)),
         "quantity": lambda x: x.item.quantity,
@@ -76,8 +79,9 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "id": lambda x: gid("RefundShippingLine", x.number()),
         "shippingLine": lambda x: x.view,
         "subtotalAmountSet": lambda x: x.view.bag(x.refund.shipping),
-        "taxAmountSet": lambda x: x.view.bag(ZERO),
+        "taxAmountSet": lambda x: x.view.bag(x.refund.shipping_tax),
     },
+    "RefundDuty": {"amountSet": lambda x: x.view.bag(x.refund.duties)},
     "OrderAdjustment": {
         "amountSet": lambda x: x.view.bag(x.refund.discrepancy),
         "id": lambda x: gid("OrderAdjustment", x.number()),

@@ -165,48 +165,65 @@ MONEY = """query($q: String) { orders(first: 250, query: $q, sortKey: UPDATED_AT
   legacyResourceId taxesIncluded subtotalPriceSet { ...m } totalTaxSet { ...m } totalShippingPriceSet { ...m }
   totalPriceSet { ...m } totalDiscountsSet { ...m } currentTotalPriceSet { ...m } currentSubtotalPriceSet { ...m }
   currentTotalTaxSet { ...m } currentShippingPriceSet { ...m } totalRefundedSet { ...m } netPaymentSet { ...m }
-  totalReceivedSet { ...m }
+  totalReceivedSet { ...m } totalTipReceivedSet { ...m } originalTotalDutiesSet { ...m } currentTotalDutiesSet { ...m }
+  totalCashRoundingAdjustment { paymentSet { ...m } refundSet { ...m } }
+  shippingLines(first: 5) { nodes { taxLines { priceSet { ...m } } } }
   lineItems(first: 250) { nodes { quantity currentQuantity originalTotalSet { ...m }
     discountedTotalSet(withCodeDiscounts: true) { ...m } discountAllocations { allocatedAmountSet { ...m } }
-    taxLines { priceSet { ...m } } } }
-  refunds(first: 20) { totalRefundedSet { ...m } refundShippingLines(first: 5) { nodes { subtotalAmountSet { ...m } } }
+    taxLines { priceSet { ...m } } title product { id } isGiftCard } }
+  refunds(first: 20) { totalRefundedSet { ...m } duties { amountSet { ...m } }
+    refundShippingLines(first: 5) { nodes { subtotalAmountSet { ...m } taxAmountSet { ...m } } }
     orderAdjustments(first: 5) { nodes { amountSet { ...m } } } transactions(first: 5) { nodes { amountSet { ...m } } }
-    refundLineItems(first: 50) { nodes { subtotalSet { ...m } totalTaxSet { ...m } } } } } } }
+    refundLineItems(first: 50) { nodes { id subtotalSet { ...m } totalTaxSet { ...m } } } } } } }
 fragment m on MoneyBag { shopMoney { amount currencyCode } presentmentMoney { amount currencyCode } }"""
 
 
 @pytest.mark.parametrize("side", ["shopMoney", "presentmentMoney"])
-def test_the_money_served_adds_up(shared: Store, side: str) -> None:
-    def money(bag: dict[str, Any]) -> Decimal:
-        return Decimal(bag[side]["amount"])
+@pytest.mark.parametrize("rough", ["calm", "all"])
+def test_the_money_served_adds_up(rough: str, side: str) -> None:
+    def money(bag: dict[str, Any] | None) -> Decimal:
+        return Decimal(0 if bag is None else bag[side]["amount"])
 
-    orders = shared.data(MONEY, {"q": DAY})["orders"]["nodes"]
-    refunds = [refund for order in orders for refund in order["refunds"]]
+    def with_tax(amount: Decimal, tax: Decimal, order: dict[str, Any]) -> Decimal:
+        return amount if order["taxesIncluded"] else amount + tax
+
+    orders = Store(scale=0.01, rough=rough).data(MONEY, {"q": DAY})["orders"]["nodes"]
+    refunds = [(order, refund) for order in orders for refund in order["refunds"]]
     assert refunds
+    assert any(order["taxesIncluded"] for order in orders) == (rough == "all")
     for order in orders:
         lines = order["lineItems"]["nodes"]
         allocated = {
             id(x): sum((money(a["allocatedAmountSet"]) for a in x["discountAllocations"]), Decimal(0)) for x in lines
         }
-        subtotal, tax, shipping = (
-            money(order[k]) for k in ("subtotalPriceSet", "totalTaxSet", "totalShippingPriceSet")
+        subtotal, tax, shipping, tip, duties = (
+            money(order[f"{k}Set"])
+            for k in ("subtotalPrice", "totalTax", "totalShippingPrice", "totalTipReceived", "originalTotalDuties")
         )
-        assert subtotal + tax + shipping == money(order["totalPriceSet"])
+        assert with_tax(subtotal + shipping, tax, order) + tip + duties == money(order["totalPriceSet"])
         assert all(money(x["originalTotalSet"]) - allocated[id(x)] == money(x["discountedTotalSet"]) for x in lines)
         if len(lines) < 250:
-            assert sum(money(x["discountedTotalSet"]) for x in lines) == subtotal
+            tips = [x for x in lines if x["title"] == "Tip"]
+            assert all(x["product"] is None and not x["taxLines"] for x in tips)
+            assert sum(money(x["discountedTotalSet"]) for x in tips) == tip
+            assert sum(money(x["discountedTotalSet"]) for x in lines) == subtotal + tip
             assert sum(allocated.values()) == money(order["totalDiscountsSet"])
-            assert sum(money(t["priceSet"]) for x in lines for t in x["taxLines"]) == tax
-        parts = ("currentSubtotalPriceSet", "currentTotalTaxSet", "currentShippingPriceSet")
-        assert sum(money(order[k]) for k in parts) == money(order["currentTotalPriceSet"])
+            taxed = [*lines, *order["shippingLines"]["nodes"]]
+            assert sum(money(t["priceSet"]) for x in taxed for t in x["taxLines"]) == tax
+        left = money(order["currentSubtotalPriceSet"]) + money(order["currentShippingPriceSet"])
+        left = with_tax(left, money(order["currentTotalTaxSet"]), order) + money(order["currentTotalDutiesSet"])
+        assert money(order["currentTotalPriceSet"]) - left in (0, tip)
         refunded = sum((money(r["totalRefundedSet"]) for r in order["refunds"]), Decimal(0))
         assert refunded == money(order["totalRefundedSet"])
         assert money(order["totalReceivedSet"]) - refunded == money(order["netPaymentSet"])
-    for refund in refunds:
-        items = sum(money(x[k]) for x in refund["refundLineItems"]["nodes"] for k in ("subtotalSet", "totalTaxSet"))
-        shipping = sum(money(x["subtotalAmountSet"]) for x in refund["refundShippingLines"]["nodes"])
-        discrepancy = sum(money(x["amountSet"]) for x in refund["orderAdjustments"]["nodes"])
-        assert items + shipping - discrepancy == money(refund["totalRefundedSet"])
+    for order, refund in refunds:
+        items, shipping = refund["refundLineItems"]["nodes"], refund["refundShippingLines"]["nodes"]
+        assert len({x["id"] for x in items}) == len(items)
+        paid = sum(with_tax(money(x["subtotalSet"]), money(x["totalTaxSet"]), order) for x in items)
+        paid += sum(with_tax(money(x["subtotalAmountSet"]), money(x["taxAmountSet"]), order) for x in shipping)
+        paid += sum(money(x["amountSet"]) for x in refund["duties"] or [])
+        paid -= sum(money(x["amountSet"]) for x in refund["orderAdjustments"]["nodes"])
+        assert paid == money(refund["totalRefundedSet"])
         assert sum(money(t["amountSet"]) for t in refund["transactions"]["nodes"]) == money(refund["totalRefundedSet"])
 
 

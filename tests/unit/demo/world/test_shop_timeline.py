@@ -7,16 +7,17 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.world.shop import Order, Shop
-from hotdash_pipelines.demo.world.shop_orders import ZERO, Money
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Money, _tax, _to_cash
 from hotdash_pipelines.demo.world.shop_timeline import OrderState
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def shop() -> Shop:
-    return Shop(7, 0.05, VirtualClock(NOW))
+@pytest.fixture(scope="module", params=["calm", "all"])
+def shop(request: pytest.FixtureRequest) -> Shop:
+    return Shop(7, 0.05, VirtualClock(NOW), roughness=Roughness.read(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,11 @@ def orders(shop: Shop) -> list[Order]:
 
 def total(amounts: list[Money]) -> Money:
     return Money(sum(a.shop for a in amounts), sum(a.presentment for a in amounts))
+
+
+def with_tax(order: Order, amount: Money, tax: Money) -> Money:
+    """What was paid for something: where prices include tax, the amount already holds it."""
+    return amount if order.basket.taxes_included else amount.plus(tax)
 
 
 def states(order: Order) -> list[OrderState]:
@@ -39,23 +45,28 @@ def test_an_orders_amounts_add_up_as_placed(orders: list[Order]) -> None:
             assert line.original == Money(line.unit.shop * line.quantity, line.unit.presentment * line.quantity)
             assert line.original.minus(line.automatic_discount).minus(line.code_discount) == line.net
             assert min(line.net) >= 0
-        assert total([line.net for line in basket.lines]) == basket.subtotal
-        assert total([line.tax for line in basket.lines]) == basket.tax
+        assert total([line.net for line in basket.lines if not line.is_tip]) == basket.subtotal
+        assert total([line.net for line in basket.lines if line.is_tip]) == basket.tip
+        assert total([line.tax for line in basket.lines]).plus(basket.shipping_tax) == basket.tax
         allocated = [part for line in basket.lines for part in (line.automatic_discount, line.code_discount)]
         assert total(allocated) == basket.discounts
-        assert basket.subtotal.plus(basket.tax).plus(basket.shipping) == basket.total
+        charged = with_tax(order, basket.subtotal.plus(basket.shipping), basket.tax)
+        assert charged.plus(basket.tip).plus(basket.duties) == basket.total
 
 
 def test_an_orders_amounts_add_up_after_every_event(orders: list[Order]) -> None:
     for order in orders:
         for state in states(order):
-            assert state.subtotal.plus(state.tax).plus(state.shipping) == state.total
-            assert min(*state.subtotal, *state.tax, *state.shipping) >= 0
+            charged = with_tax(order, state.subtotal.plus(state.shipping), state.tax)
+            assert charged.plus(state.tip).plus(state.duties) == state.total
+            assert min(*state.subtotal, *state.tax, *state.shipping, *state.tip, *state.duties) >= 0
             assert total([refund.transaction for refund in state.refunds]) == state.refunded
             assert state.refunded.shop <= state.received.shop
             for refund in state.refunds:
-                items = total([part for item in refund.items for part in (item.subtotal, item.tax)])
-                assert items.plus(refund.shipping).minus(refund.discrepancy) == refund.transaction
+                items = total([with_tax(order, item.subtotal, item.tax) for item in refund.items])
+                shipping = with_tax(order, refund.shipping, refund.shipping_tax)
+                paid = items.plus(shipping).plus(refund.duties).minus(refund.discrepancy)
+                assert paid == refund.transaction
             for index, taken in state.taken.items():
                 assert 0 < taken <= order.lines[index].quantity
 
@@ -65,7 +76,8 @@ def test_what_is_left_of_an_order_is_what_was_not_taken(orders: list[Order]) -> 
         state = states(order)[-1]
         left = order.basket.subtotal
         for index, taken in state.taken.items():
-            left = left.minus(order.lines[index].net.share(taken, order.lines[index].quantity))
+            if not order.lines[index].is_tip:
+                left = left.minus(order.lines[index].net.share(taken, order.lines[index].quantity))
         assert state.subtotal == left
 
 
@@ -144,3 +156,42 @@ def test_a_customers_facts_follow_their_orders() -> None:
     assert after.orders == before.orders + 1
     assert after.spent_cents - before.spent_cents == order.state(order.created_ts).received.shop
     assert after.updated_ts == order.created_ts
+
+
+def test_each_kind_of_money_is_there_and_is_given_back(shop: Shop, orders: list[Order]) -> None:
+    if not shop.roughness.rates:
+        assert not any(o.basket.tip.shop or o.basket.duties.shop or o.basket.shipping_tax.shop for o in orders)
+        return
+    ends = [states(order)[-1] for order in orders]
+    assert any(end.basket.tip.shop and not end.tip.shop for end in ends)
+    assert any(end.basket.duties.shop and not end.duties.shop for end in ends)
+    assert any(refund.shipping_tax.shop for end in ends for refund in end.refunds)
+    assert any(end.basket.taxes_included and end.refunds for end in ends)
+    named = [[item.line_index for item in refund.items] for end in ends for refund in end.refunds]
+    assert any(len(set(indexes)) < len(indexes) for indexes in named)
+
+
+def test_tax_inside_the_price_is_the_share_that_the_rate_makes_of_it() -> None:
+    # 120.00 with 20 % inside holds 20.00; 59.95 holds 9.99.
+    assert [_tax(12_000, 2_000, True), _tax(5_995, 2_000, True), _tax(10_000, 2_000, False)] == [2_000, 999, 2_000]
+
+
+def test_a_payment_in_cash_is_rounded_to_five_cents() -> None:
+    assert [_to_cash(cents) for cents in (1_000, 1_001, 1_002, 1_003, 1_004)] == [0, -1, -2, 2, 1]
+    shop = Shop(7, 0.05, VirtualClock(NOW), roughness=Roughness.read("calm,+cash_rounding=1"))
+    tills = [o for o in shop.orders_created_on(date(2026, 9, 8)) if o.basket.source_name == "pos"]
+    assert any(order.basket.rounding.shop for order in tills)
+    for order in tills:
+        assert (order.basket.total.shop + order.basket.rounding.shop) % 5 == 0
+        assert order.basket.total == order.basket.subtotal.plus(order.basket.tax).plus(order.basket.shipping)
+
+
+def test_the_goods_are_the_same_with_and_without_the_rough_money() -> None:
+    calm, rough = (Shop(7, 0.02, VirtualClock(NOW), roughness=Roughness.read(text)) for text in ("calm", "all"))
+    for day in (date(2026, 9, 8), date(2026, 9, 9)):
+        for before, after in zip(calm.orders_created_on(day), rough.orders_created_on(day), strict=True):
+            assert [line._replace(tax=ZERO) for line in before.lines] == [
+                line._replace(tax=ZERO) for line in after.lines if not line.is_tip
+            ]
+            kinds = [(event.ts, event.kind) for event in after.events if event.payload != "reviewed"]
+            assert kinds == [(event.ts, event.kind) for event in before.events]
