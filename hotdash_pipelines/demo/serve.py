@@ -52,7 +52,9 @@ def make_server(app: Any) -> uvicorn.Server:
     # The world keeps a million small objects that never die; default thresholds would scan them every few requests.
     gc.set_threshold(50_000, 20, 100)
     return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2, date_header=False
+        )
     )
 
 

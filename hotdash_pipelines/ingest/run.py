@@ -5,7 +5,7 @@ benchmarks and the tests run the very same path.
 Does not belong here: how a source is read (sources), files (lake), SQL (warehouse), Dagster (defs).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,12 +15,14 @@ from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.parse import parse_pages
 from hotdash_pipelines.lake import partition as lake
-from hotdash_pipelines.sources import FetchFunction, PermanentSourceError, SourceError
+from hotdash_pipelines.sources import FetchFunction, Note, PermanentSourceError, SourceError
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
 
 # Rows may leave a window between the count and the reading when they are edited just then.
 COUNT_TOLERANCE = 0.001
+# How long a window is asked for records that their source could not show for the moment.
+_SICK_DAYS = 7
 
 
 class BadData(PermanentSourceError):
@@ -64,7 +66,7 @@ def ingest_window(
         raise NotYetOver(
             f"{name}: the day {state} in the store's zone; materialise it after {readable_from:%Y-%m-%d %H:%M} UTC"
         )
-    fetched = fetch(client, contract, window.asked_at(now))
+    fetched = fetch(client, contract, window.asked_at(now), lambda: _notes_before(store, contract, project, window))
     parsed = parse_pages(contract, fetched.pages)
     if parsed.bad_pages:
         bad = [(fetched.pages[page.index], page.reason) for page in parsed.bad_pages]
@@ -93,6 +95,12 @@ def ingest_window(
         notes=fetched.notes,
     )
     return Ingested(window.key, manifest, was_fetched=True)
+
+
+def _notes_before(store: Store, contract: Contract, project: str, window: Window) -> Mapping[str, Note]:
+    """What the manifest of the day before notes; nothing where the lake lacks that day."""
+    held = lake.read_manifest(store, contract, project, (window.day - timedelta(days=1)).isoformat())
+    return held.notes if held else {}
 
 
 def is_off(manifest: PartitionManifest) -> bool:
@@ -138,6 +146,8 @@ def is_due(
         return True
     if just_read_since is not None and held.fetched_at > just_read_since:
         return False
+    if held.notes.get("sick") and (newest.day - window.day).days < _SICK_DAYS:
+        return True
     if contract.semantics == "snapshot" or (newest.day - window.day).days < contract.refetch_days:
         return True
     return contract.semantics == "event_date" and held.fetched_at < settled_from(contract, window)

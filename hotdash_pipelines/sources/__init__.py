@@ -19,9 +19,11 @@ from hotdash_pipelines.sources.errors import (
 )
 from hotdash_pipelines.sources.records import all_sources, counted_streams, whole
 from hotdash_pipelines.sources.registry import (
+    Before,
     CountFunction,
     Fetched,
     FetchFunction,
+    Note,
     counter,
     counts,
     fetcher,
@@ -30,10 +32,12 @@ from hotdash_pipelines.sources.registry import (
 from hotdash_pipelines.sources.source import Source
 
 __all__ = [
+    "Before",
     "CountFunction",
     "FetchFunction",
     "Fetched",
     "HalfSource",
+    "Note",
     "PermanentSourceError",
     "QuotaExhausted",
     "Source",

@@ -6,15 +6,19 @@ the records of the sources (records.py).
 
 import importlib
 import importlib.util
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.settings.sources import HalfSource
 from hotdash_pipelines.sources.errors import SourceError
+
+# Client, contract, window.
+_ALWAYS_GIVEN = 3
 
 Note = str | int | float | bool
 
@@ -35,7 +39,22 @@ class Fetched:
     notes: dict[str, Note] = field(default_factory=dict)
 
 
-FetchFunction = Callable[[Any, Contract, Window], Fetched]
+Before = Callable[[], Mapping[str, Note]]
+"""What the manifest of the window before notes; asked only by streams that go on from there."""
+
+
+def nothing_before() -> Mapping[str, Note]:
+    """No window was read before this one."""
+    return {}
+
+
+class FetchFunction(Protocol):
+    """Reads one window of a stream; `before` is for streams that go on from the window before."""
+
+    def __call__(self, client: Any, contract: Contract, window: Window, before: Before = ..., /) -> Fetched:
+        """The window as the source answers it. Raises SourceError."""
+        ...
+
 
 # The records of each window's business day by the source's own count, asked for apart from the rows: partition key ->
 # how many the source has, None where it cannot tell exactly. The source is asked in few requests for many windows.
@@ -45,14 +64,20 @@ _FETCHERS: dict[tuple[str, str], FetchFunction] = {}
 _COUNTERS: dict[tuple[str, str], CountFunction] = {}
 
 
-def fetches(source: str, stream: str) -> Callable[[FetchFunction], FetchFunction]:
-    """Mark a function as the reader of a stream. Errors it raises then name stream and window."""
+def fetches(source: str, stream: str) -> Callable[[Callable[..., Fetched]], FetchFunction]:
+    """Mark a function as the reader of a stream: of (client, contract, window), and of Before if it takes a fourth.
 
-    def mark(function: FetchFunction) -> FetchFunction:
+    Errors it raises then name stream and window.
+    """
+
+    def mark(function: Callable[..., Fetched]) -> FetchFunction:
+        goes_on = len(inspect.signature(function).parameters) > _ALWAYS_GIVEN
+
         @wraps(function)
-        def fetch(client: Any, contract: Contract, window: Window) -> Fetched:
+        def fetch(client: Any, contract: Contract, window: Window, before: Before = nothing_before, /) -> Fetched:
+            more = (before,) if goes_on else ()
             try:
-                return function(client, contract, window)
+                return function(client, contract, window, *more)
             except SourceError as error:
                 error.where = f"{source}/{stream} {window.key}"
                 raise

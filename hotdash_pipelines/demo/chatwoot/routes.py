@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import format_datetime
 from typing import Any
 
 import orjson
@@ -86,6 +87,7 @@ class ChatwootFace:
             operation = request.url.path
             scenario = self.world.scenarios.take("chatwoot", operation)
             response = await common_fault(scenario) or self._answer(handler, request, body, scenario)
+            response.headers["date"] = format_datetime(self.world.clock.now(), usegmt=True)
             variables = {**request.query_params, **({"body": body} if body is not None else {})}
             record(self.world, "chatwoot", request, operation, response.status_code, variables)
             return response

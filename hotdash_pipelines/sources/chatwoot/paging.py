@@ -1,14 +1,16 @@
-"""Reading Chatwoot's shifting lists completely.
+"""Reading Chatwoot's shifting lists completely: sweep and repair.
 
-Belongs here: pages that move while they are read, day-wide filters, message lists. Does not belong here: requests and
-roles (client.py), which stream reads what (streams.py).
+Belongs here: pages that move while they are read, the unpaged list of what changed lately, the filters' conditions.
+Does not belong here: messages of one conversation (messages.py), requests and roles (client.py), streams (streams.py).
 
-A listing shows the newest activity first and has no cursor: whoever writes meanwhile moves records between pages. A
-reading counts as whole only when the pages add up to the list's own count; otherwise it is repeated.
+A listing shows the newest activity first and has no cursor: whoever writes meanwhile moves records between pages. One
+quiet sweep whose pages add up to the list's own count is the answer. Otherwise the list is swept again and what the
+sweeps saw is put together, each record as it was seen last, until a sweep shows nothing new.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,107 +18,171 @@ import orjson
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
+from hotdash_pipelines.sources.chatwoot.shapes import Record, Skipped, active, listed, updated, whole_number
 from hotdash_pipelines.sources.errors import TransientSourceError
 from hotdash_pipelines.sources.http import HttpAnswer
 
-Record = dict[str, Any]
 REREADS = 3
-_NEWEST = 20
-_AFTER = 100
-# Messages are cut by id but ordered by time: going back this many rows keeps one that was stored late.
-_OVERLAP = 10
+# A list without a count of its own ends somewhere before this.
+_MOST_PAGES = 20_000
+# How long ago a window may have begun to be read by what changed since; older ones are read by day.
+LATELY = timedelta(days=8)
+# The server compares with its clock when it answers, which is later than ours when we asked.
+_SLACK_S = 60
+_HOUR_S = 3_600
+_DEFAULT_PAGE = 25
+_RECORDS_A_BODY = 100
 
 
 @dataclass
-class PageReading:
-    """Records kept of a list, page by page, and how often it had to be read again."""
+class Reading:
+    """Records kept of a list, how often it had to be swept again, and what was left out."""
 
-    pages: list[list[Record]]
-    rereads: int
+    records: list[Record]
+    rereads: int = 0
+    skipped: Skipped = field(default_factory=Skipped)
+    is_settled: bool = True
 
-    @property
-    def rows(self) -> int:
-        """Records kept."""
-        return sum(len(page) for page in self.pages)
+    def notes(self) -> dict[str, str | int | float | bool]:
+        """What a manifest should tell of the reading."""
+        notes: dict[str, str | int | float | bool] = {"rereads": self.rereads} if self.rereads else {}
+        if not self.is_settled:
+            notes["never_settled"] = True
+        return notes | self.skipped.notes()
 
-    def bodies(self) -> list[bytes]:
-        """The pages as `{"payload": [...]}`, pages without records left out."""
-        return [orjson.dumps({"payload": page}) for page in self.pages if page]
+
+def bodies(records: list[Record]) -> Iterator[bytes]:
+    """The records as response bodies `{"payload": [...]}`."""
+    for start in range(0, len(records), _RECORDS_A_BODY):
+        yield orjson.dumps({"payload": records[start : start + _RECORDS_A_BODY]})
+
+
+@dataclass
+class _Union:
+    """What all sweeps together saw: each record's newest activity, and the record itself where it is to be kept."""
+
+    keep: Callable[[Record], bool]
+    at: dict[int, float] = field(default_factory=dict)
+    kept: dict[int, Record] = field(default_factory=dict)
+
+    def see(self, record: Record) -> bool:
+        """Take the record if it is newer than what was seen of it. True if it was kept for the first time."""
+        number, at = whole_number(record["id"]) or 0, max(active(record), updated(record))
+        if at < self.at.get(number, -1.0):
+            return False
+        self.at[number] = at
+        is_new = number not in self.kept
+        if self.keep(record):
+            self.kept[number] = record
+            return is_new
+        self.kept.pop(number, None)
+        return False
 
 
 @dataclass(frozen=True)
-class _Pass:
-    """One pass over a list: its pages, whether they add up, and whether the list moved meanwhile."""
+class _Sweep:
+    """One sweep over a list: whose records it saw, whether they add up, and whether the list moved meanwhile."""
 
-    pages: list[list[Record]]
+    numbers: Collection[int]
     is_whole: bool
+    is_even: bool
     has_moved: bool
+    brought_new: bool
+    least: int | None
 
 
 def read_list(
-    read: Callable[[int], HttpAnswer], count_of: Callable[[Any], int], window: Window, is_past: Callable[[Record], bool]
-) -> PageReading:
-    """The records of a list, sorted by newest activity, whose last activity lies in the window.
+    read: Callable[[int], HttpAnswer], what: str, keep: Callable[[Record], bool], is_past: Callable[[Record], bool]
+) -> Reading:
+    """The records of a list, sorted by newest activity, that `keep` wants.
 
-    `read(page)` gets a page from 1, `count_of(document)` its total, `is_past(record)` tells that no later record can
-    matter. A reading that does not add up is repeated up to three times; where the list moved and twice gave the same
-    records all the same, the unrest was outside the window. Raises TransientSourceError when it never settles.
+    `read(page)` gets a page from 1, `what` names the records, `is_past(record)` tells that no later record can matter.
+    A list that moves in every sweep is taken as all sweeps together saw it. Raises TransientSourceError when records
+    stay missing: pages cut short, or one page over and over.
     """
-    earlier: set[int] | None = None
-    for attempt in range(REREADS + 1):
-        reading = _read_once(read, count_of, is_past)
-        kept = _newest_only([[one for one in page if is_active(one, window)] for page in reading.pages])
-        seen = {one["id"] for page in kept for one in page}
-        if reading.is_whole or (reading.has_moved and seen == earlier):
-            return PageReading(kept, attempt)
-        earlier = seen
+    skipped, union = Skipped(), _Union(keep)
+    attempt = 0
+    while True:
+        sweep = _sweep(read, what, union, is_past, skipped)
+        if sweep.is_whole:
+            return Reading([union.kept[one] for one in sweep.numbers if one in union.kept], attempt, skipped)
+        is_enough = sweep.has_moved and sweep.is_even and (sweep.least is None or len(union.at) >= sweep.least)
+        if is_enough and attempt and not sweep.brought_new:
+            return Reading(list(union.kept.values()), attempt, skipped)
+        if attempt == REREADS:
+            break
+        attempt += 1
+    if is_enough:
+        return Reading(list(union.kept.values()), REREADS, skipped, is_settled=False)
     raise TransientSourceError(
-        f"the list did not add up in {REREADS + 1} readings; materialise the partition again when it is quieter"
+        f"the {what} did not add up in {REREADS + 1} readings; materialise the partition again when it is quieter"
     )
 
 
-def _read_once(
-    read: Callable[[int], HttpAnswer], count_of: Callable[[Any], int], is_past: Callable[[Record], bool]
-) -> _Pass:
-    """All pages up to the first record that is past."""
-    pages: list[list[Record]] = []
-    ids: set[int] = set()
-    counts: set[int] = set()
-    repeated = False
+def _sweep(
+    read: Callable[[int], HttpAnswer], what: str, union: _Union, is_past: Callable[[Record], bool], skipped: Skipped
+) -> _Sweep:
+    """All pages up to the first record that is past, or to a page that brings nothing."""
+    numbers: dict[int, None] = {}
+    sizes: list[int] = []
+    counts: set[int | None] = set()
+    repeated = brought_new = is_past_now = False
+    unnumbered = 0
     while True:
-        document = read(len(pages) + 1).document
-        records, count = document["payload"], count_of(document)
-        counts.add(count)
-        repeated |= any(one["id"] in ids for one in records)
-        ids.update(one["id"] for one in records)
-        pages.append(records)
-        is_end = not records or len(ids) >= count
-        if is_end or is_past(records[-1]):
-            # Every page but the last is equally long: a short one was cut on its way.
-            even = len({len(page) for page in pages[:-1]}) <= 1 and len(pages[-1]) <= len(pages[0])
-            has_moved = repeated or len(counts) > 1
-            return _Pass(pages, even and not has_moved and (not is_end or len(ids) == count), has_moved)
+        page = listed(read(len(sizes) + 1).document, what, skipped, page=len(sizes) + 1)
+        counts.add(page.count)
+        sizes.append(page.entries)
+        unnumbered += page.entries - len(page.records)
+        before = len(numbers)
+        for record in page.records:
+            brought_new |= union.see(record)
+            numbers[whole_number(record["id"]) or 0] = None
+        repeated |= len(numbers) - before < len(page.records)
+        total = len(numbers) + unnumbered
+        is_end = not page.records or len(numbers) == before or len(sizes) >= _MOST_PAGES
+        is_end |= total >= page.count if page.count is not None else page.entries < sizes[0]
+        is_past_now = bool(page.records) and is_past(page.records[-1])
+        if is_end or is_past_now:
+            break
+    # Every page but the last is equally long: a short one was cut on its way.
+    even = len(set(sizes[:-1])) <= 1 and sizes[-1] <= sizes[0]
+    has_moved = repeated or len(counts) > 1
+    adds_up = is_past_now or page.count is None or total == page.count
+    least = None if is_past_now else min((one for one in counts if one is not None), default=None)
+    return _Sweep(numbers, even and not has_moved and adds_up, even, has_moved, brought_new, least)
 
 
-def _newest_only(pages: list[list[Record]]) -> list[list[Record]]:
-    """Each record once: its most recent activity, where it moved between pages."""
-    best: dict[int, int] = {}
-    for page in pages:
-        for record in page:
-            best[record["id"]] = max(best.get(record["id"], 0), record["last_activity_at"])
-    taken: set[int] = set()
-    kept = []
-    for page in pages:
-        chosen = [one for one in page if one["last_activity_at"] == best[one["id"]] and one["id"] not in taken]
-        taken.update(one["id"] for one in chosen)
-        kept.append(chosen)
-    return kept
+def changed_since(client: ChatwootClient, since: datetime) -> Reading | None:
+    """Every conversation, whatever its status, that changed after `since`, in one answer; None where the server pages.
+
+    `updated_within` is unknown to servers before 3.0, which answer it with the first page of the usual list. Raises
+    SourceError.
+    """
+    skipped = Skipped()
+    seconds = math.ceil((client.now() - since).total_seconds()) + _SLACK_S
+    wanted: dict[str, str | int] = {"status": "all", "updated_within": max(1, seconds)}
+    page = listed(client.get("conversations", wanted).document, "conversations", skipped)
+    oldest = since.timestamp() - _HOUR_S
+    is_older = any("updated_at" in one and updated(one) < oldest for one in page.records)
+    may_be_a_page = page.entries == _DEFAULT_PAGE and page.count != _DEFAULT_PAGE
+    return None if is_older or may_be_a_page else Reading(page.records, skipped=skipped)
+
+
+def filtered(
+    client: ChatwootClient,
+    kind: str,
+    wanted: list[dict[str, Any]],
+    keep: Callable[[Record], bool],
+    since: datetime | None = None,
+) -> Reading:
+    """The conversations or contacts that meet the conditions and that `keep` wants, last active since `since`."""
+    start = since.timestamp() if since else 0.0
+    return read_list(lambda page: client.filter(kind, wanted, page), kind, keep, lambda record: active(record) < start)
 
 
 def is_active(record: Record, window: Window) -> bool:
     """Whether the record's last activity lies in `[start, end)`; a contact that was never active has none."""
-    at = record.get("last_activity_at") or 0
-    return window.start.timestamp() <= at < window.end.timestamp()
+    return window.start.timestamp() <= active(record) < window.end.timestamp()
 
 
 def day_before(moment: datetime) -> str:
@@ -141,58 +207,3 @@ def conditions(*wanted: tuple[str, str, str]) -> list[dict[str, Any]]:
         }
         for position, (attribute, operator, value) in enumerate(wanted)
     ]
-
-
-def read_messages(client: ChatwootClient, conversation: Record, window: Window) -> PageReading:
-    """The messages of one conversation that were written in the window.
-
-    The list must reach the conversation's own last message, else it was cut on its way and is read again. Raises
-    TransientSourceError when it never does.
-    """
-    last = max((one["id"] for one in conversation.get("messages") or []), default=0)
-    for attempt in range(REREADS + 1):
-        pages = _message_pages(client, conversation, window)
-        newest = max((one["id"] for page in pages for one in page), default=0)
-        is_cut_short = pages and pages[-1] and pages[-1][-1]["created_at"] >= window.end.timestamp()
-        if newest >= last or is_cut_short:
-            return PageReading(_in_window(pages, window), attempt)
-    raise TransientSourceError(
-        f"the messages of conversation {conversation['id']} end before its last one; materialise the partition again"
-    )
-
-
-def _message_pages(client: ChatwootClient, conversation: Record, window: Window) -> list[list[Record]]:
-    """Raw pages that hold every message of the window, ascending.
-
-    The newest twenty are enough when they reach back to before the window, or are all there is. Otherwise the list is
-    read upwards from its start until the window is behind.
-    """
-    path = f"conversations/{conversation['id']}/messages"
-    start = window.start.timestamp()
-    after = 0
-    if conversation["created_at"] < start:
-        newest = client.get(path).document["payload"]
-        if len(newest) < _NEWEST or _oldest(newest) < start:
-            return [newest]
-    pages = []
-    while True:
-        page = client.get(path, {"after": after}).document["payload"]
-        pages.append(page)
-        if len(page) < _AFTER or page[-1]["created_at"] >= window.end.timestamp():
-            return pages
-        after = max(after + 1, min(one["id"] for one in page[-_OVERLAP:]))
-
-
-def _oldest(messages: list[Record]) -> int:
-    return min(one["created_at"] for one in messages)
-
-
-def _in_window(pages: list[list[Record]], window: Window) -> list[list[Record]]:
-    start, end = window.start.timestamp(), window.end.timestamp()
-    taken: set[int] = set()
-    kept = []
-    for page in pages:
-        chosen = [one for one in page if start <= one["created_at"] < end and one["id"] not in taken]
-        taken.update(one["id"] for one in chosen)
-        kept.append(chosen)
-    return kept

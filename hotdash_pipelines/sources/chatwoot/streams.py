@@ -1,88 +1,109 @@
 """The streams of Chatwoot: which list holds them and how a window is cut out of it.
 
-Belongs here: one fetch function a stream. Does not belong here: paging and drift (paging.py).
+Belongs here: one fetch function a stream. Does not belong here: paging and drift (paging.py), the messages of one
+conversation (messages.py).
+
+What changed lately is asked for by `updated_within`, in one request a window. An older window is read by day from the
+filter, which knows the last activity only. No list counts a window, so nothing here claims a count of the source's own.
 """
 
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import orjson
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.sources.chatwoot.client import API_VERSION, ChatwootClient
+from hotdash_pipelines.sources.chatwoot.messages import Asked, read_messages
 from hotdash_pipelines.sources.chatwoot.paging import (
-    PageReading,
-    Record,
+    LATELY,
+    Reading,
+    bodies,
+    changed_since,
     conditions,
     day_after,
     day_before,
+    filtered,
+    is_active,
     read_list,
-    read_messages,
 )
+from hotdash_pipelines.sources.chatwoot.shapes import Record, Skipped, active, created, listed, updated, whole_number
 from hotdash_pipelines.sources.errors import TransientSourceError
-from hotdash_pipelines.sources.registry import Fetched, fetches
+from hotdash_pipelines.sources.registry import Before, Fetched, fetches
 
-_FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+# Ids and instants of messages may be this far apart, however many people write at once.
+_APART = timedelta(minutes=5)
+# So many sick conversations beside healthy ones are theirs; more are the server's.
+_SICK_AT_MOST = 3
+_SICK_SHARE = 0.02
 
 
 @fetches("chatwoot", "conversations")
 def fetch_conversations(client: ChatwootClient, _contract: Contract, window: Window) -> Fetched:
-    """Conversations whose last activity lies in the window, whatever their status."""
+    """Conversations whose last change (in an older window: last activity) lies in the window, whatever their status."""
     before = client.requests
-    wanted = conditions(
-        ("last_activity_at", "is_greater_than", day_before(window.start)),
-        ("last_activity_at", "is_less_than", day_after(window.end)),
-    )
-    reading = read_list(
-        lambda page: client.filter_conversations(wanted, page),
-        _all_count,
-        window,
-        lambda record: _is_behind(record, window),
-    )
-    return _fetched(client, before, reading)
+    reading = _changed_lately(client, window.start, lambda one: _changed_in(one, window))
+    if reading is None:
+        wanted = conditions(
+            ("last_activity_at", "is_greater_than", day_before(window.start)),
+            ("last_activity_at", "is_less_than", day_after(window.end)),
+        )
+        reading = filtered(client, "conversations", wanted, lambda one: is_active(one, window), window.start)
+    records = [_with_instants(one) for one in reading.records]
+    return Fetched(list(bodies(records)), client.requests - before, None, API_VERSION, None, reading.notes())
 
 
 @fetches("chatwoot", "messages")
-def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window) -> Fetched:
-    """Messages written in the window, in every conversation that can hold one."""
+def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, stored: Before) -> Fetched:
+    """Messages written in the window, and older ones of the conversations that changed in it.
+
+    The manifest keeps the largest number of the window, from which the next window's messages are read.
+    """
     before = client.requests
-    wanted = conditions(
-        ("created_at", "is_less_than", day_after(window.end)),
-        ("last_activity_at", "is_greater_than", day_before(window.start)),
-    )
-    conversations = read_list(
-        lambda page: client.filter_conversations(wanted, page),
-        _all_count,
+    start, end = window.start.timestamp(), window.end.timestamp()
+    conversations = _changed_lately(client, window.start, lambda one: updated(one) >= start)
+    is_lately = conversations is not None
+    if conversations is None:
+        wanted = conditions(
+            ("created_at", "is_less_than", day_after(window.end)),
+            ("last_activity_at", "is_greater_than", day_before(window.start)),
+        )
         # Whatever was active since the window began may hold a message of it.
-        Window(window.key, window.start, _FOREVER),
-        lambda record: _is_behind(record, window),
-    )
-    pages: list[list[Record]] = []
-    rereads = conversations.rereads
-    for conversation in (one for page in conversations.pages for one in page):
-        if conversation["created_at"] < window.end.timestamp():
-            reading = read_messages(client, conversation, window)
-            pages += reading.pages
-            rereads += reading.rereads
-    fetched = _fetched(client, before, PageReading(pages, rereads))
-    fetched.notes["conversations"] = conversations.rows
-    return fetched
+        conversations = filtered(client, "conversations", wanted, lambda one: active(one) >= start, window.start)
+    begun = [one for one in conversations.records if created(one) < end]
+    largest_before = whole_number(stored().get("largest_id")) or 0
+    skipped = Skipped()
+    messages: list[Record] = []
+    for conversation in begun:
+        has_changed = is_lately and _changed_in(conversation, window)
+        messages += read_messages(client, conversation, Asked(window, has_changed, largest_before), skipped)
+        if len(skipped.sick) > max(_SICK_AT_MOST, _SICK_SHARE * len(begun)):
+            raise TransientSourceError(
+                f"{len(skipped.sick)} of {len(begun)} conversations cannot be read (the last one {skipped.sick[-1]}); "
+                "materialise the partition again later"
+            )
+    conversations.skipped.take(skipped)
+    settled = end - _APART.total_seconds()
+    largest = max((whole_number(one["id"]) or 0 for one in messages if created(one) < settled), default=0)
+    notes = {**conversations.notes(), "conversations": len(begun), "largest_id": max(largest, largest_before)}
+    return Fetched(list(bodies(messages)), client.requests - before, None, API_VERSION, None, notes)
 
 
 @fetches("chatwoot", "contacts")
 def fetch_contacts(client: ChatwootClient, _contract: Contract, window: Window) -> Fetched:
     """Contacts last active in the window; the list has no filter, so it is paged until the window is behind."""
     before = client.requests
+    start = window.start.timestamp()
     reading = read_list(
         lambda page: client.get(
             "contacts", {"sort": "-last_activity_at", "page": page, "include_contact_inboxes": "false"}
         ),
-        lambda document: int(document["meta"]["count"]),
-        window,
-        lambda record: _is_behind(record, window),
+        "contacts",
+        lambda one: is_active(one, window),
+        lambda one: active(one) < start,
     )
-    return _fetched(client, before, reading)
+    return Fetched(list(bodies(reading.records)), client.requests - before, None, API_VERSION, None, reading.notes())
 
 
 @fetches("chatwoot", "inboxes")
@@ -99,23 +120,32 @@ def fetch_agents(client: ChatwootClient, _contract: Contract, _window: Window) -
 
 def _listing(client: ChatwootClient, path: str) -> Fetched:
     before = client.requests
-    answer = client.get(path)
-    is_bare = isinstance(answer.document, list)
-    records = answer.document if is_bare else answer.document.get("payload")
-    if not isinstance(records, list):
-        raise TransientSourceError(f"{path} was answered without a list; materialise the partition again later")
-    body = orjson.dumps({"payload": records}) if is_bare else answer.body
-    return Fetched([body], client.requests - before, None, API_VERSION, len(records))
+    answer, skipped = client.get(path), Skipped()
+    page = listed(answer.document, path, skipped)
+    is_as_it_came = isinstance(answer.document, dict) and not skipped.reasons
+    body = answer.body if is_as_it_came else orjson.dumps({"payload": page.records})
+    return Fetched([body], client.requests - before, None, API_VERSION, None, skipped.notes())
 
 
-def _all_count(document: Any) -> int:
-    return int(document["meta"]["all_count"])
+def _changed_lately(client: ChatwootClient, since: datetime, keep: Callable[[Record], bool]) -> Reading | None:
+    """The conversations that changed since and that `keep` wants; None where that is too long ago, or unknown."""
+    client.require_administrator()
+    if client.now() - since > LATELY:
+        return None
+    reading = changed_since(client, since)
+    if reading is not None:
+        reading.records = [one for one in reading.records if keep(one)]
+    return reading
 
 
-def _is_behind(record: Record, window: Window) -> bool:
-    return (record.get("last_activity_at") or 0) < window.start.timestamp()
+def _changed_in(conversation: Record, window: Window) -> bool:
+    return window.start.timestamp() <= updated(conversation) < window.end.timestamp()
 
 
-def _fetched(client: ChatwootClient, before: int, reading: PageReading) -> Fetched:
-    notes: dict[str, str | int | float | bool] = {"rereads": reading.rereads} if reading.rereads else {}
-    return Fetched(reading.bodies(), client.requests - before, None, API_VERSION, reading.rows, notes)
+def _with_instants(conversation: Record) -> Record:
+    """The conversation with the two instants that tell its versions apart, where an older server leaves them out."""
+    return {
+        **conversation,
+        "updated_at": updated(conversation),
+        "last_activity_at": int(active(conversation) or created(conversation)),
+    }
