@@ -104,6 +104,7 @@ class Contract(_Strict):
 
     `semantics`: `updated` (rows whose cursor lies in the window), `event_date` (all rows of one date, restated as a
     whole) or `snapshot` (the full listing as it stands when fetched; keys that are missing from it were deleted).
+    `newest_by` tells which of two versions of a row is the newer one; without it the cursor does.
     """
 
     source: Name
@@ -112,6 +113,7 @@ class Contract(_Strict):
     owner: str
     semantics: Semantics
     cursor: Name | None = None
+    newest_by: Name | None = None
     late_after_hours: int = 30
     refetch_days: int = 3
     quarantine_tolerance: float = 0.0
@@ -123,6 +125,8 @@ class Contract(_Strict):
         columns = set(self.table.column_names)
         if (self.cursor is not None or self.semantics != "snapshot") and self.cursor not in columns:
             raise ValueError(f"cursor {self.cursor!r} is not a field of {self.table.name}")
+        if self.newest_by is not None and self.newest_by not in columns:
+            raise ValueError(f"newest_by {self.newest_by!r} is not a field of {self.table.name}")
         for table in self.table.walk():
             missing = [name for name in table.key if name not in table.column_names]
             if missing:
@@ -138,6 +142,11 @@ class Contract(_Strict):
     def tables(self) -> tuple[Table, ...]:
         """The main table, then its children."""
         return tuple(self.table.walk())
+
+    @property
+    def version_column(self) -> str | None:
+        """The column of the main table by which an older version of a row never replaces a newer one."""
+        return self.newest_by or self.cursor
 
     def parent_of(self, name: str) -> Table | None:
         """The table that holds `name` as a child, None for the main table."""

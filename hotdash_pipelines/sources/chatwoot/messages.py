@@ -17,8 +17,8 @@ from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 from hotdash_pipelines.sources.chatwoot.paging import REREADS
 from hotdash_pipelines.sources.chatwoot.shapes import (
+    Omitted,
     Record,
-    Skipped,
     created,
     last_message,
     listed,
@@ -69,7 +69,7 @@ class Asked:
         return self.window.end.timestamp()
 
 
-def read_messages(client: ChatwootClient, conversation: Record, asked: Asked, skipped: Skipped) -> list[Record]:
+def read_messages(client: ChatwootClient, conversation: Record, asked: Asked, skipped: Omitted) -> list[Record]:
     """The conversation's messages of the window; if it changed in the window, the older ones that were read too.
 
     Each carries under `_read` what a message itself does not say: when its conversation last changed, and whether
@@ -112,9 +112,21 @@ class _Thread:
         if asked.stored and not asked.has_changed and asked.stored < oldest:
             return newest | self._upwards(asked.stored + 1, oldest, asked.end)
         first = self._between(0, _NO_END, oldest)
+        if first.keys() <= newest.keys():
+            return self._downwards(newest, asked.start)
         if len(first) < _BETWEEN:
             return newest | first
         return newest | self._of_a_long_one(asked, first, oldest, reaches_back)
+
+    def _downwards(self, newest: dict[int, Record], start: float) -> dict[int, Record]:
+        """Twenty at a time, as servers without ranges of numbers are read: until a page is older, or brings nothing."""
+        messages = dict(newest)
+        while page := self._ask({"before": min(messages)}):
+            is_old, is_known = min(map(created, page.values())) < start, page.keys() <= messages.keys()
+            messages |= page
+            if is_old or is_known:
+                break
+        return messages
 
     def _of_a_long_one(
         self, asked: Asked, first: dict[int, Record], oldest: int, reaches_back: bool
@@ -211,6 +223,6 @@ class _Thread:
             if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise _LeftOut(f"answered {answer.status}")
             with contextlib.suppress(TransientSourceError):
-                page = listed(answer.document, "messages", Skipped())
+                page = listed(answer.document, "messages", Omitted())
                 return {whole_number(one["id"]) or 0: one for one in page.records}
         raise _LeftOut("answered without a list of messages")

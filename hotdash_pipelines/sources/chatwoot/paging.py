@@ -18,7 +18,7 @@ import orjson
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
-from hotdash_pipelines.sources.chatwoot.shapes import Record, Skipped, active, listed, updated, whole_number
+from hotdash_pipelines.sources.chatwoot.shapes import Omitted, Record, active, listed, updated, whole_number
 from hotdash_pipelines.sources.errors import TransientSourceError
 from hotdash_pipelines.sources.http import HttpAnswer
 
@@ -40,7 +40,7 @@ class Reading:
 
     records: list[Record]
     rereads: int = 0
-    skipped: Skipped = field(default_factory=Skipped)
+    skipped: Omitted = field(default_factory=Omitted)
     is_settled: bool = True
 
     def notes(self) -> dict[str, str | int | float | bool]:
@@ -100,7 +100,7 @@ def read_list(
     A list that moves in every sweep is taken as all sweeps together saw it. Raises TransientSourceError when records
     stay missing: pages cut short, or one page over and over.
     """
-    skipped, union = Skipped(), _Union(keep)
+    skipped, union = Omitted(), _Union(keep)
     attempt = 0
     while True:
         sweep = _sweep(read, what, union, is_past, skipped)
@@ -120,7 +120,7 @@ def read_list(
 
 
 def _sweep(
-    read: Callable[[int], HttpAnswer], what: str, union: _Union, is_past: Callable[[Record], bool], skipped: Skipped
+    read: Callable[[int], HttpAnswer], what: str, union: _Union, is_past: Callable[[Record], bool], skipped: Omitted
 ) -> _Sweep:
     """All pages up to the first record that is past, or to a page that brings nothing."""
     numbers: dict[int, None] = {}
@@ -158,7 +158,7 @@ def changed_since(client: ChatwootClient, since: datetime) -> Reading | None:
     `updated_within` is unknown to servers before 3.0, which answer it with the first page of the usual list. Raises
     SourceError.
     """
-    skipped = Skipped()
+    skipped = Omitted()
     seconds = math.ceil((client.now() - since).total_seconds()) + _SLACK_S
     wanted: dict[str, str | int] = {"status": "all", "updated_within": max(1, seconds)}
     page = listed(client.get("conversations", wanted).document, "conversations", skipped)

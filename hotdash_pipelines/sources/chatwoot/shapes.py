@@ -18,7 +18,7 @@ _NAMED = 20
 
 
 @dataclass
-class Skipped:
+class Omitted:
     """Records that were left out, each with its reason. `sick` are the reasons of those that should have been there."""
 
     reasons: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Skipped:
         if not is_gone:
             self.sick.append(reason)
 
-    def take(self, other: "Skipped") -> None:
+    def take(self, other: "Omitted") -> None:
         """Add what another reading left out."""
         self.reasons |= other.reasons
         self.sick += other.sick
@@ -53,7 +53,7 @@ class Listed:
     count: int | None
 
 
-def listed(document: Any, what: str, skipped: Skipped, *, page: int = 1) -> Listed:
+def listed(document: Any, what: str, skipped: Omitted, *, page: int = 1) -> Listed:
     """A page of `conversations`, `contacts` or `messages`; entries without a number are skipped, named by their place.
 
     Raises TransientSourceError when there is no list, unless the answer counts nothing.

@@ -28,7 +28,7 @@ from hotdash_pipelines.sources.chatwoot.paging import (
     is_active,
     read_list,
 )
-from hotdash_pipelines.sources.chatwoot.shapes import Record, Skipped, active, created, listed, updated, whole_number
+from hotdash_pipelines.sources.chatwoot.shapes import Omitted, Record, active, created, listed, updated, whole_number
 from hotdash_pipelines.sources.errors import TransientSourceError
 from hotdash_pipelines.sources.registry import Before, Fetched, fetches
 
@@ -73,7 +73,7 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, 
         conversations = filtered(client, "conversations", wanted, lambda one: active(one) >= start, window.start)
     begun = [one for one in conversations.records if created(one) < end]
     largest_before = whole_number(stored().get("largest_id")) or 0
-    skipped = Skipped()
+    skipped = Omitted()
     messages: list[Record] = []
     for conversation in begun:
         has_changed = is_lately and _changed_in(conversation, window)
@@ -120,7 +120,7 @@ def fetch_agents(client: ChatwootClient, _contract: Contract, _window: Window) -
 
 def _listing(client: ChatwootClient, path: str) -> Fetched:
     before = client.requests
-    answer, skipped = client.get(path), Skipped()
+    answer, skipped = client.get(path), Omitted()
     page = listed(answer.document, path, skipped)
     is_as_it_came = isinstance(answer.document, dict) and not skipped.reasons
     body = answer.body if is_as_it_came else orjson.dumps({"payload": page.records})

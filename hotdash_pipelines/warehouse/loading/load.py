@@ -300,9 +300,9 @@ def _prepared(contract: Contract, table: Table, rows: "pa.Table") -> "pa.Table":
         distinct = rows.group_by(keys).aggregate([]).num_rows
     if distinct == rows.num_rows:
         return rows
-    cursor = contract.cursor if table is contract.table and contract.semantics == "updated" else None
-    if cursor:
-        rows = rows.take(pc.sort_indices(rows, [(cursor, "ascending")]))
+    version = contract.version_column if table is contract.table and contract.semantics == "updated" else None
+    if version:
+        rows = rows.take(pc.sort_indices(rows, [(version, "ascending")]))
     numbered = rows.append_column("_position", pa.array(range(rows.num_rows), pa.int64()))
     last = numbered.group_by(keys).aggregate([("_position", "max")])["_position_max"]
     return rows.take(last)

@@ -47,7 +47,7 @@ def find_losers(contract: Contract) -> str:
     """Fill the table of losers, after the main table was merged."""
     main = contract.table
     keys = ", ".join(f's."{name}"' for name in main.key)
-    is_older = f's."{contract.cursor}" < t."{contract.cursor}"'
+    is_older = f's."{contract.version_column}" < t."{contract.version_column}"'
     return (
         f'insert into "{LOSERS}" select {keys} from "{stage(main)}" s join {target(contract, main)} t '  # noqa: S608
         f"on t.project_key = $1::text and {_equal(main.key, 't', 's')} where {is_older}"
@@ -66,9 +66,9 @@ def upsert(contract: Contract, table: Table, *, without_losers: bool = False) ->
     differs = _differs(values)
     match contract.semantics:
         case "updated" if table is contract.table:
-            cursor = f'"{contract.cursor}"'
-            sets.append(f"_deleted_at = case when excluded.{cursor} > t.{cursor} then null else t._deleted_at end")
-            differs = f"(t.{cursor} is null or excluded.{cursor} >= t.{cursor}) and {differs}"
+            version = f'"{contract.version_column}"'
+            sets.append(f"_deleted_at = case when excluded.{version} > t.{version} then null else t._deleted_at end")
+            differs = f"(t.{version} is null or excluded.{version} >= t.{version}) and {differs}"
         case _:
             sets.append("_deleted_at = null")
             differs = f"({differs} or t._deleted_at is not null)"

@@ -156,14 +156,35 @@ def test_when_many_conversations_are_gone_the_window_stands(fake_time):
     assert ids(desk.fetch(fake_time)) == [10, 11, 12]
 
 
-def test_a_server_that_ignores_the_range_of_numbers_is_no_endless_loop(fake_time):
-    class Ignoring(Desk):
+def test_an_older_server_without_ranges_of_numbers_is_read_twenty_at_a_time(fake_time):
+    class Older(Desk):
+        @staticmethod
+        def _cut(ordered, query):
+            return [one for one in ordered if one[0] < int(query.get("before", 10**9))][-20:]
+
+    desk = Older({77: minutes(1, 100, OLD_START - 60) + minutes(200, 50, OLD_START + 9_000)}, OLD_START - 60)
+    assert sorted(ids(desk.fetch(fake_time, OLD))) == [*range(2, 101), *range(200, 250)]
+
+
+def test_a_server_that_sends_the_same_messages_for_ever_is_no_endless_loop(fake_time):
+    class Stuck(Desk):
         @staticmethod
         def _cut(ordered, query):
             return ordered[-20:]
 
-    desk = Ignoring({77: minutes(1, 500, OLD_START)}, OLD_START)
-    fetched = desk.fetch(fake_time, OLD)
+    desk = Stuck({77: minutes(1, 500, OLD_START)}, OLD_START)
+    assert len(ids(desk.fetch(fake_time, OLD))) == 20
+    assert len(desk.asked) == 3
+
+
+def test_a_server_that_answers_other_messages_than_were_asked_for_is_named(fake_time):
+    class Wrong(Desk):
+        @staticmethod
+        def _cut(ordered, query):
+            return ordered[-20:] if "before" not in query else ordered[:30]
+
+    desk = Wrong({77: minutes(1, 500, OLD_START)}, OLD_START)
+    fetched = desk.fetch(fake_time, OLD, largest_id=100)
     assert "other messages than were asked for" in fetched.notes["skipped_records"]
     assert len(desk.asked) < 10
 
