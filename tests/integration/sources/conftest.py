@@ -65,11 +65,11 @@ class Bench:
         key = options.pop("key", json.dumps(known["ga4_service_account"]))
         return Ga4Client(self.store.url, known["ga4_property_id"], key, **{**common, **options})
 
-    def fetch(self, source: str, stream: str, key: str, client: Any = None) -> Fetched:
-        """One window by the real fetch function."""
+    def fetch(self, source: str, stream: str, key: str, client: Any = None, *, before: Any = None) -> Fetched:
+        """One window by the real fetch function; `before` is what the manifest of the day before notes."""
         if client is None:
             client = self.clients.setdefault(source, self.client(source))
-        return fetcher(source, stream)(client, contract_of(source, stream), self.window(key))
+        return fetcher(source, stream)(client, contract_of(source, stream), self.window(key), lambda: before or {})
 
     @staticmethod
     def records(fetched: Fetched) -> list[Any]:

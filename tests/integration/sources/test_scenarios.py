@@ -10,8 +10,10 @@ from hotdash_pipelines.sources import PermanentSourceError, QuotaExhausted, Sour
 from hotdash_pipelines.sources.http import Patience
 
 KEY = "2026-11-18"
+# Longer ago than what Chatwoot is asked for by its last change: read from the filter, page by page.
+OLD_KEY = "2026-11-05"
 ONE_STREAM = [("shopify", "orders"), ("chatwoot", "conversations"), ("ga4", "traffic_daily")]
-MATCH = {"shopify": "Orders", "chatwoot": "filter", "ga4": "runReport"}
+MATCH = {"shopify": "Orders", "chatwoot": "conversations", "ga4": "runReport"}
 
 
 @pytest.fixture(params=ONE_STREAM, ids=lambda stream: stream[0])
@@ -19,8 +21,8 @@ def stream(request):
     return request.param
 
 
-def undisturbed(bench, source, stream):
-    fetched = bench.fetch(source, stream, KEY)
+def undisturbed(bench, source, stream, key=KEY):
+    fetched = bench.fetch(source, stream, key)
     bench.naps.clear()
     return fetched
 
@@ -121,14 +123,15 @@ def test_a_page_that_lost_half_its_records_is_noticed_and_read_again(bench, stre
     source, table = stream
     if source == "ga4":
         pytest.skip("see the next test: Google announces the rows, so the client fails")
-    expected = undisturbed(bench, source, table)
+    key = OLD_KEY if source == "chatwoot" else KEY
+    expected = undisturbed(bench, source, table, key)
     bench.store.scenarios.add("truncated_page", source, "filter" if source == "chatwoot" else None, 1)
     if source == "shopify":
         # The count query comes first and has no nodes to lose: the fault must hit a page.
         bench.store.scenarios.clear()
         bench.store.scenarios.add("empty", source, "OrdersCount", 1)
         bench.store.scenarios.add("truncated_page", source, "Orders", 1)
-    fetched = bench.fetch(source, table, KEY)
+    fetched = bench.fetch(source, table, key)
     assert bench.records(fetched) == bench.records(expected)
     assert fetched.notes
 
@@ -143,14 +146,14 @@ def test_conversations_that_move_while_they_are_read_are_all_there(bench):
     """Somebody writes into the oldest conversation of the list after the first page was cut."""
     expected = {c.display_id for c in in_window(bench)}
     plant(bench, "page_drift", "chatwoot")
-    fetched = bench.fetch("chatwoot", "conversations", KEY)
+    fetched = bench.fetch("chatwoot", "conversations", OLD_KEY)
     ids = {one["id"] for body in fetched.pages for one in json.loads(body)["payload"]}
     assert ids == {c.display_id for c in in_window(bench)}
     assert ids <= expected
 
 
 def in_window(bench):
-    window = bench.window(KEY)
+    window = bench.window(OLD_KEY)
     start, end = window.start.timestamp(), window.end.timestamp()
     return [c for c in bench.store.world.support.conversations() if start <= int(c.last_activity_at) < end]
 

@@ -22,6 +22,7 @@ ORDERS = contract_of("shopify", "orders")
 PRODUCTS = contract_of("shopify", "products")
 TRAFFIC = contract_of("ga4", "traffic_daily")
 CONVERSATIONS = contract_of("chatwoot", "conversations")
+MESSAGES = contract_of("chatwoot", "messages")
 CHILDREN = {"order_lines": 2, "refunds": 1, "refund_lines": 2, "refund_adjustments": 1}
 NOW = datetime(2025, 3, 2, 4, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -125,6 +126,29 @@ def test_an_older_version_of_a_row_never_replaces_a_newer_one_nor_its_children(h
     assert result.tables["orders"].unchanged == 5
     assert result.tables["order_lines"].deleted == 0
     assert house.everything(ORDERS)[:2] == before
+
+
+def test_an_older_reading_of_a_message_never_brings_back_what_was_deleted_since(house: Warehouse) -> None:
+    """Number and instant of a deleted message stay; when its conversation last changed tells the readings apart."""
+    alive = synthetic(MESSAGES, 5)
+    rows = alive["messages"]
+    later = {
+        "is_deleted": pa.array([True] * 5),
+        "content": pa.array(["This message was deleted"] * 5),
+        "changed_at": pc.add(rows["changed_at"], pa.scalar(timedelta(hours=3))),
+    }
+    for name, values in later.items():
+        position = rows.schema.get_field_index(name)
+        rows = rows.set_column(position, rows.schema.field(position), values)
+    first = write(house.store, MESSAGES, alive, key="2025-03-01")
+    house.again(MESSAGES, first, now=NOW)
+    house.load(MESSAGES, {"messages": rows}, key="2025-03-04", now=LATER)
+    before = house.everything(MESSAGES)[0]
+    assert house.query("select distinct content, is_deleted from raw_chatwoot.messages") == [
+        ("This message was deleted", True)
+    ]
+    house.again(MESSAGES, first, now=LATER + timedelta(hours=1))
+    assert house.everything(MESSAGES)[0] == before
 
 
 def test_children_are_replaced_with_their_parent_and_those_of_other_parents_stay(house: Warehouse) -> None:
