@@ -34,6 +34,7 @@ from hotdash_pipelines.sources.registry import Before, Fetched, fetches
 
 # Ids and instants of messages may be this far apart, however many people write at once.
 _APART = timedelta(minutes=5)
+_SHORTEST_DAY = timedelta(hours=23)
 # So many sick conversations beside healthy ones are theirs; more are the server's.
 _SICK_AT_MOST = 3
 _SICK_SHARE = 0.02
@@ -84,8 +85,9 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, 
                 "materialise the partition again later"
             )
     conversations.skipped.take(skipped)
-    settled = end - _APART.total_seconds()
-    largest = max((whole_number(one["id"]) or 0 for one in messages if created(one) < settled), default=0)
+    # The next window begins when the day ends, which is not what an open one is asked for.
+    settled = (window.start + _SHORTEST_DAY if window.is_open else window.end) - _APART
+    largest = max((whole_number(one["id"]) or 0 for one in messages if created(one) < settled.timestamp()), default=0)
     notes = {**conversations.notes(), "conversations": len(begun), "largest_id": max(largest, largest_before)}
     return Fetched(list(bodies(messages)), client.requests - before, None, API_VERSION, None, notes)
 

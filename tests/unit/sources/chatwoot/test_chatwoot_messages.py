@@ -10,6 +10,7 @@ from tests.unit.sources.chatwoot.desk import (
     OLD_END,
     OLD_START,
     START,
+    WINDOW,
     Desk,
     ids,
     minutes,
@@ -93,6 +94,14 @@ def test_the_largest_number_of_a_window_is_kept_for_the_next_one(fake_time):
     desk = one([(1, OLD_START), (8, OLD_END - 600), (9, OLD_END - 60), (10, OLD_END)], OLD_START)
     assert desk.fetch(fake_time, OLD).notes["largest_id"] == 8
     assert one([(1, OLD_START - 9)], OLD_START - 9).fetch(fake_time, OLD, largest_id=55).notes["largest_id"] == 55
+
+
+def test_the_largest_number_of_an_open_day_is_none_that_the_next_day_may_begin_with(fake_time):
+    """An open day is asked for without an end, so that it holds what is written while midnight passes."""
+    desk = one([(1, START), (8, START + 22 * 3_600), (9, END - 60), (10, END + 60)], START)
+    fetched = desk.fetch(fake_time, WINDOW.asked_at(WINDOW.start))
+    assert ids(fetched) == [1, 8, 9, 10]
+    assert fetched.notes["largest_id"] == 8
 
 
 def test_more_than_a_thousand_messages_of_a_day_are_all_read(fake_time):
