@@ -6,6 +6,7 @@ Does not belong here: reading pages (parse.py).
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.contracts.model import Contract, Field, Table
@@ -31,6 +32,7 @@ class Step:
     index: int | None
 
 
+@cache
 def steps(path: str) -> tuple[Step, ...]:
     """`dimensionValues[0].value` -> (dimensionValues, 0), (value, None). An empty path has no steps."""
     path_steps = []

@@ -5,7 +5,7 @@ Belongs here: its fields and its JSON form. Does not belong here: files (partiti
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -29,8 +29,9 @@ class PartitionManifest:
     """One window of one stream as it was fetched. Its presence is what makes the partition's files count.
 
     `cursor_min` and `cursor_max` are ISO 8601; `cost` is in the API's own points; `expected_rows` is the source's own
-    count where it gives one; `unknown_fields` maps JSON paths that the contract lacks to their types. `is_open`: the
-    day was not over when it was read, so it has to be read again.
+    count where it gives one; `unknown_fields` maps JSON paths that the contract lacks to their types; `quarantined`
+    counts main records that arrived and were set aside, `mended_values` respelled values by `table.column`. `is_open`:
+    the day was not over when it was read, so it has to be read again.
     """
 
     source: str
@@ -53,7 +54,8 @@ class PartitionManifest:
     pages_file: str | None
     unknown_fields: dict[str, str] = field(default_factory=dict)
     unknown_enum_values: dict[str, int] = field(default_factory=dict)
-    quarantined_pages: int = 0
+    mended_values: dict[str, int] = field(default_factory=dict)
+    quarantined: int = 0
     notes: dict[str, str | int | float | bool] = field(default_factory=dict)
     is_open: bool = False
 
@@ -89,4 +91,6 @@ class PartitionManifest:
         for name in ("window_start", "window_end", "fetched_at"):
             plain[name] = datetime.fromisoformat(plain[name])
         plain["files"] = tuple(FileEntry(**entry) for entry in plain["files"])
-        return cls(**plain)
+        # A manifest of an older version may hold what is not asked for any more.
+        known = {entry.name for entry in fields(cls)}
+        return cls(**{name: value for name, value in plain.items() if name in known})

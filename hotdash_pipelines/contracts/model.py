@@ -105,6 +105,7 @@ class Contract(_Strict):
     `semantics`: `updated` (rows whose cursor lies in the window), `event_date` (all rows of one date, restated as a
     whole) or `snapshot` (the full listing as it stands when fetched; keys that are missing from it were deleted).
     `newest_by` tells which of two versions of a row is the newer one; without it the cursor does.
+    `quarantine_tolerance` is the share of a window's main records that may be set aside before the window is refused.
     """
 
     source: Name
@@ -116,7 +117,7 @@ class Contract(_Strict):
     newest_by: Name | None = None
     late_after_hours: int = 30
     refetch_days: int = 3
-    quarantine_tolerance: float = 0.0
+    quarantine_tolerance: float = 0.01
     table: Table
     digest: str
 

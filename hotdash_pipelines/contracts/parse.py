@@ -1,19 +1,24 @@
 """Raw response pages -> typed Arrow tables, by the contract alone.
 
-Belongs here: parsing, casting and comparing pages with their contract, with no Python loop over rows.
-Does not belong here: where the pages come from (sources) and where the tables go (lake).
+Belongs here: parsing pages as they should be, with no Python loop over rows, and what is done with those that are not.
+Does not belong here: single values (casts.py, mend.py), unknown fields (drift.py), where the pages come from (sources)
+and where the tables go (lake).
 
-`pyarrow.json` with the contract's nested schema parses as fast as merely reading the JSON and reports most drift by
-itself: a changed type raises with its column path, a new field comes back as an extra column.
+`pyarrow.json` with the contract's nested schema parses as fast as merely reading the JSON. It reads only what the
+contract names: what stands beside that may be of any shape. Pages that it refuses are read again record by record, so
+that one sick record costs neither its page nor its window.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hotdash_pipelines.base.errors import HotdashError
-from hotdash_pipelines.contracts.arrow import column_type, compute, json_type, page_schema, steps, table_schema
+from hotdash_pipelines.contracts.arrow import compute, page_schema, steps, table_schema
+from hotdash_pipelines.contracts.casts import ContractBreach, cast, storable
+from hotdash_pipelines.contracts.drift import unknown_fields
+from hotdash_pipelines.contracts.mend import RejectedRecord, mend_page
 from hotdash_pipelines.contracts.model import Contract, Field, Table
 
 if TYPE_CHECKING:
@@ -25,15 +30,13 @@ _GROUP_BYTES = 32 * 2**20
 _GROUPS_AT_ONCE = 2
 # A JSON block must hold the longest single page.
 _SMALLEST_BLOCK = 4 * 2**20
-
-
-class ContractBreach(HotdashError, ValueError):
-    """A page breaks its contract. The message names table and column, never a value."""
+# Into so many parts a group is cut that the fast parser refused, until the pages it refuses stand alone.
+_PARTS = 16
 
 
 @dataclass(frozen=True)
 class BadPage:
-    """A page that was left out: its position among the pages of the window, and why."""
+    """A page whose records cannot even be counted: its position among the pages of the window, and why."""
 
     index: int
     reason: str
@@ -41,44 +44,61 @@ class BadPage:
 
 @dataclass
 class Parsed:
-    """What came of the pages of one window.
+    """What came of some pages.
 
-    `tables` maps each table of the contract to its rows; `unknown_fields` maps the JSON path of a field that the
-    contract does not know to its inferred type; `unknown_enum_values` counts values outside a field's enum by
-    `table.column`.
+    `tables` maps each table of the contract to its rows; `rejected` are the records that were set aside, `bad_pages`
+    the pages that could not be read at all. `unknown_fields` maps the JSON path of a field that the contract does not
+    know to its kind; `unknown_enum_values` counts values outside a field's enum, and `mended_values` values that were
+    respelled to be read or stored, both by `table.column`.
     """
 
     tables: dict[str, "pa.Table"]
-    unknown_fields: dict[str, str] = field(default_factory=dict)
-    unknown_enum_values: dict[str, int] = field(default_factory=dict)
+    rejected: list[RejectedRecord] = field(default_factory=list)
     bad_pages: list[BadPage] = field(default_factory=list)
+    unknown_fields: dict[str, str] = field(default_factory=dict)
+    unknown_enum_values: Counter[str] = field(default_factory=Counter)
+    mended_values: Counter[str] = field(default_factory=Counter)
+
+    def add(self, part: "Parsed", first: int) -> None:
+        """Take over what was found beside the rows of a part whose first page is the `first` of these."""
+        self.rejected += [replace(record, page=record.page + first) for record in part.rejected]
+        self.bad_pages += [replace(page, index=page.index + first) for page in part.bad_pages]
+        self.unknown_fields.update(part.unknown_fields)
+        self.unknown_enum_values.update(part.unknown_enum_values)
+        self.mended_values.update(part.mended_values)
 
 
 def parse_pages(contract: Contract, pages: Sequence[bytes]) -> Parsed:
     """Parse the responses of one window.
 
-    `pages` are whole JSON response bodies, one object each. Pages that break the contract are reported in
-    `bad_pages`, the others are parsed; whether that is good enough is for the caller (`quarantine_tolerance`).
+    `pages` are whole JSON response bodies, one object each. Whether what was set aside is little enough is for the
+    caller (`quarantine_tolerance`).
     """
-    import pyarrow as pa
-
-    parsed = Parsed(tables={table.name: table_schema(contract, table).empty_table() for table in contract.tables})
-    parts: dict[str, list[pa.Table]] = {name: [empty] for name, empty in parsed.tables.items()}
+    groups = list(_groups(pages))
     with ThreadPoolExecutor(_GROUPS_AT_ONCE, thread_name_prefix="parse") as workers:
-        for part in workers.map(lambda group: _parse_or_split(contract, *group), _groups(pages)):
-            for name, table in part.tables.items():
-                parts[name].append(table)
-            _note(part, parsed)
-    parsed.tables = {name: pa.concat_tables(tables) for name, tables in parts.items()}
+        parts = workers.map(lambda group: (group[0], parse_group(contract, group[1])), groups)
+        return _joined(contract, parts)
+
+
+def parse_group(contract: Contract, pages: Sequence[bytes]) -> Parsed:
+    """Parse a few pages: the unit of work, whose memory is some times the pages' own."""
+    parsed = _parse_or_split(contract, pages)
+    parsed.unknown_fields = unknown_fields(contract, pages)
     return parsed
 
 
-def _note(part: Parsed, into: Parsed) -> None:
-    """Add what was found beside the rows."""
-    into.unknown_fields.update(part.unknown_fields)
-    into.bad_pages += part.bad_pages
-    for name, count in part.unknown_enum_values.items():
-        into.unknown_enum_values[name] = into.unknown_enum_values.get(name, 0) + count
+def _joined(contract: Contract, parts: Iterator[tuple[int, Parsed]]) -> Parsed:
+    """The parts, each with the position of its first page, as one."""
+    import pyarrow as pa
+
+    whole = Parsed({})
+    tables = {table.name: [table_schema(contract, table).empty_table()] for table in contract.tables}
+    for first, part in parts:
+        for name, table in part.tables.items():
+            tables[name].append(table)
+        whole.add(part, first)
+    whole.tables = {name: pa.concat_tables(found) for name, found in tables.items()}
+    return whole
 
 
 def _groups(pages: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
@@ -92,21 +112,30 @@ def _groups(pages: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
         yield start, pages[start:]
 
 
-def _parse_or_split(contract: Contract, first: int, pages: Sequence[bytes]) -> Parsed:
-    """Parse the pages together; when they fail, halve them until the bad ones stand alone."""
+def _parse_or_split(contract: Contract, pages: Sequence[bytes]) -> Parsed:
+    """Parse the pages together; when that fails, in ever smaller parts; what fails alone, record by record."""
     import pyarrow as pa
 
     try:
-        return Parsed(*_parse_together(contract, pages))
-    except (pa.ArrowException, ContractBreach) as error:
+        return _parse_together(contract, pages)
+    except (pa.ArrowException, ContractBreach):
         if len(pages) == 1:
-            return Parsed({}, bad_pages=[BadPage(first, _reason(error))])
-    middle = len(pages) // 2
-    parsed = _parse_or_split(contract, first, pages[:middle])
-    second = _parse_or_split(contract, first + middle, pages[middle:])
-    for name, table in second.tables.items():
-        parsed.tables[name] = pa.concat_tables([parsed.tables[name], table]) if name in parsed.tables else table
-    _note(second, parsed)
+            return _mended(contract, pages[0])
+    size = -(-len(pages) // _PARTS)
+    starts = range(0, len(pages), size)
+    return _joined(contract, ((start, _parse_or_split(contract, pages[start : start + size])) for start in starts))
+
+
+def _mended(contract: Contract, page: bytes) -> Parsed:
+    import pyarrow as pa
+
+    try:
+        mended = mend_page(contract, 0, page)
+        parsed = _parse_together(contract, [mended.body])
+    except (pa.ArrowException, ContractBreach) as error:
+        return Parsed({}, bad_pages=[BadPage(0, _reason(error))])
+    parsed.rejected = mended.rejected
+    parsed.mended_values += mended.mended
     return parsed
 
 
@@ -118,9 +147,7 @@ def _reason(error: Exception) -> str:
     return text.strip().rstrip(":")
 
 
-def _parse_together(
-    contract: Contract, pages: Sequence[bytes]
-) -> tuple[dict[str, "pa.Table"], dict[str, str], dict[str, int]]:
+def _parse_together(contract: Contract, pages: Sequence[bytes]) -> Parsed:
     import pyarrow as pa
     from pyarrow import json as pa_json
 
@@ -133,17 +160,14 @@ def _parse_together(
     read = pa_json.read_json(
         pa.BufferReader(body),
         read_options=pa_json.ReadOptions(block_size=max(longest + 1, _SMALLEST_BLOCK)),
-        parse_options=pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer"),
+        parse_options=pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
     ).combine_chunks()
     if read.num_rows != len(pages):
         raise ContractBreach(f"{len(pages)} responses gave {read.num_rows} JSON documents")
     top = pa.StructArray.from_arrays([_one_chunk(read.column(name)) for name in schema.names], names=schema.names)
-    enums: dict[str, int] = {}
-    tables: dict[str, pa.Table] = {}
-    unknown: dict[str, str] = {}
-    _flatten(contract, contract.table, _Level(top, top, None, {}), tables, enums)
-    _unknown_fields(contract.table, read.schema, page_schema(contract), unknown)
-    return tables, unknown, enums
+    parsed = Parsed({})
+    _Flattener(contract, parsed).flatten(contract.table, _Level(top, top, None, {}))
+    return parsed
 
 
 def _one_chunk(column: "pa.ChunkedArray") -> "pa.Array":
@@ -162,46 +186,58 @@ class _Level:
     inherited: dict[str, "pa.Array"]
 
 
-def _flatten(
-    contract: Contract, table: Table, level: _Level, tables: dict[str, "pa.Table"], enums: dict[str, int]
-) -> None:
-    import pyarrow as pa
+@dataclass(frozen=True)
+class _Flattener:
+    """Turns nested records into tables, which it puts into `parsed`."""
 
-    pc = compute()
+    contract: Contract
+    parsed: Parsed
 
-    lists = _follow(level.holder, table.records)
-    if not table.records_optional and lists.null_count:
-        raise ContractBreach(f"{table.name}: {table.records} is missing from a response")
-    parents = pc.list_parent_indices(lists)
-    records = pc.list_flatten(lists)
-    page_of = parents if level.page_of is None else level.page_of.take(parents)
-    if records.null_count:
-        raise ContractBreach(f"{table.name}: a record is null")
-    columns = {name: values.take(parents) for name, values in level.inherited.items()}
-    for column in table.fields:
-        holder = level.pages.take(page_of) if column.scope == "page" else records
-        columns[column.name] = _cast(table, column, _follow(holder, column.path))
+    def flatten(self, table: Table, level: _Level) -> None:
+        """Add the table's rows, and those of its children."""
+        import pyarrow as pa
+
+        pc = compute()
+
+        lists = _follow(level.holder, table.records)
+        if not table.records_optional and lists.null_count:
+            raise ContractBreach(f"{table.name}: {table.records} is missing from a response")
+        parents = pc.list_parent_indices(lists)
+        records = pc.list_flatten(lists)
+        page_of = parents if level.page_of is None else level.page_of.take(parents)
+        if records.null_count:
+            raise ContractBreach(f"{table.name}: a record is null")
+        columns = {name: values.take(parents) for name, values in level.inherited.items()}
+        for column in table.fields:
+            holder = level.pages.take(page_of) if column.scope == "page" else records
+            columns[column.name] = self._finished(table, column, _follow(holder, column.path))
+        schema = table_schema(self.contract, table)
+        for column in schema:
+            if not column.nullable and columns[column.name].null_count:
+                raise ContractBreach(f"{table.name}.{column.name} is null in a record")
+        self.parsed.tables[table.name] = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+        for child in table.children:
+            inherited = {name: columns[name] for name in child.inherits}
+            self.flatten(child, _Level(records, level.pages, page_of, inherited))
+
+    def _finished(self, table: Table, column: Field, values: "pa.Array") -> "pa.Array":
+        import pyarrow as pa
+
+        pc = compute()
+
+        name = f"{table.name}.{column.name}"
+        try:
+            values, changed = storable(cast(column, values))
+        except ContractBreach as error:
+            raise ContractBreach(f"{name}: {error}") from error
+        if changed:
+            self.parsed.mended_values[name] += changed
         if column.enum:
-            outside = pc.sum(
-                pc.invert(pc.is_in(columns[column.name], value_set=pa.array(column.enum), skip_nulls=False))
-            )
-            nulls = columns[column.name].null_count
-            count = (outside.as_py() or 0) - nulls
-            if count > 0:
-                enums[f"{table.name}.{column.name}"] = count
-    schema = table_schema(contract, table)
-    for column in schema:
-        if not column.nullable and columns[column.name].null_count:
-            raise ContractBreach(f"{table.name}.{column.name} is null in a record")
-    tables[table.name] = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
-    try:
-        # Arrow's JSON reader takes bytes that are no UTF-8 for text; Postgres would refuse them at the load.
-        tables[table.name].validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise ContractBreach(f"{table.name}: a text is not valid UTF-8") from error
-    for child in table.children:
-        inherited = {name: columns[name] for name in child.inherits}
-        _flatten(contract, child, _Level(records, level.pages, page_of, inherited), tables, enums)
+            known = pc.is_in(values, value_set=pa.array(column.enum), skip_nulls=False)
+            unknown = len(values) - values.null_count - (pc.sum(known).as_py() or 0)
+            if unknown:
+                self.parsed.unknown_enum_values[name] += unknown
+        return values
 
 
 def _follow(holder: "pa.Array", path: str) -> "pa.Array":
@@ -222,99 +258,3 @@ def _empty_items(lists: "pa.Array") -> "pa.Array":
     import pyarrow as pa
 
     return pa.array([], type=lists.type.value_type)
-
-
-def _cast(table: Table, column: Field, values: "pa.Array") -> "pa.Array":
-    import pyarrow as pa
-
-    pc = compute()
-
-    target = column_type(column)
-    if values.type == target and column.encoding == "plain":
-        return values
-    try:
-        match column.encoding:
-            case "gid":
-                return _gid(values).cast(target)
-            case "epoch_s" | "epoch_s_zero_is_null":
-                if column.encoding == "epoch_s_zero_is_null":
-                    values = pc.if_else(pc.equal(values, 0), pa.scalar(None, pa.int64()), values)
-                return values.cast(pa.timestamp("s", tz="UTC")).cast(target)
-            case "epoch_float_s":
-                micros = pc.cast(pc.round(pc.multiply(values, 1e6)), pa.int64())
-                return micros.cast(pa.timestamp("us", tz="UTC")).cast(target)
-            case "yyyymmdd":
-                return pc.strptime(values, format="%Y%m%d", unit="s").cast(target)
-            case _:
-                return _decimal(values, target) if column.decimal else values.cast(target)
-    except pa.ArrowException as error:
-        raise ContractBreach(
-            f"{table.name}.{column.name}: a value is not a {column.type} ({json_type(column)} sent)"
-        ) from error
-
-
-def _gid(values: "pa.Array") -> "pa.Array":
-    """`gid://shopify/Order/123` -> `123`; an inventory level's query part is dropped."""
-    pc = compute()
-
-    tail = pc.replace_substring_regex(values, pattern=r"^gid://shopify/\w+/", replacement="")
-    return pc.replace_substring_regex(tail, pattern=r"\?.*$", replacement="")
-
-
-def _decimal(values: "pa.Array", target: "pa.DataType") -> "pa.Array":
-    """Text -> decimal, rounded half up where the source sends more digits than the contract keeps."""
-    import pyarrow as pa
-
-    pc = compute()
-
-    try:
-        return values.cast(target)
-    except pa.ArrowInvalid:
-        wide = values.cast(pa.decimal128(38, 12))
-        return pc.round(wide, ndigits=target.scale, round_mode="half_towards_infinity").cast(target)
-
-
-def _unknown_fields(table: Table, read: "pa.Schema", known: "pa.Schema", unknown: dict[str, str]) -> None:
-    """Fields inside the records that the contract does not describe; the envelope around them is the client's."""
-    seen, expected = _inside(read, table.records), _inside(known, table.records)
-    if seen is not None and expected is not None:
-        _compare(seen, expected, "", set(_ignored(table)), unknown)
-
-
-def _ignored(table: Table) -> Iterator[str]:
-    yield from table.ignore
-    for child in table.children:
-        yield from (f"{child.records}.{path}" for path in _ignored(child))
-
-
-def _inside(schema: "pa.Schema", path: str) -> "pa.DataType | None":
-    import pyarrow as pa
-
-    kind = pa.struct(list(schema))
-    for step in steps(path):
-        position = kind.get_field_index(step.name) if pa.types.is_struct(kind) else -1
-        if position < 0:
-            return None
-        kind = kind.field(position).type
-    return kind.value_type if pa.types.is_list(kind) else kind
-
-
-def _compare(
-    seen: "pa.DataType", known: "pa.DataType", prefix: str, ignored: set[str], unknown: dict[str, str]
-) -> None:
-    import pyarrow as pa
-
-    while pa.types.is_list(seen) and pa.types.is_list(known):
-        seen, known = seen.value_type, known.value_type
-    if not (pa.types.is_struct(seen) and pa.types.is_struct(known)):
-        return
-    for position in range(seen.num_fields):
-        name, kind = seen.field(position).name, seen.field(position).type
-        path = f"{prefix}{name}"
-        if path in ignored or f"{prefix}*" in ignored:
-            continue
-        match = known.get_field_index(name)
-        if match < 0:
-            unknown[path] = "object" if pa.types.is_struct(kind) else str(kind)
-        else:
-            _compare(kind, known.field(match).type, f"{path}.", ignored, unknown)

@@ -13,8 +13,9 @@ from functools import partial
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.contracts.parse import parse_pages
+from hotdash_pipelines.contracts.parse import Parsed, parse_pages
 from hotdash_pipelines.lake import partition as lake
+from hotdash_pipelines.lake import quarantine
 from hotdash_pipelines.sources import FetchFunction, Note, PermanentSourceError, SourceError
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
@@ -26,7 +27,7 @@ _SICK_DAYS = 7
 
 
 class BadData(PermanentSourceError):
-    """The source broke its contract; the pages are in quarantine and the window was not written."""
+    """The source broke its contract; what it sent is in quarantine and the window was not written."""
 
 
 class NotYetOver(PermanentSourceError):
@@ -52,9 +53,10 @@ def ingest_window(
 ) -> Ingested:
     """Fetch a window, hold it against its contract and commit it to the lake.
 
-    Raises SourceError (transient or permanent) in one line that names stream and partition. Pages that break the
-    contract are copied to the quarantine first; the window is refused when their share exceeds the contract's
-    `quarantine_tolerance`, and then the lake keeps what it had.
+    Raises SourceError (transient or permanent) in one line that names stream and partition. Records that break the
+    contract are put into the quarantine first; the window is refused when their share exceeds the contract's
+    `quarantine_tolerance` (one record is always allowed) or a page cannot be read at all, and then the lake keeps what
+    it had.
 
     A day that is not over is read up to now and marked open. Days are read from the oldest to the newest: a row that is
     touched meanwhile leaves its day for the newest one.
@@ -68,15 +70,7 @@ def ingest_window(
         )
     fetched = fetch(client, contract, window.asked_at(now), lambda: _notes_before(store, contract, project, window))
     parsed = parse_pages(contract, fetched.pages)
-    if parsed.bad_pages:
-        bad = [(fetched.pages[page.index], page.reason) for page in parsed.bad_pages]
-        kept = lake.quarantine(store, contract, project, window, bad, now)
-        if len(bad) > contract.quarantine_tolerance * len(fetched.pages):
-            raise BadData(
-                f"{name}: {len(bad)} of {len(fetched.pages)} pages break the contract ({bad[0][1]}); "
-                f"kept at {kept[0]}; mend contracts/{contract.source}/{contract.stream}.yaml or the source, "
-                "then materialise the partition again"
-            )
+    _set_aside(contract, store, project, window, fetched.pages, parsed, now)
     manifest = lake.write_partition(
         store,
         contract,
@@ -91,10 +85,40 @@ def ingest_window(
         expected_rows=fetched.expected_rows,
         unknown_fields=parsed.unknown_fields,
         unknown_enum_values=parsed.unknown_enum_values,
-        quarantined=len(parsed.bad_pages),
+        quarantined=len(parsed.rejected),
+        mended_values=parsed.mended_values,
         notes=fetched.notes,
     )
     return Ingested(window.key, manifest, was_fetched=True)
+
+
+def _set_aside(
+    contract: Contract,
+    store: Store,
+    project: str,
+    window: Window,
+    pages: Sequence[bytes],
+    parsed: Parsed,
+    now: datetime,
+) -> None:
+    """Put what cannot be loaded into the quarantine; BadData when it is too much."""
+    rejected, bad = parsed.rejected, parsed.bad_pages
+    where = quarantine.keep_records(store, contract, project, window, rejected, now)
+    name = f"{contract.source}/{contract.stream} {window.key}"
+    mend = (
+        f"mend contracts/{contract.source}/{contract.stream}.yaml or the source, then materialise the partition again"
+    )
+    if bad:
+        kept = quarantine.keep_pages(store, contract, project, window, [(pages[p.index], p.reason) for p in bad], now)
+        raise BadData(
+            f"{name}: {len(bad)} of {len(pages)} pages cannot be read ({bad[0].reason}); kept at {kept[0]}; {mend}"
+        )
+    arrived = parsed.tables[contract.table.name].num_rows + len(rejected)
+    if len(rejected) > max(1, int(contract.quarantine_tolerance * arrived)):
+        raise BadData(
+            f"{name}: {len(rejected)} of {arrived} records break the contract ({rejected[0].reason}); "
+            f"kept at {where}; {mend}"
+        )
 
 
 def _notes_before(store: Store, contract: Contract, project: str, window: Window) -> Mapping[str, Note]:
@@ -108,10 +132,10 @@ def is_off(manifest: PartitionManifest) -> bool:
 
     The count comes before the reading: an open day may have grown since.
     """
-    expected, landed = manifest.expected_rows, manifest.rows[manifest.stream]
-    if expected is None or (manifest.is_open and landed > expected):
+    expected, arrived = manifest.expected_rows, manifest.rows[manifest.stream] + manifest.quarantined
+    if expected is None or (manifest.is_open and arrived > expected):
         return False
-    return abs(expected - landed) > COUNT_TOLERANCE * max(expected, landed)
+    return abs(expected - arrived) > COUNT_TOLERANCE * max(expected, arrived)
 
 
 def can_be_read(contract: Contract, window: Window, newest: Window) -> bool:

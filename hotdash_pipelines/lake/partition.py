@@ -10,12 +10,11 @@ loading.
 
 import contextlib
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from hotdash_pipelines.base.errors import HotdashError
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 _MANIFEST = "manifest.json"
 _PAGES = re.compile(r"^pages-[0-9a-f]{12}\.jsonl\.zst$")
-_REASON = ".reason"
 _PROJECT = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
 
@@ -54,17 +52,19 @@ class PrunedPartitions:
 def folder_of(contract: Contract, project: str, key: str) -> str:
     """The partition's folder below the lake's root."""
     date.fromisoformat(key)
-    return f"{_stream_folder(contract, project)}/window={key}"
+    return f"{stream_folder(contract, project)}/window={key}"
 
 
-def _stream_folder(contract: Contract, project: str) -> str:
+def stream_folder(contract: Contract, project: str) -> str:
+    """The folder of a stream's partitions below the lake's root. Raises LakeError for what is no project key."""
     if not _PROJECT.match(project):
         raise LakeError(f"{project!r} is no project key: HOTDASH_PROJECT_KEY takes small letters, digits and hyphens")
     return f"{contract.source}/{contract.stream}/project={project}"
 
 
 @contextlib.contextmanager
-def _named(contract: Contract, key: str, what_to_do: str) -> Iterator[None]:
+def named(contract: Contract, key: str, what_to_do: str) -> Iterator[None]:
+    """Tell of a store's refusal with stream, partition and what to do."""
     try:
         yield
     except StoreError as error:
@@ -87,12 +87,14 @@ def write_partition(
     unknown_fields: Mapping[str, str],
     unknown_enum_values: Mapping[str, int],
     quarantined: int,
+    mended_values: Mapping[str, int] | None = None,
     notes: Mapping[str, str | int | float | bool],
 ) -> PartitionManifest:
     """Write or replace a partition; until the manifest is in place, readers see what was there before.
 
     What another run read later than this one stays, and its manifest is returned.
-    `tables` holds every table of the contract in the contract's schema. The same input gives byte-identical files.
+    `tables` holds every table of the contract in the contract's schema; `quarantined` counts main records that arrived
+    but are not in it. The same input gives byte-identical files.
     Raises LakeError when the store refuses; then the partition is as it was.
     """
     folder = folder_of(contract, project, window.key)
@@ -133,13 +135,14 @@ def write_partition(
         pages_file=pages_name,
         unknown_fields=dict(unknown_fields),
         unknown_enum_values=dict(unknown_enum_values),
-        quarantined_pages=quarantined,
+        quarantined=quarantined,
+        mended_values=dict(mended_values or {}),
         notes=dict(notes),
         is_open=fetched_at < window.end,
     )
     with (
-        _named(contract, window.key, "the partition is as it was; mend that, then materialise it again"),
-        store.exclusive(_stream_folder(contract, project)),
+        named(contract, window.key, "the partition is as it was; mend that, then materialise it again"),
+        store.exclusive(stream_folder(contract, project)),
     ):
         held = _readable(store, contract, project, window.key)
         if held is not None and held.fetched_at > fetched_at:
@@ -195,7 +198,7 @@ def read_manifest(store: Store, contract: Contract, project: str, key: str) -> P
     """The manifest of a partition, None when the partition was never written."""
     path = f"{folder_of(contract, project, key)}/{_MANIFEST}"
     try:
-        with _named(contract, key, "mend that, then run again"):
+        with named(contract, key, "mend that, then run again"):
             return PartitionManifest.from_json(store.read(path))
     except FileNotFoundError:
         return None
@@ -227,7 +230,7 @@ def read_table(store: Store, contract: Contract, manifest: PartitionManifest, ta
         )
     path = f"{folder_of(contract, manifest.project, manifest.key)}/{entry.name}"
     try:
-        with _named(contract, manifest.key, "mend that, then run again"):
+        with named(contract, manifest.key, "mend that, then run again"):
             content = store.read(path)
     except FileNotFoundError as error:
         raise _corrupt(contract, manifest.key, f"{store.uri(path)} is missing") from error
@@ -253,7 +256,7 @@ def read_pages(store: Store, contract: Contract, manifest: PartitionManifest) ->
         raise LakeError(f"{manifest.name}: its raw responses are no longer kept; materialise it from the source")
     path = f"{folder_of(contract, manifest.project, manifest.key)}/{manifest.pages_file}"
     try:
-        with _named(contract, manifest.key, "mend that, then run again"):
+        with named(contract, manifest.key, "mend that, then run again"):
             packed = store.read(path)
     except FileNotFoundError as error:
         raise _corrupt(contract, manifest.key, f"{store.uri(path)} is missing") from error
@@ -265,29 +268,10 @@ def read_pages(store: Store, contract: Contract, manifest: PartitionManifest) ->
 
 def partitions(store: Store, contract: Contract, project: str) -> list[str]:
     """Keys of the partitions that were written, oldest first."""
-    folder = _stream_folder(contract, project)
-    with _named(contract, "(all partitions)", "mend that, then run again"):
+    folder = stream_folder(contract, project)
+    with named(contract, "(all partitions)", "mend that, then run again"):
         paths = [path.removeprefix(f"{folder}/").split("/") for path in store.list(folder)]
     return sorted(parts[0].removeprefix("window=") for parts in paths if parts[-1] == _MANIFEST and len(parts) == 2)
-
-
-def quarantine(
-    store: Store, contract: Contract, project: str, window: Window, pages: Sequence[tuple[bytes, str]], now: datetime
-) -> list[str]:
-    """Keep pages that break the contract, each with its reason beside it; returns where they are.
-
-    The same page kept twice is one file.
-    """
-    folder = f"quarantine/{folder_of(contract, project, window.key)}"
-    kept = []
-    with _named(contract, window.key, "bad pages could not be kept; mend that, then materialise the partition again"):
-        for page, reason in pages:
-            name = hashlib.sha256(page).hexdigest()[:12]
-            store.write(f"{folder}/{name}.json", page)
-            why = {"reason": reason, "kept_at": now.isoformat(), "contract_version": contract.version}
-            store.write(f"{folder}/{name}.reason.json", json.dumps(why, indent=2, sort_keys=True).encode() + b"\n")
-            kept.append(store.uri(f"{folder}/{name}.json"))
-    return kept
 
 
 def prune_pages(
@@ -297,8 +281,8 @@ def prune_pages(
 
     What a pruning that was killed left behind goes with them.
     """
-    folder = _stream_folder(contract, project)
-    with _named(contract, "(all partitions)", "mend that, then run again"):
+    folder = stream_folder(contract, project)
+    with named(contract, "(all partitions)", "mend that, then run again"):
         paths = [path.removeprefix(f"{folder}/").split("/") for path in store.list(folder)]
     packed: dict[str, list[str]] = {}
     for window, name in (parts for parts in paths if len(parts) == 2):
@@ -306,7 +290,7 @@ def prune_pages(
             packed.setdefault(window.removeprefix("window="), []).append(name)
     pruned, size = [], 0
     for key, names in sorted(packed.items()):
-        with _named(contract, key, "mend that, then run again"), store.exclusive(folder):
+        with named(contract, key, "mend that, then run again"), store.exclusive(folder):
             manifest = read_manifest(store, contract, project, key)
             if manifest is None or manifest.fetched_at >= older_than:
                 continue
@@ -325,43 +309,6 @@ def prune_pages(
             if going:
                 pruned.append(key)
     return PrunedPartitions(tuple(pruned), size)
-
-
-def prune_quarantine(
-    store: Store, contract: Contract, project: str, older_than: datetime, *, dry_run: bool = False
-) -> PrunedPartitions:
-    """Delete pages that were quarantined before `older_than`, each with its reason; `keys` are their paths.
-
-    A page whose reason is missing or damaged is as old as the end of its window's day.
-    """
-    folder = f"quarantine/{_stream_folder(contract, project)}"
-    pruned, size = [], 0
-    with _named(contract, "(quarantine)", "mend that, then run again"):
-        names = {path for path in store.list(folder) if path.endswith(".json")}
-        for stem in sorted({path.removesuffix(".json").removesuffix(_REASON) for path in names}):
-            page, reason = f"{stem}.json", f"{stem}{_REASON}.json"
-            kept_at = _kept_at(store, reason, stem.removeprefix(f"{folder}/window=").partition("/")[0])
-            if kept_at is None or kept_at >= older_than:
-                continue
-            for path in (page, reason):
-                if path in names:
-                    with contextlib.suppress(FileNotFoundError):
-                        size += store.size(path)
-                    if not dry_run:
-                        store.delete(path)
-                        reach("lake.quarantine_deleted")
-            pruned.append(page)
-    return PrunedPartitions(tuple(pruned), size)
-
-
-def _kept_at(store: Store, reason: str, window_key: str) -> datetime | None:
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        kept_at = datetime.fromisoformat(json.loads(store.read(reason))["kept_at"])
-        if kept_at.tzinfo is not None:
-            return kept_at
-    with contextlib.suppress(ValueError):
-        return datetime.combine(date.fromisoformat(window_key), time.max, UTC)
-    return None
 
 
 def _conformed(contract: Contract, manifest: PartitionManifest, table: str, rows: "pa.Table") -> "pa.Table":

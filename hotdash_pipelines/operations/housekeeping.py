@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.lake.partition import prune_pages, prune_quarantine
+from hotdash_pipelines.lake.partition import prune_pages
+from hotdash_pipelines.lake.quarantine import prune_quarantine
 from hotdash_pipelines.operations.erasure.run import keep_beside, listed
 from hotdash_pipelines.storage import Store, StoreError, told_of_disk
 from hotdash_pipelines.warehouse.postgres import WarehouseError, database_errors

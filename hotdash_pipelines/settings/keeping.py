@@ -49,7 +49,7 @@ class KeepingSettings(StoreSettings):
     )
     raw_pages_days: int = Field(default=30, description="How long raw responses are kept beside the Parquet files.")
     quarantine_days: int = Field(
-        default=90, ge=1, description="How long pages that broke their contract are kept in the lake's quarantine."
+        default=90, ge=1, description="How long records that broke their contract are kept in the lake's quarantine."
     )
     rollback_dumps_days: int = Field(
         default=90, ge=1, description="How long the dumps that `hotdash schema rollback` makes are kept."

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.cli import app
 from hotdash_pipelines.contracts import load_contracts
-from hotdash_pipelines.lake import partition
+from hotdash_pipelines.lake import partition, quarantine
 from hotdash_pipelines.operations import housekeeping
 from hotdash_pipelines.operations.erasure import run as erase
 from hotdash_pipelines.settings import Settings, get_settings
@@ -120,7 +120,7 @@ def place(tmp_path: Path, warehouse_url: str) -> Place:
     write_pages(made.lake, "2026-10-01", at(30))
     write_pages(made.lake, "2026-10-02", at(30, EQUAL))
     for key, when in (("2026-07-01", at(90)), ("2026-07-02", at(90, EQUAL))):
-        partition.quarantine(made.lake, ORDERS, PROJECT, window_of(key, LIMITS.zone), [(key.encode(), "why")], when)
+        quarantine.keep_pages(made.lake, ORDERS, PROJECT, window_of(key, LIMITS.zone), [(key.encode(), "why")], when)
     second = timedelta(seconds=1)
     for name in (
         f"rollback-{at(90, second):%Y%m%dT%H%M%SZ}-0003",

@@ -18,11 +18,11 @@ from hotdash_pipelines.lake.partition import (
     folder_of,
     partitions,
     prune_pages,
-    quarantine,
     read_manifest,
     read_pages,
     read_table,
 )
+from hotdash_pipelines.lake.quarantine import keep_pages
 from hotdash_pipelines.storage import FolderStore, StoreError
 from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, window, write
 
@@ -270,7 +270,7 @@ def test_old_raw_pages_are_pruned_and_the_rows_stay(store: FolderStore) -> None:
 def test_bad_pages_are_kept_with_their_reason_once(store: FolderStore) -> None:
     now = datetime(2025, 3, 2, 5, tzinfo=UTC)
     for _ in range(2):
-        kept = quarantine(store, ORDERS, PROJECT, window(), [(b'{"bad": 1}', "orders: data is missing")], now)
+        kept = keep_pages(store, ORDERS, PROJECT, window(), [(b'{"bad": 1}', "orders: data is missing")], now)
     assert len(kept) == 1
     assert kept[0].endswith(".json")
     assert Path(kept[0]).read_bytes() == b'{"bad": 1}'
