@@ -22,8 +22,12 @@ DIGEST = TARGET.with_suffix(".digest.json")
 
 # Type -> fields kept. Connections and edges, enums and scalars these need follow of themselves.
 KEEP: dict[str, str] = {
-    "QueryRoot": "customer customers customersCount order orders ordersCount product products productsCount "
-    "productVariant productVariants productVariantsCount shop",
+    "QueryRoot": "currentAppInstallation customer customers customersCount events order orders ordersCount product "
+    "products productsCount productVariant productVariants productVariantsCount refund shop",
+    "AppInstallation": "accessScopes id",
+    "AccessScope": "description handle",
+    "Event": "action createdAt id",
+    "BasicEvent": "action createdAt id subjectId subjectType",
     "Order": "attribution billingAddress cancelReason cancelledAt closed closedAt confirmationNumber confirmed "
     "createdAt currencyCode currentShippingPriceSet currentSubtotalLineItemsQuantity currentSubtotalPriceSet "
     "currentTotalDiscountsSet currentTotalDutiesSet currentTotalPriceSet currentTotalTaxSet customer "

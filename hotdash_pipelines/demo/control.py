@@ -19,9 +19,10 @@ from starlette.routing import Route
 
 from hotdash_pipelines.demo.scenarios import ROUGH
 from hotdash_pipelines.demo.shopify.cost import PLANS
-from hotdash_pipelines.demo.shopify.fields.root import ALL_SCOPES
+from hotdash_pipelines.demo.shopify.fields.root import ALL_APPROVALS
 from hotdash_pipelines.demo.shopify.http import ShopifyApi
 from hotdash_pipelines.demo.world import World
+from hotdash_pipelines.demo.world.shop import ALL_SCOPES
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -79,7 +80,11 @@ class Control:
             "roughness": dict(sorted(world.shop.roughness.rates.items())),
             "scenarios": world.scenarios.pending(),
             "requests": len(world.log.entries()),
-            "shopify": {"plan": shopify.bucket.plan.rule, "scopes": sorted(shopify.scopes)},
+            "shopify": {
+                "plan": shopify.bucket.plan.rule,
+                "scopes": sorted(shopify.scopes),
+                "approvals": sorted(shopify.approvals),
+            },
         }
 
     async def clock(self, request: Request) -> Response:
@@ -140,8 +145,14 @@ class Control:
         return JSONResponse([])
 
     async def entity(self, request: Request) -> Response:
-        """`{"kind": order | customer, "id", "changes": {field: value}}`: overlay GraphQL fields, moving updatedAt."""
+        """`{"kind": order | customer, "id", "changes": {field: value}}`: overlay GraphQL fields, moving updatedAt.
+
+        `{"kind": order | customer | product, "id", "delete": true}` deletes it, and `{"kind": "customer", "id",
+        "merge_into": id}` merges it into another.
+        """
         body = await _object(request)
+        if body.get("delete") is True or "merge_into" in body:
+            return self._remove(body)
         changes = body.get("changes")
         if not isinstance(changes, dict) or not isinstance(body.get("id"), int):
             raise ControlError("give kind, a numeric id and changes")
@@ -155,8 +166,22 @@ class Control:
             raise ControlError(f"no such {body['kind']} by now") from None
         return JSONResponse({"updated_at": updated})
 
+    def _remove(self, body: dict[str, Any]) -> Response:
+        kind, number, heir = str(body.get("kind")).upper(), body.get("id"), body.get("merge_into")
+        if kind not in ("ORDER", "CUSTOMER", "PRODUCT") or (heir is not None and kind != "CUSTOMER"):
+            raise ControlError("kind: order, customer or product; only a customer is merged")
+        if not isinstance(number, int) or not isinstance(heir, int | None):
+            raise ControlError("give numeric ids")
+        try:
+            return JSONResponse({"removed_at": self.world.shop.remove(kind, number, heir)})
+        except KeyError:
+            raise ControlError(f"no such {kind.lower()} by now") from None
+
     async def shopify(self, request: Request) -> Response:
-        """`{"plan"?: generous | standard | plus, "limits"?: {...}, "scopes"?: [...], "expire_tokens"?: true}`."""
+        """`{"plan"?: generous | standard | plus, "limits"?, "scopes"?: [...], "approvals"?: [...], "expire_tokens"?}`.
+
+        `approvals` are those for protected customer data: customer_data, name, email, phone, address.
+        """
         body = await _object(request)
         api = ShopifyApi.of(self.world)
         if "plan" in body or "limits" in body:
@@ -171,6 +196,10 @@ class Control:
             if unknown := set(body["scopes"]) - ALL_SCOPES:
                 raise ControlError(f"unknown scopes: {', '.join(sorted(unknown))}")
             api.scopes = frozenset(body["scopes"])
+        if "approvals" in body:
+            if unknown := set(body["approvals"]) - ALL_APPROVALS:
+                raise ControlError(f"unknown approvals: {', '.join(sorted(unknown))}")
+            api.approvals = frozenset(body["approvals"])
         if body.get("expire_tokens"):
             api.expire_tokens()
         return JSONResponse(self._state())

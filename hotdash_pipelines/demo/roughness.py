@@ -94,6 +94,13 @@ KINDS: tuple[Kind, ...] = (
         "orders and landing pages",
         "The address of a landing page is 1,000 characters long and longer.",
     ),
+    Kind(
+        "deleted_orders",
+        0.3,
+        "orders that are tests or were cancelled",
+        "The order is deleted some days later; only Shopify's events, and its absence, tell so.",
+        left_out="A day's figures change long after the day, which only tests of deletions want.",
+    ),
 )
 _BY_NAME = MappingProxyType({kind.name: kind for kind in KINDS})
 USUAL, CALM, ALL = "usual", "calm", "all"

@@ -3,6 +3,8 @@
 Belongs here: the error types and how they read. Does not belong here: deciding which one it is (http.py, the clients).
 """
 
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from hotdash_pipelines.base.errors import HotdashError
@@ -41,6 +43,10 @@ class TransientSourceError(SourceError):
         self.retry_after = retry_after
 
 
+class UnreadableAnswer(TransientSourceError):
+    """An answer has another shape than the API describes; a proxy's page may pass, a changed API will not."""
+
+
 class QuotaExhausted(TransientSourceError):
     """The source's quota is (nearly) used up; `resume_at` is the UTC instant from which reading may go on."""
 
@@ -49,3 +55,22 @@ class QuotaExhausted(TransientSourceError):
         self.resume_at = resume_at
         # Dagster sends errors between processes: what the constructor needs must be in args.
         self.args = (message, resume_at, retry_after)
+
+
+@contextlib.contextmanager
+def in_one_line(where: Callable[[], str] | None = None) -> Iterator[None]:
+    """Whatever an answer holds, its reading ends in a SourceError of one line; `where` is then put before it."""
+    try:
+        yield
+    except SourceError as error:
+        error.where = where() if where else error.where
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        if isinstance(error, HotdashError):
+            raise
+        unreadable = UnreadableAnswer(
+            f"an answer has another shape than the API's ({type(error).__name__}); materialise the partition again "
+            "later, and check base URL and API version if it persists"
+        )
+        unreadable.where = where() if where else None
+        raise unreadable from error

@@ -1,6 +1,6 @@
 """One HTTP read with retries: the only place where answers and faults are sorted into permanent and transient.
 
-Belongs here: sending, time-outs, backoff, Retry-After, JSON decoding, one-line errors.
+Belongs here: sending, time-outs, backoff, Retry-After, JSON decoding, how large an answer may be, one-line errors.
 Does not belong here: what an API's own error bodies mean; a client looks at those through `leave`.
 """
 
@@ -17,6 +17,8 @@ import orjson
 
 from hotdash_pipelines.sources.errors import PermanentSourceError, TransientSourceError
 
+# More than any page holds, and little enough to be held in memory while it is read.
+LARGEST_ANSWER = 128 * 1024 * 1024
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _HINTS = {
     400: "the request is not understood; check the API version",
@@ -205,10 +207,20 @@ class HttpReader:
         raise PermanentSourceError(f"{self.host}: {what} was answered {answer.status}: {hint}")
 
     def _body(self, response: httpx.Response, ends: float) -> bytes:
-        """The whole body, unless it drips in for longer than the call may last (httpx times only each read)."""
-        parts = []
+        """The whole body, unless it drips in for longer than the call may last (httpx times only each read).
+
+        A few compressed kilobytes may stand for gigabytes: what is counted is what comes out.
+        """
+        parts: list[bytes] = []
+        length = 0
         for part in response.iter_bytes():
             parts.append(part)
+            length += len(part)
+            if length > LARGEST_ANSWER:
+                raise TransientSourceError(
+                    f"{self.host}: the answer is longer than {LARGEST_ANSWER // 2**20} MiB; "
+                    "check the base URL, or ask for less at a time"
+                )
             if self.clock().timestamp() > ends:
                 raise _Fault(f"was still answering after {self.patience.deadline:g} s")
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -219,6 +231,12 @@ def _parsed(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
+
+
+def seconds_of(value: Any, default: float) -> float:
+    """A number of seconds that an answer tells, `default` where it is none above zero."""
+    is_number = isinstance(value, int | float) or (isinstance(value, str) and value.isdecimal())
+    return float(value) if is_number and 0 < float(value) < float("inf") else default
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

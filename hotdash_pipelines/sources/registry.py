@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.settings.sources import HalfSource
-from hotdash_pipelines.sources.errors import SourceError
+from hotdash_pipelines.sources.errors import in_one_line
 
 # Client, contract, window.
 _ALWAYS_GIVEN = 3
@@ -24,11 +24,24 @@ Note = str | int | float | bool
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A record that the source lists and could not be read whole: its id, why, and what there is of it as JSON.
+
+    The reason never quotes the source. The record belongs into the quarantine of its window.
+    """
+
+    record: str
+    reason: str
+    body: bytes | None = None
+
+
+@dataclass(frozen=True)
 class Fetched:
     """One window of one stream as the source answered it.
 
     `pages` are JSON response bodies, one object each, their nested lists complete. `expected_rows` is the number of
-    main records by the source's own count, None where it gives none. `cost` is in the source's own unit.
+    main records by the source's own count, None where it gives none. `cost` is in the source's own unit. `skipped` are
+    main records that are counted and not in the pages.
     """
 
     pages: list[bytes]
@@ -37,6 +50,7 @@ class Fetched:
     api_version: str
     expected_rows: int | None
     notes: dict[str, Note] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
 
 
 Before = Callable[[], Mapping[str, Note]]
@@ -76,11 +90,8 @@ def fetches(source: str, stream: str) -> Callable[[Callable[..., Fetched]], Fetc
         @wraps(function)
         def fetch(client: Any, contract: Contract, window: Window, before: Before = nothing_before, /) -> Fetched:
             more = (before,) if goes_on else ()
-            try:
+            with in_one_line(lambda: f"{source}/{stream} {window.key}"):
                 return function(client, contract, window, *more)
-            except SourceError as error:
-                error.where = f"{source}/{stream} {window.key}"
-                raise
 
         if (source, stream) in _FETCHERS:
             raise HalfSource(f"{source}/{stream} has two fetch functions: take one @fetches out")
@@ -109,11 +120,8 @@ def counts(source: str, stream: str) -> Callable[[CountFunction], CountFunction]
     def mark(function: CountFunction) -> CountFunction:
         @wraps(function)
         def count(client: Any, contract: Contract, windows: Sequence[Window]) -> Mapping[str, int | None]:
-            try:
+            with in_one_line(lambda: f"{source}/{stream} by day"):
                 return function(client, contract, windows)
-            except SourceError as error:
-                error.where = f"{source}/{stream} by day"
-                raise
 
         if (source, stream) in _COUNTERS:
             raise HalfSource(f"{source}/{stream} has two count functions: take one @counts out")

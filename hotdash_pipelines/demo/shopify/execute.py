@@ -54,7 +54,7 @@ class Request:
     variables: Mapping[str, Any]
     scopes: frozenset[str]
     plan: QueryPlan
-    context: Any = None
+    approvals: frozenset[str] = frozenset()
     cost: float = 0.0
     errors: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
@@ -66,12 +66,14 @@ class Wiring:
 
     `resolvers[type][field]` is called with the source, or with (source, arguments, request) if the field takes
     arguments. `type_of(source)` names the concrete type of an interface's or union's source. `scopes` names the
-    access scope a field needs. `overlay(source)` gives values that replace an object's fields, or None.
+    access scope a field needs, `approvals` the approval for protected customer data and the words for lacking it.
+    `overlay(source)` gives values that replace an object's fields, or None.
     """
 
     resolvers: Mapping[str, Mapping[str, Resolver]]
     type_of: Callable[[Any], str]
     scopes: Mapping[tuple[str, str], str]
+    approvals: Mapping[tuple[str, str], tuple[str, str]]
     overlay: Mapping[str, Callable[[Any], Mapping[str, Any] | None]]
 
 
@@ -166,7 +168,17 @@ class Compiler:
     ) -> tuple[Any, float]:
         scope = self.wiring.scopes.get((parent.name, name))
         if scope is not None and scope not in self.request.scopes:
-            self._deny(name, scope, nodes[0], path)
+            self._deny_scope(name, scope, nodes[0], path)
+            return (DENIED if is_non_null_type(definition.type) else _nothing), 0.0
+        approval, words = self.wiring.approvals.get((parent.name, name), (None, ""))
+        if approval is not None and approval not in self.request.approvals:
+            self._deny(
+                f"This app is not approved to {words}. "
+                "See https://shopify.dev/docs/apps/launch/protected-customer-data for more details.",
+                {"documentation": "https://shopify.dev/docs/apps/launch/protected-customer-data"},
+                nodes[0],
+                path,
+            )
             return (DENIED if is_non_null_type(definition.type) else _nothing), 0.0
         arguments = get_argument_values(definition, nodes[0], dict(self.request.variables)) if definition.args else None
         resolver = self.wiring.resolvers[parent.name][name]
@@ -249,19 +261,26 @@ class Compiler:
 
         return run_connection
 
-    def _deny(self, name: str, scope: str, node: FieldNode, path: list[str]) -> None:
+    def _deny_scope(self, name: str, scope: str, node: FieldNode, path: list[str]) -> None:
+        self._deny(
+            f"Access denied for {name} field. Required access: `{scope}` access scope.",
+            {
+                "documentation": "https://shopify.dev/api/usage/access-scopes",
+                "requiredAccess": f"`{scope}` access scope.",
+            },
+            node,
+            path,
+        )
+
+    def _deny(self, message: str, details: Mapping[str, str], node: FieldNode, path: list[str]) -> None:
         location = node.loc
         line = location.start_token.line if location else 1
         column = location.start_token.column if location else 1
         self.request.errors.append(
             {
-                "message": f"Access denied for {name} field. Required access: `{scope}` access scope.",
+                "message": message,
                 "locations": [{"line": line, "column": column}],
-                "extensions": {
-                    "code": "ACCESS_DENIED",
-                    "documentation": "https://shopify.dev/api/usage/access-scopes",
-                    "requiredAccess": f"`{scope}` access scope.",
-                },
+                "extensions": {"code": "ACCESS_DENIED", **details},
                 "path": path,
             }
         )

@@ -22,7 +22,7 @@ from hotdash_pipelines.demo.scenarios import Scenario
 from hotdash_pipelines.demo.shopify import faults
 from hotdash_pipelines.demo.shopify.cost import GENEROUS, Bucket, cost_report
 from hotdash_pipelines.demo.shopify.execute import Compiler, QueryFault, Request, coerce_variables
-from hotdash_pipelines.demo.shopify.fields.root import ALL_SCOPES, WIRING
+from hotdash_pipelines.demo.shopify.fields.root import ALL_APPROVALS, WIRING
 from hotdash_pipelines.demo.shopify.schema import Operation, prepare
 from hotdash_pipelines.demo.world import World
 
@@ -45,8 +45,17 @@ class ShopifyApi:
     def __init__(self, world: World) -> None:
         self.world = world
         self.bucket = Bucket(GENEROUS, world.clock)
-        self.scopes = ALL_SCOPES
+        self.approvals = ALL_APPROVALS
         self._tokens: dict[str, datetime] = {}
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The access scopes the app was granted."""
+        return self.world.shop.app_scopes
+
+    @scopes.setter
+    def scopes(self, granted: frozenset[str]) -> None:
+        self.world.shop.app_scopes = granted
 
     @classmethod
     def of(cls, world: World) -> ShopifyApi:
@@ -127,7 +136,7 @@ class ShopifyApi:
         if isinstance(coerced, list):
             return _json({"errors": coerced})
         plan = self.bucket.plan
-        request = Request(coerced, self.scopes, plan)
+        request = Request(coerced, self.scopes, plan, self.approvals)
         compiler = Compiler(operation, request, WIRING)
         run = compiler.compile()
         requested = compiler.requested

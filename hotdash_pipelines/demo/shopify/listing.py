@@ -20,6 +20,8 @@ from hotdash_pipelines.demo.shopify.views import OrderView
 from hotdash_pipelines.demo.world.shop import Shop
 from hotdash_pipelines.demo.world.shop_timeline import DAY
 
+# How far back an app sees orders without `read_all_orders`.
+HORIZON_DAYS = 60
 # What a count stops at unless its `limit` says otherwise.
 COUNT_CAP_DEFAULT = 10_000
 _SIGN_UP = 60
@@ -32,7 +34,7 @@ class ListingKind(NamedTuple):
     `instants` and `tests` name the fields a search knows: a time each to a range, the rest each to a comparison of an
     item with a term. `sorts` gives an item's value under a sort key. `chunks(shop, sort key, ranges, from, reverse)`
     yields items in batches that follow each other in the order of the sort key; `find` gives the item with an id that
-    exists by now, or None; `view` makes a field source.
+    exists by now, or None; `view` makes a field source. `subject` is what events call the kind.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ListingKind(NamedTuple):
     chunks: Callable[[Shop, str, dict[str, tuple[float, float]], Any, bool], Iterator[Iterable[Any]]]
     find: Callable[[Shop, int], Any]
     view: Callable[[Shop, Any, int], Any]
+    subject: str | None = None
 
 
 class Search:
@@ -54,7 +57,8 @@ class Search:
         self.tests: list[Test] = []
         self.id: int | None = None
         unknown = []
-        for term in parse_search(text):
+        terms = parse_search(text)
+        for term in terms:
             if term.field in kind.instants and not term.negated:
                 low, high = instant_range(term, shop.zone)
                 known = self.ranges.get(term.field, (float("-inf"), float("inf")))
@@ -63,6 +67,9 @@ class Search:
                 self.tests.append(test)
             else:
                 unknown.append(term)
+        if kind is PRODUCTS and request is not None and not any(term.field in ("status", "id") for term in terms):
+            # Shopify documents this as what a listing shows that asks for no status.
+            self.tests.append(lambda item: not item.archived)
         if unknown and request is not None:
             request.warnings.append(_warning(kind.name, text or "", unknown))
 
@@ -83,6 +90,12 @@ class Search:
             return lambda item: holds(shop, item, term.value.lower()) != term.negated
         return None
 
+    def hide_old_orders(self, request: Request) -> None:
+        """An app without `read_all_orders` sees the orders of the last 60 days, and no word of the others."""
+        if self.kind is ORDERS and "read_all_orders" not in request.scopes:
+            low, high = self.ranges.get("created_at", (float("-inf"), float("inf")))
+            self.ranges["created_at"] = (max(low, self.now - HORIZON_DAYS * DAY), high)
+
     def chunks(self, sort_key: str, start: Any = None, reverse: bool = False) -> Iterator[Iterable[Any]]:
         """Candidates in batches, from the sort value `start` on; just the one where the search names an id."""
         if self.id is None:
@@ -91,7 +104,9 @@ class Search:
             yield [item]
 
     def accepts(self, item: Any) -> bool:
-        """True if the item satisfies the search."""
+        """True if the item satisfies the search, and is neither deleted nor merged into another."""
+        if self.kind.subject and self.shop.is_gone(self.kind.subject, item.id):
+            return False
         for field, (low, high) in self.ranges.items():
             if not low <= self.kind.instants[field](self.shop, item, self.now) < high:
                 return False
@@ -125,6 +140,7 @@ def list_page(kind: ListingKind, shop: Shop, arguments: Mapping[str, Any], reque
         raise QueryFault(f"the stand-in does not sort {kind.name} by {sort_key}", code="BAD_REQUEST")
     now = shop.now_ts()
     search = Search(kind, shop, now, arguments.get("query"), request)
+    search.hide_old_orders(request)
     mark = fingerprint(kind.name, arguments.get("query"), sort_key, reverse)
     after = decode_cursor(arguments["after"], mark) if arguments.get("after") else None
     entries = list(islice(_entries(search, sort_key, reverse, after), size + 1))
@@ -148,12 +164,13 @@ def _entries(search: Search, sort_key: str, reverse: bool, after: tuple[Any, int
 def count(kind: ListingKind, shop: Shop, arguments: Mapping[str, Any], request: Request) -> tuple[int, str]:
     """(count, precision); `limit` null counts everything, otherwise the count stops there and is a lower bound."""
     search = Search(kind, shop, shop.now_ts(), arguments.get("query"), request)
+    search.hide_old_orders(request)
     limit = arguments.get("limit", COUNT_CAP_DEFAULT)
     if kind is ORDERS and not search.ranges and not search.tests:
         # Made without making every day since the opening.
         today = shop.day_of(search.now)
         placed = sum(1 for order in shop.orders_created_on(today) if order.created_ts <= search.now)
-        total = shop.orders_before(today) + placed
+        total = shop.orders_before(today) + placed - shop.removals.orders_gone(search.now)
         return (total, "EXACT") if limit is None or total <= limit else (limit, "AT_LEAST")
     matching = 0
     for chunk in search.chunks("ID"):
@@ -306,6 +323,7 @@ ORDERS = ListingKind(
     chunks=_order_chunks,
     find=_find_order,
     view=OrderView,
+    subject="ORDER",
 )
 CUSTOMERS = ListingKind(
     "customers",
@@ -328,6 +346,7 @@ CUSTOMERS = ListingKind(
     chunks=_customer_chunks,
     find=_find_customer,
     view=CustomerView,
+    subject="CUSTOMER",
 )
 PRODUCTS = ListingKind(
     "products",
@@ -353,6 +372,7 @@ PRODUCTS = ListingKind(
     chunks=_product_chunks,
     find=_find_product,
     view=ProductView,
+    subject="PRODUCT",
 )
 VARIANTS = ListingKind(
     "productVariants",
@@ -366,8 +386,12 @@ VARIANTS = ListingKind(
 )
 
 
-def find(kind: ListingKind, gid_kind: str, shop: Shop, arguments: Mapping[str, Any]) -> Any:
+def find(kind: ListingKind, gid_kind: str, shop: Shop, arguments: Mapping[str, Any], request: Request) -> Any:
     """The field source of the item with the global id in the arguments, or None if there is none by now."""
     number = gid_number(arguments["id"], gid_kind)
     item = None if number is None else kind.find(shop, number)
-    return None if item is None else kind.view(shop, item, shop.now_ts())
+    if item is None:
+        return None
+    search = Search(kind, shop, shop.now_ts(), f"id:{number}", request)
+    search.hide_old_orders(request)
+    return kind.view(shop, item, shop.now_ts()) if search.accepts(item) else None

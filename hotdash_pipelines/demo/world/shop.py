@@ -22,7 +22,7 @@ from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.seeded import rng
 from hotdash_pipelines.demo.world.shop_catalog import Product, Variant, make_products
-from hotdash_pipelines.demo.world.shop_index import ChangeIndex, CustomerIndex
+from hotdash_pipelines.demo.world.shop_index import ChangeIndex, CustomerIndex, Removal, Removals
 from hotdash_pipelines.demo.world.shop_order import CustomerFacts, Order
 from hotdash_pipelines.demo.world.shop_orders import Basket, Line, fill_basket
 from hotdash_pipelines.demo.world.shop_people import Customer, Visit, make_customer, make_visits, place_of
@@ -37,6 +37,7 @@ CUSTOMER_ID_BASE = 7_000_000_000_000
 IDS_A_DAY = 1_000_000
 # A customer orders again within this many days of the first order, or never.
 LOYAL_DAYS = 90
+ALL_SCOPES = frozenset({"read_orders", "read_all_orders", "read_customers", "read_products", "read_inventory"})
 # So many orders keep their baskets in memory; an older one is made again when asked for.
 KEPT_BASKETS = 60_000
 GIANT_ORDER_LINES = 300
@@ -70,6 +71,8 @@ class Shop:
         self.scale = scale
         self.clock = clock
         self.roughness = roughness or Roughness.read()
+        # What the merchant granted the app.
+        self.app_scopes = ALL_SCOPES
         self.time_zone = time_zone
         self.zone = ZoneInfo(time_zone)
         self.opened_ts = self.day_start_ts(OPENED_ON)
@@ -85,6 +88,7 @@ class Shop:
         self._newcomers: dict[date, list[int]] = {}
         self._with_details: deque[Order] = deque()
         self._changes = ChangeIndex(self.orders_created_on)
+        self.removals = Removals(self.orders_created_on, self.is_rough)
         self._by_customer = CustomerIndex(self.orders_created_on, LOYAL_DAYS)
         self._customers: dict[int, Customer] = {}
         self.mutated_customers: dict[int, list[tuple[int, Mapping[str, Any]]]] = {}
@@ -163,6 +167,45 @@ class Shop:
             order.mutations.append((now, dict(changes)))
             self._changes.add(now, order)
         return now
+
+    # What is gone.
+
+    def remove(self, kind: str, number: int, heir: int | None = None) -> int:
+        """Delete an ORDER, CUSTOMER or PRODUCT now, or merge a customer into `heir`; the instant is returned.
+
+        A merge moves the customer's orders, and their `updated_ts`, to the heir. Raises KeyError for a record that
+        is not there by now.
+        """
+        now = self.now_ts()
+        find = {"ORDER": self.order, "CUSTOMER": self.customer, "PRODUCT": self.products_by_id.get}[kind]
+        if find(number) is None or (heir is not None and self.customer(heir) is None):
+            raise KeyError(number)
+        self.removals.plant(Removal(now, kind, number, heir))
+        if heir is not None:
+            for order in self.orders_of(number, self.day_of(now)):
+                if order.created_ts <= now:
+                    self.mutate_order(order.id, {})
+            self.mutate_customer(heir, {})
+        return now
+
+    def is_gone(self, kind: str, number: int) -> bool:
+        """Whether a record was deleted, or merged into another, by now."""
+        if kind == "ORDER":
+            order = self.order(number)
+            removal = None if order is None else self.removals.of_order(order)
+        else:
+            removal = self.removals.of(kind, number)
+        return removal is not None and removal.ts <= self.now_ts()
+
+    def heir_of(self, customer_id: int) -> int | None:
+        """The customer by now in this one's place: itself, the one it was merged into, or None if it was deleted."""
+        seen: set[int] = set()
+        number: int | None = customer_id
+        while number is not None and number not in seen and self.is_gone("CUSTOMER", number):
+            seen.add(number)
+            removal = self.removals.of("CUSTOMER", number)
+            number = None if removal is None else removal.heir
+        return number
 
     # Customers.
 

@@ -1,4 +1,4 @@
-"""Where to find orders: by the time anything happened to them, and by who placed them.
+"""Where to find orders: by the time anything happened to them, by who placed them, and which records are gone.
 
 Belongs here: indexes over days already describable, filled day by day when first needed. Does not belong here: what
 an order is, or which of its changes is the last by now.
@@ -9,10 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from hotdash_pipelines.demo.world.shop_order import Order
 from hotdash_pipelines.demo.world.shop_timeline import DAY, MAX_AGE_DAYS
 
+# A cancelled or test order that is deleted one day goes within so many days of its creation.
+DELETED_WITHIN_DAYS = 8
 OrdersOn = Callable[[date], Sequence[Order]]
 Change = tuple[int, int, Order]
 
@@ -90,3 +93,55 @@ class CustomerIndex:
                 # Days are linked in any order.
                 if len(filed) > 1 and filed[-2].id > order.id:
                     filed.sort(key=lambda filed_order: filed_order.id)
+
+
+class Removal(NamedTuple):
+    """A record that is gone from `ts` on. `kind` is ORDER, CUSTOMER or PRODUCT.
+
+    A merge puts `heir` in a customer's place and is not told as a deletion, as Shopify does not.
+    """
+
+    ts: int
+    kind: str
+    id: int
+    heir: int | None = None
+
+
+class Removals:
+    """What was deleted or merged: by hand, and by the roughness kind `deleted_orders`."""
+
+    def __init__(self, orders_on: OrdersOn, is_rough: Callable[..., bool]) -> None:
+        self._orders_on = orders_on
+        self._is_rough = is_rough
+        self._planted: dict[tuple[str, int], Removal] = {}
+
+    def plant(self, removal: Removal) -> None:
+        """Take a record away by hand; the first removal of a record counts."""
+        self._planted.setdefault((removal.kind, removal.id), removal)
+
+    def of(self, kind: str, number: int) -> Removal | None:
+        """How a record was taken away by hand, None if it was not."""
+        return self._planted.get((kind, number))
+
+    def of_order(self, order: Order) -> Removal | None:
+        """How an order goes, by hand or of itself, whether or not it has gone by now."""
+        planted = self._planted.get(("ORDER", order.id))
+        if planted is not None or not self._is_rough("deleted_orders", order.id):
+            return planted
+        cancelled = next((event.ts for event in order.events if event.kind == "cancel"), None)
+        if cancelled is None and not order.is_test:
+            return None
+        return Removal((cancelled or order.created_ts) + DAY + order.id * 2_654_435_761 % (4 * DAY), "ORDER", order.id)
+
+    def orders_gone(self, now_ts: int) -> int:
+        """How many orders were taken away by hand by now."""
+        return sum(removal.kind == "ORDER" and removal.ts <= now_ts for removal in self._planted.values())
+
+    def told_between(self, start_ts: int, end_ts: int) -> list[Removal]:
+        """Deletions of orders and customers in `[start_ts, end_ts)`, oldest first; merges are not told."""
+        told = [removal for removal in self._planted.values() if removal.heir is None]
+        day = datetime.fromtimestamp(start_ts, UTC).date() - timedelta(days=DELETED_WITHIN_DAYS)
+        while day <= datetime.fromtimestamp(end_ts, UTC).date():
+            told += [removal for order in self._orders_on(day) if (removal := self.of_order(order)) is not None]
+            day += timedelta(days=1)
+        return sorted({removal for removal in told if start_ts <= removal.ts < end_ts})

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from hotdash_pipelines.sources.errors import PermanentSourceError
+from hotdash_pipelines.sources.errors import PermanentSourceError, in_one_line
 from hotdash_pipelines.sources.http import HttpAnswer, HttpReader, Patience, utc_now
 
 _HINTS = {
@@ -77,6 +77,7 @@ class ChatwootClient:
         """The present instant by the server's clock, as its last answer told it; ours where it tells none."""
         return self._http.clock() + self._ahead
 
+    @in_one_line()
     def ping(self) -> str:
         """The cheapest call that proves address, account, token and role."""
         self._is_administrator = False

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import orjson
 
-from hotdash_pipelines.sources.errors import PermanentSourceError, QuotaExhausted, TransientSourceError
+from hotdash_pipelines.sources.errors import PermanentSourceError, QuotaExhausted, TransientSourceError, in_one_line
 from hotdash_pipelines.sources.http import HttpAnswer, HttpReader, Patience, utc_now
 
 API_VERSION = "v1beta"
@@ -116,6 +116,7 @@ class Ga4Client:
         """HTTP requests sent so far, sign-in included."""
         return self._http.requests
 
+    @in_one_line()
     def ping(self) -> str:
         """The cheapest call that proves key and property: one number of yesterday."""
         yesterday = (self._http.clock() - timedelta(days=1)).date().isoformat()

@@ -16,9 +16,20 @@ from hotdash_pipelines.sources.errors import (
     PermanentSourceError,
     QueryTooCostly,
     QuotaExhausted,
+    SourceError,
     TransientSourceError,
+    in_one_line,
 )
-from hotdash_pipelines.sources.http import HttpAnswer, HttpReader, Patience, utc_now
+from hotdash_pipelines.sources.http import HttpReader, Patience, seconds_of, utc_now
+from hotdash_pipelines.sources.shopify.answers import (
+    NO_CODE,
+    Cost,
+    codes_of,
+    cost_of,
+    denial,
+    is_graphqls,
+    is_refused,
+)
 from hotdash_pipelines.sources.shopify.page_size import PageSize
 
 # Shopify answers for a version for a year; warn while there is time to move.
@@ -108,10 +119,12 @@ class ShopifyClient:
         """HTTP requests sent so far, sign-in included."""
         return self._http.requests
 
+    @in_one_line()
     def ping(self) -> str:
         """The cheapest call that proves address, version and token: the shop's domain and the version served."""
-        shop = self.graphql("query Ping { shop { myshopifyDomain } }", {}, "Ping").data["shop"]
-        return f"{shop['myshopifyDomain']}, API {self.served_version}"
+        shop = self.graphql("query Ping { shop { myshopifyDomain } }", {}, "Ping").data.get("shop")
+        domain = shop.get("myshopifyDomain") if isinstance(shop, dict) else None
+        return f"{domain or self._http.host}, API {self.served_version}"
 
     def version_notes(self) -> dict[str, str | int | float | bool]:
         """What a person should know about the API version: served by another one, or near its end."""
@@ -131,15 +144,15 @@ class ShopifyClient:
         internal = 0
         while True:
             headers = {"X-Shopify-Access-Token": self._fresh_token()}
-            answer = self._http.read("POST", self._path, headers=headers, json=body, leave=_is_ours)
+            answer = self._http.read("POST", self._path, headers=headers, json=body, leave=is_graphqls)
             if answer.status == 401:
                 if self._static_token or was_refreshed:
                     raise PermanentSourceError(f"{self._http.host}: {operation} was answered 401: {_HINTS[401]}")
                 self._token, was_refreshed = None, True
                 continue
             self.served_version = answer.headers.get("x-shopify-api-version", self.api_version)
-            cost = _cost(answer.document)
-            codes = _codes(answer.document)
+            cost = cost_of(answer.document)
+            codes = codes_of(answer.document)
             if not codes and isinstance(answer.document.get("data"), dict):
                 self.cost += cost.actual
                 return GraphqlPage(answer.body, answer.document, cost.requested, cost.bucket)
@@ -147,23 +160,31 @@ class ShopifyClient:
                 self._wait_for_points(operation, cost, ends)
             elif "MAX_COST_EXCEEDED" in codes:
                 raise QueryTooCostly(f"{self._http.host}: {operation} costs more than one query may")
-            elif "INTERNAL_SERVER_ERROR" in codes or not codes:
+            elif "ACCESS_DENIED" in codes:
+                raise PermanentSourceError(f"{self._http.host}: {operation} was denied {denial(answer.document)}")
+            elif "INTERNAL_SERVER_ERROR" in codes or not codes or codes == {NO_CODE}:
                 internal += 1
                 if internal >= _INTERNAL_ATTEMPTS:
-                    raise TransientSourceError(
-                        f"{self._http.host}: {operation} failed inside Shopify {internal} times; "
-                        "materialise the partition again later"
-                    )
+                    raise self._failed(operation, answer.document, internal)
                 self._http.sleep(self._http.backoff(internal))
-            elif "ACCESS_DENIED" in codes:
-                raise PermanentSourceError(f"{self._http.host}: {operation} was denied (ACCESS_DENIED): {_HINTS[403]}")
             else:
                 raise PermanentSourceError(
                     f"{self._http.host}: {operation} was refused ({', '.join(sorted(codes))}); "
                     f"the query does not fit API version {self.served_version}: update hotdash-pipelines or the version"
                 )
 
-    def _wait_for_points(self, operation: str, cost: "_Cost", ends: float) -> None:
+    def _failed(self, operation: str, document: Any, times: int) -> SourceError:
+        """What a failure without a code comes to: a query that was never run is refused, the rest is the server's."""
+        if is_refused(document):
+            return PermanentSourceError(
+                f"{self._http.host}: {operation} was refused without a code; the query does not fit API version "
+                f"{self.served_version}: update hotdash-pipelines or the version"
+            )
+        return TransientSourceError(
+            f"{self._http.host}: {operation} failed inside Shopify {times} times; materialise the partition again later"
+        )
+
+    def _wait_for_points(self, operation: str, cost: Cost, ends: float) -> None:
         """Sleep until the bucket holds what the query asks for, as its status says."""
         if cost.requested is not None and cost.bucket is not None and cost.requested > cost.bucket:
             raise QueryTooCostly(f"{self._http.host}: {operation} costs more than the whole bucket")
@@ -200,54 +221,9 @@ class ShopifyClient:
         token = grant.get("access_token")
         if not isinstance(token, str) or not token:
             raise PermanentSourceError(f"{self._http.host}: signing in gave no token; is the base URL the shop's?")
-        life = timedelta(seconds=float(grant.get("expires_in") or 86_399))
+        life = timedelta(seconds=seconds_of(grant.get("expires_in"), 86_399))
         self._token_ends = now + life - min(_REFRESH_BEFORE, life / 10)
         return token
-
-
-@dataclass(frozen=True)
-class _Cost:
-    requested: float | None
-    actual: float
-    bucket: float | None
-    wait: float
-
-
-def _cost(document: Any) -> _Cost:
-    """`extensions.cost`; `wait` is the seconds until the requested points are there."""
-    extensions = document.get("extensions") if isinstance(document, dict) else None
-    cost = (extensions or {}).get("cost") or {}
-    status = cost.get("throttleStatus") or {}
-    requested, bucket = cost.get("requestedQueryCost"), status.get("maximumAvailable")
-    missing = (requested if requested is not None else (bucket or 0) / 2) - (status.get("currentlyAvailable") or 0)
-    wait = max(0.0, missing / (status.get("restoreRate") or 50.0))
-    return _Cost(requested, cost.get("actualQueryCost") or 0.0, bucket, wait)
-
-
-def _codes(document: Any) -> set[str]:
-    """The codes of the top-level errors; an error without a code counts as GRAPHQL_ERROR."""
-    errors = document.get("errors") if isinstance(document, dict) else None
-    if not errors:
-        return set()
-    if not isinstance(errors, list):
-        return {"GRAPHQL_ERROR"}
-    return {_code(error) for error in errors}
-
-
-def _code(error: Any) -> str:
-    extensions = error.get("extensions") if isinstance(error, dict) else None
-    code = extensions.get("code") if isinstance(extensions, dict) else None
-    # Only a plain code may reach a message: the rest of the body is not ours to repeat.
-    return code if isinstance(code, str) and code.replace("_", "").isalnum() and len(code) < 60 else "GRAPHQL_ERROR"
-
-
-def _is_ours(answer: HttpAnswer) -> bool:
-    """Answers that GraphQL or the token decides: a JSON object under 200, THROTTLED under 429, and any 401."""
-    if answer.status == 401:
-        return True
-    if answer.status == 429:
-        return "THROTTLED" in _codes(answer.document)
-    return answer.status == 200 and isinstance(answer.document, dict)
 
 
 def version_end(api_version: str) -> date | None:

@@ -1,56 +1,48 @@
-"""Reading a Shopify connection to its end: page sizes, nested lists, counts.
+"""Reading a Shopify connection to its end: page sizes, sick records, counts.
 
 Belongs here: what makes a window of any Shopify stream complete. Does not belong here: signing in and throttling
-(client.py), the queries (streams.py).
+(client.py), the lists inside a record (nested.py), the queries (streams.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from hotdash_pipelines.sources.errors import PermanentSourceError, QueryTooCostly, TransientSourceError
-from hotdash_pipelines.sources.registry import Fetched
-from hotdash_pipelines.sources.shopify.page_size import LARGEST_PAGE, PageSize
+from hotdash_pipelines.sources.errors import QueryTooCostly, TransientSourceError
+from hotdash_pipelines.sources.registry import Fetched, Skipped
+from hotdash_pipelines.sources.shopify.nested import Circle, Cursors, Nested, Node, RecordGone, complete
+from hotdash_pipelines.sources.shopify.page_size import PageSize
 
 if TYPE_CHECKING:
     from hotdash_pipelines.sources.shopify.client import GraphqlPage, ShopifyClient
 
-_TROUBLED_PAGES = 3
-_NESTED_PAGE = 100
-
-Node = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Nested:
-    """A connection inside a record that may go on: where it is, and the query that reads the rest.
-
-    `query` takes `$id` (the owner's GID) and either `$after` (it pages on from the end of what is held), or, for a list
-    that has no root of its own, reads all of it anew (`rereads`). It answers with the record under `root`.
-    """
-
-    path: tuple[str, ...]
-    gid_type: str
-    root: str
-    query: str
-    operation: str
-    rereads: bool = False
+_READINGS = 4
+# More than this many records that cannot be read are a fault of the source, not of the records.
+SICK_RECORDS = 10
+# Pages in a row without one record that was not seen before.
+_BARREN_PAGES = 3
+_GONE = "it was deleted while the rest of it was read"
+_SICK = "the source fails whenever it is asked for it"
+_STRANGE = "it has another shape than was asked for"
 
 
 @dataclass(frozen=True)
 class Connection:
     """One stream: the root field, the page query (`$first`, `$after`, `$query`), the count query, its nested lists.
 
-    `finish` is called with every record once it is complete, and may add what the API gives only in parts.
+    `ids_query` takes the page query's variables and asks for the records' ids alone: it steps over a record that cannot
+    be read. `finish` is called with every record once it is complete, and may add what the API gives only in parts.
     """
 
     root: str
     query: str
     operation: str
+    ids_query: str
+    ids_operation: str
     count_root: str
     count_query: str
     count_operation: str
@@ -69,62 +61,128 @@ class _Page:
         return orjson.dumps(self.document) if self.is_changed else self.body
 
 
+@dataclass
+class _Reading:
+    """One pass over the connection: its pages, and the records that could not be read, by id."""
+
+    pages: list[_Page] = field(default_factory=list)
+    skipped: dict[str, Skipped] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return sum(len(page.nodes) for page in self.pages) + len(self.skipped)
+
+    def ids(self) -> set[str]:
+        return {node["legacyResourceId"] for page in self.pages for node in page.nodes}
+
+    def skip(self, operation: str, record: str, reason: str, node: Node | None = None) -> None:
+        """Set a record aside. Raises TransientSourceError once there are too many."""
+        self.skipped[record] = Skipped(record, reason, None if node is None else orjson.dumps(node))
+        if len(self.skipped) > SICK_RECORDS:
+            raise TransientSourceError(
+                f"{operation}: more than {SICK_RECORDS} records cannot be read, the last being {record} ({reason}); "
+                "materialise the partition again later"
+            )
+
+
 def read_connection(
     client: ShopifyClient, connection: Connection, search: str | None, *, may_grow: bool = False
 ) -> Fetched:
     """All records that match `search`, their nested lists complete, each record once.
 
-    The records are counted by the source before; if the pages disagree they are read once more. What still disagrees
-    is left to the check on `expected_rows`. `may_grow`: records come to the search while it is read (an open day), so
-    only fewer than were counted are a disagreement. Raises SourceError.
+    The records are counted by the source before; while the pages disagree they are read again, until two readings are
+    alike. What still disagrees is left to the check on `expected_rows`. `may_grow`: records come to the search while
+    it is read (an open day), so only fewer than were counted are a disagreement. A record that cannot be read is
+    skipped and named. Raises SourceError.
     """
 
     def disagrees() -> bool:
+        rows = reading.rows
         return expected is not None and (rows < expected if may_grow else rows != expected)
 
     requests, cost = client.requests, client.cost
     notes: dict[str, str | int | float | bool] = {}
     expected = _count(client, connection, search)
-    pages = _read_pages(client, connection, search)
-    rows = sum(len(page.nodes) for page in pages)
-    if disagrees():
+    reading = _read(client, connection, search)
+    for _ in range(_READINGS - 1):
+        if not disagrees():
+            break
         notes["read_again"] = True
         expected = _count(client, connection, search)
-        if expected is None or disagrees():
-            pages = _read_pages(client, connection, search)
-            rows = sum(len(page.nodes) for page in pages)
+        if expected is not None and not disagrees():
+            break
+        earlier, reading = reading, _read(client, connection, search)
+        if reading.ids() == earlier.ids():
+            break
     if expected is None:
         notes["count_precision"] = "AT_LEAST"
     elif disagrees():
         notes["count_disagrees"] = True
+    if reading.skipped:
+        notes["skipped"] = "; ".join(f"{skipped.record}: {skipped.reason}" for skipped in reading.skipped.values())
     return Fetched(
-        pages=[page.bytes() for page in pages],
+        pages=[page.bytes() for page in reading.pages],
         requests=client.requests - requests,
         cost=client.cost - cost,
         api_version=client.served_version,
         expected_rows=expected,
         notes={**notes, **client.version_notes()},
+        skipped=tuple(reading.skipped.values()),
     )
 
 
 def _count(client: ShopifyClient, connection: Connection, search: str | None) -> int | None:
     """The source's own count, None unless it is exact: a capped one must never be compared with rows."""
     page = client.graphql(connection.count_query, {"query": search}, connection.count_operation)
-    count = page.data.get(connection.count_root) or {}
-    return count["count"] if count.get("precision") == "EXACT" else None
+    count = page.data.get(connection.count_root)
+    if not isinstance(count, dict) or count.get("precision") != "EXACT" or not isinstance(count.get("count"), int):
+        return None
+    return count["count"]
 
 
-def _read_pages(client: ShopifyClient, connection: Connection, search: str | None) -> list[_Page]:
-    pages: list[_Page] = []
+def _read(client: ShopifyClient, connection: Connection, search: str | None) -> _Reading:
+    """One pass: every record once, in the last state seen, its nested lists complete."""
+    reading = _Reading()
     page_of: dict[str, _Page] = {}
-    for answer in _answers(client, connection, search):
-        nodes = answer.data[connection.root]["nodes"]
-        page = _Page(answer.document, answer.body, nodes)
-        for node in nodes:
-            page.is_changed |= _complete(client, connection, node)
-            _keep_newest(page_of, page, node["legacyResourceId"])
-        pages.append(page)
-    return pages
+    barren = 0
+    for answer in _answers(client, connection, search, reading):
+        page = _Page(answer.document, answer.body, answer.data[connection.root]["nodes"])
+        known = len(page_of) + len(reading.skipped)
+        for node in list(page.nodes):
+            record = node["legacyResourceId"]
+            _keep_newest(page_of, page, record)
+            if (reason := _completed(client, connection, page, node)) is not None:
+                page.nodes.remove(node)
+                page.is_changed = True
+                reading.skip(connection.operation, record, reason, node)
+            else:
+                reading.skipped.pop(record, None)
+        reading.pages.append(page)
+        barren = 0 if len(page_of) + len(reading.skipped) > known else barren + 1
+        if barren >= _BARREN_PAGES:
+            raise Circle(
+                f"{connection.operation} sends pages that bring nothing new; materialise the partition again later"
+            )
+    return reading
+
+
+def _completed(client: ShopifyClient, connection: Connection, page: _Page, node: Node) -> str | None:
+    """Make a record complete; why it cannot be, None if it could."""
+    try:
+        page.is_changed |= complete(client, connection.nested, node)
+        if connection.finish is not None:
+            page.is_changed |= connection.finish(node)
+    except RecordGone:
+        return _GONE
+    except Circle as error:
+        return error.message
+    except TransientSourceError as error:
+        if error.retry_after is not None:
+            raise
+        return _SICK
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError):
+        return _STRANGE
+    return None
 
 
 def _keep_newest(page_of: dict[str, _Page], page: _Page, record: str) -> None:
@@ -136,92 +194,69 @@ def _keep_newest(page_of: dict[str, _Page], page: _Page, record: str) -> None:
     page_of[record] = page
 
 
-def _answers(client: ShopifyClient, connection: Connection, search: str | None) -> Iterator[GraphqlPage]:
-    """The pages in order. The page is halved when it costs too much, and when the server fails over it."""
+def _answers(
+    client: ShopifyClient, connection: Connection, search: str | None, reading: _Reading
+) -> Iterator[GraphqlPage]:
+    """The pages in order. A page that costs too much is halved, and so is one over which the server fails.
+
+    Where it fails over one record alone, that record is skipped.
+    """
     size = client.page_sizes.setdefault(connection.operation, PageSize())
+    cursors = Cursors(connection.operation)
     after: str | None = None
-    troubles = 0
+    narrowed: int | None = None
     while True:
-        asked = size.size
+        asked = min(size.size, narrowed or size.size)
+        variables = {"first": asked, "after": after, "query": search}
         try:
-            answer = client.graphql(
-                connection.query, {"first": asked, "after": after, "query": search}, connection.operation
-            )
+            answer = client.graphql(connection.query, variables, connection.operation)
+            _, info = _listing(answer, connection.root, connection.operation)
         except QueryTooCostly:
             if not size.halve():
                 raise
             continue
         except TransientSourceError as error:
             # A source that says how long to wait is not overwhelmed by this page.
-            troubles += 1
-            if error.retry_after is not None or troubles > _TROUBLED_PAGES or not size.halve():
+            if error.retry_after is not None:
                 raise
-            continue
-        size.learn(asked, answer.requested_cost, answer.bucket)
-        yield answer
-        info = answer.data[connection.root]["pageInfo"]
-        if not info["hasNextPage"]:
-            return
-        if not info["endCursor"] or info["endCursor"] == after:
-            raise TransientSourceError(
-                f"{connection.operation} does not move on; materialise the partition again later"
-            )
-        after = info["endCursor"]
-
-
-def _complete(client: ShopifyClient, connection: Connection, node: Node) -> bool:
-    """Read on in every nested list that was cut; True if the record was changed."""
-    is_changed = False
-    for nested in connection.nested:
-        owner = f"gid://shopify/{nested.gid_type}/{node['legacyResourceId']}"
-        if not any(holder["pageInfo"]["hasNextPage"] for holder in _holders(node, nested.path)):
-            continue
-        is_changed = True
-        if nested.rereads:
-            _replace(client, nested, owner, node)
+            record, info = _next_id(client, connection, {**variables, "first": 1}, error)
+            if asked > 1:
+                narrowed = asked // 2
+                continue
+            if record is not None:
+                reading.skip(connection.operation, record, _SICK)
         else:
-            _append(client, nested, owner, node)
-    if connection.finish is not None:
-        is_changed |= connection.finish(node)
-    return is_changed
+            size.learn(asked, answer.requested_cost, answer.bucket)
+            narrowed = None if narrowed is None or 2 * narrowed >= size.size else 2 * narrowed
+            yield answer
+        after = cursors.next(info)
+        if after is None:
+            return
 
 
-def _holders(node: Mapping[str, Any], path: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The connections at `path`; a step may be a plain list of objects."""
-    holders: list[Any] = [node]
-    for step in path:
-        holders = [inner[step] for inner in holders]
-        holders = [item for inner in holders for item in (inner if isinstance(inner, list) else [inner])]
-    return holders
-
-
-def _append(client: ShopifyClient, nested: Nested, owner: str, node: Node) -> None:
-    holder = _holders(node, nested.path)[0]
-    while holder["pageInfo"]["hasNextPage"]:
-        after = holder["pageInfo"]["endCursor"]
-        record = _record(client, nested, {"id": owner, "first": _NESTED_PAGE, "after": after})
-        rest = _holders(record, nested.path)[0]
-        if rest["pageInfo"]["hasNextPage"] and rest["pageInfo"]["endCursor"] == after:
-            raise TransientSourceError(f"{nested.operation} does not move on; materialise the partition again later")
-        holder["nodes"] += rest["nodes"]
-        holder["pageInfo"] = rest["pageInfo"]
-
-
-def _replace(client: ShopifyClient, nested: Nested, owner: str, node: Node) -> None:
-    record = _record(client, nested, {"id": owner, "first": LARGEST_PAGE})
-    if any(holder["pageInfo"]["hasNextPage"] for holder in _holders(record, nested.path)):
-        raise PermanentSourceError(
-            f"{nested.operation}: {owner} holds more than {LARGEST_PAGE} entries of {'.'.join(nested.path)}; "
-            "report it: they cannot be read completely"
-        )
-    node[nested.path[0]] = record[nested.path[0]]
-
-
-def _record(client: ShopifyClient, nested: Nested, variables: Mapping[str, Any]) -> Node:
-    record = client.graphql(nested.query, variables, nested.operation).data.get(nested.root)
-    if not record:
-        # It was deleted between two requests: the window is read afresh by the next try.
+def _listing(answer: GraphqlPage, root: str, operation: str) -> tuple[list[Node], Any]:
+    """The records of a page and its page information. Raises TransientSourceError unless it is a page of records."""
+    page = answer.data.get(root)
+    nodes = page.get("nodes") if isinstance(page, dict) else None
+    if not isinstance(nodes, list) or not all(
+        isinstance(node, dict) and isinstance(node.get("legacyResourceId"), str) for node in nodes
+    ):
         raise TransientSourceError(
-            f"{nested.operation}: a record vanished while it was read; materialise the partition again"
+            f"{operation} was answered with something that is not a list of records; "
+            "materialise the partition again later"
         )
-    return record
+    info = page.get("pageInfo") if isinstance(page, dict) else None
+    Cursors(operation).next(info)
+    return nodes, info
+
+
+def _next_id(
+    client: ShopifyClient, connection: Connection, variables: dict[str, Any], error: TransientSourceError
+) -> tuple[str | None, Any]:
+    """The id of the record at the cursor and what follows it. Raises `error` where the source tells neither."""
+    try:
+        answer = client.graphql(connection.ids_query, variables, connection.ids_operation)
+        nodes, info = _listing(answer, connection.root, connection.ids_operation)
+    except TransientSourceError:
+        raise error from None
+    return (nodes[0]["legacyResourceId"] if nodes else None), info

@@ -11,7 +11,8 @@ from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.sources.registry import Fetched, fetches
 from hotdash_pipelines.sources.shopify.client import ShopifyClient
-from hotdash_pipelines.sources.shopify.paging import Connection, Nested, read_connection
+from hotdash_pipelines.sources.shopify.nested import Nested
+from hotdash_pipelines.sources.shopify.paging import Connection, read_connection
 
 _PAGE_INFO = "pageInfo { hasNextPage endCursor }"
 
@@ -27,28 +28,22 @@ fragment Line on LineItem {
 }
 """
 
-_REFUND_PARTS = """
+_REFUND_LINE = """
 fragment RefundLine on RefundLineItem {
   quantity restockType
   lineItem { id }
   subtotalSet { shopMoney { amount } }
   totalTaxSet { shopMoney { amount } }
 }
+"""
+
+_ADJUSTMENT = """
 fragment Adjustment on OrderAdjustment {
   id reason
   amountSet { shopMoney { amount } }
   taxAmountSet { shopMoney { amount } }
 }
 """
-
-
-def _refunds(lines: str, adjustments: str) -> str:
-    return f"""refunds {{
-      legacyResourceId createdAt updatedAt
-      totalRefundedSet {{ shopMoney {{ amount currencyCode }} }}
-      refundLineItems(first: {lines}) {{ nodes {{ ...RefundLine }} {_PAGE_INFO} }}
-      orderAdjustments(first: {adjustments}) {{ nodes {{ ...Adjustment }} {_PAGE_INFO} }}
-    }}"""
 
 
 # Small nested pages: almost every order fits, and their size multiplies the cost of every record of the page.
@@ -70,12 +65,17 @@ query Orders($first: Int!, $after: String, $query: String) {{
       shippingAddress {{ city provinceCode countryCodeV2 }}
       customerJourneySummary {{ lastVisit {{ landingPage utmParameters {{ source medium campaign }} }} }}
       lineItems(first: 10) {{ nodes {{ ...Line }} {_PAGE_INFO} }}
-      {_refunds("10", "5")}
+      refunds {{
+        legacyResourceId createdAt updatedAt
+        totalRefundedSet {{ shopMoney {{ amount currencyCode }} }}
+        refundLineItems(first: 10) {{ nodes {{ ...RefundLine }} {_PAGE_INFO} }}
+        orderAdjustments(first: 5) {{ nodes {{ ...Adjustment }} {_PAGE_INFO} }}
+      }}
     }}
     {_PAGE_INFO}
   }}
 }}
-{_LINE}{_REFUND_PARTS}
+{_LINE}{_REFUND_LINE}{_ADJUSTMENT}
 """
 
 ORDER_LINES = f"""
@@ -85,13 +85,18 @@ query OrderLines($id: ID!, $first: Int!, $after: String) {{
 {_LINE}
 """
 
-ORDER_REFUNDS = f"""
-query OrderRefunds($id: ID!, $first: Int!) {{
-  order(id: $id) {{
-    {_refunds("$first", "$first")}
-  }}
+REFUND_LINES = f"""
+query RefundLines($id: ID!, $first: Int!, $after: String) {{
+  refund(id: $id) {{ refundLineItems(first: $first, after: $after) {{ nodes {{ ...RefundLine }} {_PAGE_INFO} }} }}
 }}
-{_REFUND_PARTS}
+{_REFUND_LINE}
+"""
+
+REFUND_ADJUSTMENTS = f"""
+query RefundAdjustments($id: ID!, $first: Int!, $after: String) {{
+  refund(id: $id) {{ orderAdjustments(first: $first, after: $after) {{ nodes {{ ...Adjustment }} {_PAGE_INFO} }} }}
+}}
+{_ADJUSTMENT}
 """
 
 CUSTOMERS = f"""
@@ -142,6 +147,18 @@ def _count_query(operation: str, root: str) -> str:
     return f"query {operation}($query: String) {{ {root}(query: $query, limit: null) {{ count precision }} }}"
 
 
+def ids_query(operation: str, root: str, sort_key: str) -> str:
+    """The ids of a listing alone, 250 a page: the cheapest way to see what there is."""
+    return f"""
+query {operation}($first: Int!, $after: String, $query: String) {{
+  {root}(first: $first, after: $after, query: $query, sortKey: {sort_key}) {{
+    nodes {{ legacyResourceId }}
+    {_PAGE_INFO}
+  }}
+}}
+"""
+
+
 def sum_line_parts(order: dict[str, Any]) -> bool:
     """Add `lineTotals {discountAmount, taxAmount}` to every line: the API gives both only as lists of parts.
 
@@ -165,13 +182,15 @@ ORDERS_CONNECTION = Connection(
     root="orders",
     query=ORDERS,
     operation="Orders",
+    ids_query=ids_query("OrderIds", "orders", "UPDATED_AT"),
+    ids_operation="OrderIds",
     count_root="ordersCount",
     count_query=_count_query("OrdersCount", "ordersCount"),
     count_operation="OrdersCount",
     nested=(
-        Nested(("lineItems",), "Order", "order", ORDER_LINES, "OrderLines"),
-        Nested(("refunds", "refundLineItems"), "Order", "order", ORDER_REFUNDS, "OrderRefunds", rereads=True),
-        Nested(("refunds", "orderAdjustments"), "Order", "order", ORDER_REFUNDS, "OrderRefunds", rereads=True),
+        Nested((), "lineItems", "Order", "order", ORDER_LINES, "OrderLines"),
+        Nested(("refunds",), "refundLineItems", "Refund", "refund", REFUND_LINES, "RefundLines"),
+        Nested(("refunds",), "orderAdjustments", "Refund", "refund", REFUND_ADJUSTMENTS, "RefundAdjustments"),
     ),
     finish=sum_line_parts,
 )
@@ -179,6 +198,8 @@ CUSTOMERS_CONNECTION = Connection(
     root="customers",
     query=CUSTOMERS,
     operation="Customers",
+    ids_query=ids_query("CustomerIds", "customers", "UPDATED_AT"),
+    ids_operation="CustomerIds",
     count_root="customersCount",
     count_query=_count_query("CustomersCount", "customersCount"),
     count_operation="CustomersCount",
@@ -187,11 +208,17 @@ PRODUCTS_CONNECTION = Connection(
     root="products",
     query=PRODUCTS,
     operation="Products",
+    ids_query=ids_query("ProductIds", "products", "ID"),
+    ids_operation="ProductIds",
     count_root="productsCount",
     count_query=_count_query("ProductsCount", "productsCount"),
     count_operation="ProductsCount",
-    nested=(Nested(("variants",), "Product", "product", PRODUCT_VARIANTS, "ProductVariants"),),
+    nested=(Nested((), "variants", "Product", "product", PRODUCT_VARIANTS, "ProductVariants"),),
 )
+
+
+# Without a status Shopify documents `active` as what is listed.
+EVERY_PRODUCT = "status:active,archived,draft,unlisted"
 
 
 def updated_within(window: Window) -> str:
@@ -207,7 +234,7 @@ def instant_of(moment: datetime) -> str:
 @fetches("shopify", "orders")
 def fetch_orders(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
     """Orders last changed in the window, with all their lines and refunds."""
-    return read_connection(client, ORDERS_CONNECTION, updated_within(window), may_grow=window.is_open)
+    return read_connection(client, ORDERS_CONNECTION, f"status:any {updated_within(window)}", may_grow=window.is_open)
 
 
 @fetches("shopify", "customers")
@@ -219,4 +246,4 @@ def fetch_customers(client: ShopifyClient, _contract: Contract, window: Window) 
 @fetches("shopify", "products")
 def fetch_products(client: ShopifyClient, _contract: Contract, _window: Window) -> Fetched:
     """All products with all their variants, as they stand now; the window only names the day."""
-    return read_connection(client, PRODUCTS_CONNECTION, None)
+    return read_connection(client, PRODUCTS_CONNECTION, EVERY_PRODUCT)

@@ -1,5 +1,6 @@
 """HttpReader: how every kind of failure is sorted, retried and told."""
 
+import gzip
 import ssl
 from datetime import timedelta
 from email.utils import format_datetime
@@ -7,7 +8,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from hotdash_pipelines.sources import PermanentSourceError, SourceError, TransientSourceError
+from hotdash_pipelines.sources import PermanentSourceError, SourceError, TransientSourceError, http
 from hotdash_pipelines.sources.http import HttpReader, Patience, retry_after_seconds
 
 SECRET = "shpat_0123456789abcdef0123456789abcdef"
@@ -201,3 +202,15 @@ def test_an_error_names_neither_query_nor_user_info(script, fake_time):
         client.read("GET", "/things", params={"key": SECRET})
     assert SECRET not in str(caught.value)
     assert "shop.example: GET /base/things was answered 404" in str(caught.value)
+
+
+def test_an_answer_that_unpacks_to_more_than_memory_is_stopped_while_it_unpacks(script, fake_time, monkeypatch):
+    """Two megabytes of zeros in two kilobytes, against a cap of one."""
+    monkeypatch.setattr(http, "LARGEST_ANSWER", 2**20)
+    bomb = gzip.compress(b'{"data":"' + b"0" * 2**21 + b'"}')
+    assert len(bomb) < 5_000
+    steps = script(httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(bomb)))
+    with pytest.raises(TransientSourceError, match="longer than 1 MiB") as caught:
+        reader(steps, fake_time).read("GET", "/x")
+    assert "\n" not in str(caught.value)
+    assert len(steps.seen) == 1

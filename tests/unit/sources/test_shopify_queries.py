@@ -33,6 +33,8 @@ QUERIES = {
 } | {
     connection.count_operation: connection.count_query for connection in CONNECTIONS.values()
 } | {
+    connection.ids_operation: connection.ids_query for connection in CONNECTIONS.values()
+} | {
     nested.operation: nested.query for connection in CONNECTIONS.values() for nested in connection.nested
 } | {
     "OrdersCountByDay": count_query("OrdersCountByDay", "ordersCount", 3),
@@ -106,11 +108,11 @@ def test_the_comparison_sees_a_field_too_many_and_one_too_few():
 )
 def test_a_follow_up_query_asks_for_the_same_fields_as_the_page(connection, position):
     follow_up = connection.nested[position]
-    start = f"{follow_up.path[0]}."
-    page = {path.removeprefix(f"{connection.root}.nodes.") for path in asked(connection.query)}
-    assert {path.removeprefix(f"{follow_up.root}.") for path in asked(follow_up.query)} == {
-        path for path in page if path.startswith(start)
+    start = ".".join((connection.root, "nodes", *follow_up.owners, ""))
+    page = {
+        path.removeprefix(start) for path in asked(connection.query) if path.startswith(f"{start}{follow_up.name}.")
     }
+    assert {path.removeprefix(f"{follow_up.root}.") for path in asked(follow_up.query)} == page
 
 
 @pytest.mark.parametrize("operation", QUERIES)
@@ -164,7 +166,7 @@ def test_every_connection_in_a_query_asks_whether_it_goes_on(schema, stream):
 
     (operation,) = (one for one in document.definitions if isinstance(one, OperationDefinitionNode))
     search(operation.selection_set, schema.query_type, ())
-    assert paged - {()} == {nested.path for nested in CONNECTIONS[stream].nested}
+    assert paged - {()} == {(*nested.owners, nested.name) for nested in CONNECTIONS[stream].nested}
 
 
 def test_the_enums_of_the_contracts_are_those_of_the_schema(schema):

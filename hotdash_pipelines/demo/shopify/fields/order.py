@@ -30,7 +30,8 @@ def _kept_quantity(view: OrderView) -> int:
 
 
 def _customer(view: OrderView) -> CustomerView | None:
-    customer = view.order.customer
+    number = None if view.order.customer_id is None else view.shop.heir_of(view.order.customer_id)
+    customer = None if number is None else view.shop.customer(number)
     return None if customer is None else CustomerView(view.shop, customer, view.now)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hotdash_pipelines.demo.shopify import listing
+from hotdash_pipelines.demo.shopify import events, listing
 from hotdash_pipelines.demo.shopify.execute import Wiring
 from hotdash_pipelines.demo.shopify.fields import (
     catalog as fields_catalog,
@@ -22,16 +22,21 @@ from hotdash_pipelines.demo.shopify.fields import (
     refund as fields_refund,
 )
 from hotdash_pipelines.demo.shopify.schema import schema
-from hotdash_pipelines.demo.shopify.values import instant_text
+from hotdash_pipelines.demo.shopify.values import gid_number, instant_text
+from hotdash_pipelines.demo.shopify.views import REFUND_ID_FACTOR, OrderView, RefundView
 from hotdash_pipelines.demo.world.shop import Shop
+from hotdash_pipelines.demo.world.shop_index import Removal
 
 SHOP_DOMAIN = "hotdash-demo.myshopify.com"
-ALL_SCOPES = frozenset({"read_orders", "read_all_orders", "read_customers", "read_products", "read_inventory"})
+# What Shopify approves apart from scopes: customers at all, and each kind of personal field.
+CUSTOMERS, NAME, EMAIL, PHONE, ADDRESS = "customer_data", "name", "email", "phone", "address"
+ALL_APPROVALS = frozenset({CUSTOMERS, NAME, EMAIL, PHONE, ADDRESS})
 
 _SCOPES = {
     ("QueryRoot", "order"): "read_orders",
     ("QueryRoot", "orders"): "read_orders",
     ("QueryRoot", "ordersCount"): "read_orders",
+    ("QueryRoot", "refund"): "read_orders",
     ("QueryRoot", "customer"): "read_customers",
     ("QueryRoot", "customers"): "read_customers",
     ("QueryRoot", "customersCount"): "read_customers",
@@ -47,24 +52,59 @@ _SCOPES = {
     ("ProductVariant", "inventoryItem"): "read_inventory",
 }
 
+_SCOPE: dict[str, Any] = {
+    "description": lambda handle: f"May {handle.replace('_', ' ')}",
+    "handle": lambda handle: handle,
+}
+
+_APPROVALS = {
+    ("QueryRoot", "customer"): (CUSTOMERS, "access the Customer object"),
+    ("QueryRoot", "customers"): (CUSTOMERS, "access the Customer object"),
+    ("Order", "customer"): (CUSTOMERS, "access the Customer object"),
+    ("Order", "email"): (EMAIL, "use the email field"),
+    ("Order", "phone"): (PHONE, "use the phone field"),
+    ("Order", "shippingAddress"): (ADDRESS, "access the MailingAddress object"),
+    ("Order", "billingAddress"): (ADDRESS, "access the MailingAddress object"),
+    ("Customer", "firstName"): (NAME, "use the firstName field"),
+    ("Customer", "lastName"): (NAME, "use the lastName field"),
+    ("Customer", "displayName"): (NAME, "use the displayName field"),
+    ("Customer", "email"): (EMAIL, "use the email field"),
+    ("Customer", "defaultEmailAddress"): (EMAIL, "access the CustomerEmailAddress object"),
+    ("Customer", "phone"): (PHONE, "use the phone field"),
+    ("Customer", "defaultPhoneNumber"): (PHONE, "access the CustomerPhoneNumber object"),
+    ("Customer", "defaultAddress"): (ADDRESS, "access the MailingAddress object"),
+}
+
 _CONNECTION = {"nodes": lambda page: page.nodes, "edges": lambda page: page.edges(), "pageInfo": lambda page: page}
 _EDGE = {"node": lambda edge: edge[0], "cursor": lambda edge: edge[1]}
 
 _ROOT: dict[str, Any] = {
-    "order": lambda shop, a, _r: listing.find(listing.ORDERS, "Order", shop, a),
+    "order": lambda shop, a, r: listing.find(listing.ORDERS, "Order", shop, a, r),
     "orders": lambda shop, a, r: listing.list_page(listing.ORDERS, shop, a, r),
     "ordersCount": lambda shop, a, r: listing.count(listing.ORDERS, shop, a, r),
-    "customer": lambda shop, a, _r: listing.find(listing.CUSTOMERS, "Customer", shop, a),
+    "customer": lambda shop, a, r: listing.find(listing.CUSTOMERS, "Customer", shop, a, r),
     "customers": lambda shop, a, r: listing.list_page(listing.CUSTOMERS, shop, a, r),
     "customersCount": lambda shop, a, r: listing.count(listing.CUSTOMERS, shop, a, r),
-    "product": lambda shop, a, _r: listing.find(listing.PRODUCTS, "Product", shop, a),
+    "product": lambda shop, a, r: listing.find(listing.PRODUCTS, "Product", shop, a, r),
     "products": lambda shop, a, r: listing.list_page(listing.PRODUCTS, shop, a, r),
     "productsCount": lambda shop, a, r: listing.count(listing.PRODUCTS, shop, a, r),
-    "productVariant": lambda shop, a, _r: listing.find(listing.VARIANTS, "ProductVariant", shop, a),
+    "productVariant": lambda shop, a, r: listing.find(listing.VARIANTS, "ProductVariant", shop, a, r),
     "productVariants": lambda shop, a, r: listing.list_page(listing.VARIANTS, shop, a, r),
     "productVariantsCount": lambda shop, a, r: listing.count(listing.VARIANTS, shop, a, r),
+    "events": events.list_events,
+    "refund": lambda shop, a, _r: _find_refund(shop, a["id"]),
+    "currentAppInstallation": lambda shop: shop,
     "shop": lambda shop: shop,
 }
+
+
+def _find_refund(shop: Shop, gid: str) -> RefundView | None:
+    number = gid_number(gid, "Refund")
+    order = None if number is None else listing.ORDERS.find(shop, number // REFUND_ID_FACTOR)
+    if order is None:
+        return None
+    refunds = OrderView(shop, order, shop.now_ts()).refunds()
+    return next((refund for refund in refunds if refund.number() == number), None)
 
 
 def _offset_minutes(shop: Shop) -> int:
@@ -104,6 +144,12 @@ def _wire() -> Wiring:
         **fields_refund.RESOLVERS,
         **fields_catalog.RESOLVERS,
         "QueryRoot": _ROOT,
+        "AppInstallation": {
+            "accessScopes": lambda shop: sorted(shop.app_scopes),
+            "id": lambda _shop: "gid://shopify/AppInstallation/1",
+        },
+        "AccessScope": _SCOPE,
+        "BasicEvent": events.RESOLVERS,
         "Shop": _SHOP,
         "ShopPlan": {
             "partnerDevelopment": lambda _shop: False,
@@ -124,8 +170,9 @@ def _wire() -> Wiring:
             resolvers[name] = _EDGE
     return Wiring(
         resolvers,
-        fields_line.type_of,
+        lambda source: "BasicEvent" if isinstance(source, Removal) else fields_line.type_of(source),
         _SCOPES,
+        _APPROVALS,
         {"Order": lambda view: view.overlay(), "Customer": lambda view: view.overlay()},
     )
 

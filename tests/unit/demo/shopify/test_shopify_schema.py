@@ -17,11 +17,11 @@ from graphql.execution.values import get_variable_values
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.shopify.cost import GENEROUS
 from hotdash_pipelines.demo.shopify.execute import Compiler, Request, coerce_variables
-from hotdash_pipelines.demo.shopify.fields.root import ALL_SCOPES, WIRING
+from hotdash_pipelines.demo.shopify.fields.root import ALL_APPROVALS, WIRING
 from hotdash_pipelines.demo.shopify.schema import Operation, prepare, schema
 from hotdash_pipelines.demo.shopify.search import parse_search
 from hotdash_pipelines.demo.shopify.values import decimal_text, gid_number, money_text
-from hotdash_pipelines.demo.world.shop import Shop
+from hotdash_pipelines.demo.world.shop import ALL_SCOPES, Shop
 from tests.unit.demo.shopify.shopify_client import NOW
 
 REPOSITORY = Path(__file__).resolve().parents[4]
@@ -105,7 +105,7 @@ def run_ours(shop: Shop, text: str, variables: dict[str, Any]) -> Any:
     assert isinstance(operation, Operation), operation
     coerced = coerce_variables(operation, variables)
     assert isinstance(coerced, dict), coerced
-    request = Request(coerced, ALL_SCOPES, GENEROUS)
+    request = Request(coerced, ALL_SCOPES, GENEROUS, ALL_APPROVALS)
     compiler = Compiler(operation, request, WIRING)
     run = compiler.compile()
     assert run is not None
@@ -129,7 +129,7 @@ def run_reference(shop: Shop, text: str, variables: dict[str, Any]) -> Any:
             type_.serialize = _text_only
     document = parse(text)
     coerced: Any = get_variable_values(reference, document.definitions[0].variable_definitions, variables)  # type: ignore[attr-defined]
-    request = Request(coerced, ALL_SCOPES, GENEROUS)
+    request = Request(coerced, ALL_SCOPES, GENEROUS, ALL_APPROVALS)
 
     def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
         resolver = WIRING.resolvers[info.parent_type.name][info.field_name]
