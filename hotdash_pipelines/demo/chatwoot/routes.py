@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from hotdash_pipelines.demo.chatwoot import render
 from hotdash_pipelines.demo.chatwoot.filters import BrokenFilter, InvalidFilter, compile_filter
+from hotdash_pipelines.demo.chatwoot.reports import METRICS, report
 from hotdash_pipelines.demo.scenarios import Scenario
 from hotdash_pipelines.demo.wire import common_fault, json_response, record, retry_after
 from hotdash_pipelines.demo.world import World
@@ -212,6 +213,19 @@ class ChatwootFace:
         items = [render.label(one) for one in self.world.support.labels]
         return Answer({"payload": items}, items)
 
+    def reports(self, call: Call) -> Answer:
+        """`GET /api/v2/accounts/{id}/reports`: administrators only; nothing without a range."""
+        if call.user.role != "administrator":
+            raise ChatwootRefusal(401, {"error": "You are not authorized to do this action"})
+        metric, since, until = call.query("metric") or "", call.query("since"), call.query("until")
+        if metric not in METRICS or not since or not until:
+            return Answer([], [])
+        offset = float(call.query("timezone_offset") or 0)
+        conversations = self.world.support.conversations()
+        group_by = call.query("group_by") or "day"
+        items = report(conversations, metric, _integer(since), _integer(until), group_by, offset)
+        return Answer(items, items)
+
     def _find(self, call: Call) -> Conversation:
         conversation = self.world.support.conversation(call.request.path_params["display_id"])
         if conversation is None:
@@ -240,6 +254,7 @@ def routes(world: World) -> list[Route]:
         Route(f"{account}/inboxes", face.endpoint(face.inboxes), methods=["GET"]),
         Route(f"{account}/agents", face.endpoint(face.agents), methods=["GET"]),
         Route(f"{account}/labels", face.endpoint(face.labels), methods=["GET"]),
+        Route("/api/v2/accounts/{account_id:int}/reports", face.endpoint(face.reports), methods=["GET"]),
     ]
 
 

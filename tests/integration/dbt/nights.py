@@ -150,7 +150,7 @@ def second_night(raw: RawShop) -> None:
         message_id=402,
         conversation_id=40,
         message_type=2,
-        content="Conversation was marked resolved by Bo",
+        content="Bo hat die Konversation als gelöst markiert",
         created_at=NOON + timedelta(hours=2),
     )
     raw.put(

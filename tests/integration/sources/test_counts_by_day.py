@@ -3,10 +3,12 @@
 import json
 from collections import Counter
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from hotdash_pipelines.sources import counter
+from hotdash_pipelines.base.windows import window_of
+from hotdash_pipelines.sources import TransientSourceError, counter
 from hotdash_pipelines.sources.shopify.counts import DAYS_A_REQUEST
 
 from .conftest import contract_of
@@ -68,3 +70,49 @@ def test_a_count_that_is_only_a_lower_bound_is_no_count(bench):
     assert count is not None
     windows = [bench.window(key) for key in DAYS[:2]]
     assert count(client, contract_of("shopify", "orders"), windows) == dict.fromkeys(DAYS[:2])
+
+
+def chatwoot_counted(bench, stream, keys):
+    count = counter("chatwoot", stream)
+    assert count is not None
+    windows = [bench.window(key) for key in keys]
+    return count(bench.client("chatwoot"), contract_of("chatwoot", stream), windows)
+
+
+def test_conversations_are_counted_on_the_stores_day_on_which_they_began(bench):
+    shop, support = bench.store.world.shop, bench.store.world.support
+    expected = Counter(shop.day_of(int(one.created_at)).isoformat() for one in support.conversations())
+    answer = chatwoot_counted(bench, "conversations", DAYS)
+    assert answer == {key: expected[key] for key in DAYS}
+    assert sum(answer.values()) > 0
+    assert len([one for one in bench.wire.sent if one.url.path.endswith("/reports")]) == 1
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns", "Pacific/Chatham", "Australia/Lord_Howe", "UTC"])
+def test_conversations_are_counted_by_the_stores_day_in_any_zone(bench, zone):
+    """Hours are cut at the half and the quarter where the store's midnight is."""
+    windows = [window_of(key, ZoneInfo(zone)) for key in DAYS]
+    count = counter("chatwoot", "conversations")
+    answer = count(bench.client("chatwoot"), contract_of("chatwoot", "conversations"), windows)
+    began = [one.created_at for one in bench.store.world.support.conversations()]
+    assert answer == {
+        one.key: sum(one.start.timestamp() <= at < one.end.timestamp() for at in began) for one in windows
+    }
+
+
+def test_four_hundred_days_of_chatwoot_are_counted_in_a_request_a_month(bench):
+    keys = [(date(2026, 11, 20) - timedelta(days=back)).isoformat() for back in range(400)]
+    assert len(chatwoot_counted(bench, "conversations", keys)) == 400
+    assert len([one for one in bench.wire.sent if one.url.path.endswith("/reports")]) <= 14
+
+
+@pytest.mark.parametrize("body", [{"error": "x"}, [None], [{"timestamp": "soon", "value": 1}], [{"timestamp": 3}]])
+def test_a_report_of_another_shape_is_no_count(bench, body):
+    bench.store.scenarios.add("status", "chatwoot", "reports", 1, status=200, body=body)
+    with pytest.raises(TransientSourceError, match=r"^chatwoot/conversations by day: the report conversations_count"):
+        chatwoot_counted(bench, "conversations", DAYS)
+
+
+@pytest.mark.parametrize("stream", ["contacts", "inboxes", "agents"])
+def test_what_chatwoot_does_not_count_by_day_has_no_count(stream):
+    assert counter("chatwoot", stream) is None

@@ -48,10 +48,11 @@ talk as (
         count(*) filter (where message_type <> 'activity' and not is_private) as message_count,
         count(*) filter (where message_type = 'incoming') as incoming_message_count,
         count(*) filter (where message_type = 'outgoing' and not is_private) as outgoing_message_count,
+        count(*) filter (where is_from_agent and message_type = 'outgoing' and not is_private) as agent_message_count,
+        count(*) filter (where is_from_bot and not is_private) as bot_message_count,
         count(*) filter (where is_private) as private_note_count,
-        count(*) filter (where is_reopening) as reopened_count,
-        min(created_at) filter (where message_type = 'outgoing' and not is_private and sender_type = 'user') as first_reply_at,
-        max(created_at) filter (where is_resolution) as last_resolution_at,
+        min(created_at) filter (where message_type = 'outgoing' and not is_private and is_from_agent) as first_reply_at,
+        max(created_at) filter (where message_type = 'activity') as last_change_at,
         max(_loaded_at) as _loaded_at
     from messages
     group by project_key, conversation_id
@@ -64,16 +65,17 @@ joined as (
         customers.customer_id,
         inboxes.name as inbox_name,
         coalesce(conversations.first_reply_created_at, talk.first_reply_at) as first_reply_at,
-        -- The record has no such instant: the newest line that tells of it, else the last activity.
+        -- The status tells that it is resolved, the newest line of activity when: texts differ by language.
         case
-            when conversations.status = 'resolved' then coalesce(talk.last_resolution_at, conversations.last_activity_at)
+            when conversations.status = 'resolved' then coalesce(talk.last_change_at, conversations.last_activity_at)
         end as resolved_at,
         conversations.created_at + projects.sla_first_reply_minutes * interval '1 minute' as sla_due_at,
         coalesce(talk.message_count, 0)::int as message_count,
         coalesce(talk.incoming_message_count, 0)::int as incoming_message_count,
         coalesce(talk.outgoing_message_count, 0)::int as outgoing_message_count,
+        coalesce(talk.agent_message_count, 0)::int as agent_message_count,
+        coalesce(talk.bot_message_count, 0)::int as bot_message_count,
         coalesce(talk.private_note_count, 0)::int as private_note_count,
-        coalesce(talk.reopened_count, 0)::int as reopened_count,
         greatest(conversations._loaded_at, talk._loaded_at) as newest_loaded_at,
         projects.iana_timezone
     from conversations
@@ -108,6 +110,7 @@ final as (
         inbox_name,
         channel,
         assignee_id,
+        assigned_bot_id,
         status,
         priority,
         labels,
@@ -118,15 +121,17 @@ final as (
         {{ date_key(business_date('resolved_at', 'iana_timezone')) }} as resolved_date_key,
         extract(epoch from resolved_at - created_at)::bigint as resolve_seconds,
         status = 'resolved' as is_resolved,
-        reopened_count,
         sla_due_at,
         first_reply_at > sla_due_at as is_sla_breached,
         message_count,
         incoming_message_count,
         outgoing_message_count,
+        agent_message_count,
+        bot_message_count,
         private_note_count,
         last_activity_at,
         waiting_since,
+        snoozed_until,
         is_deleted,
         newest_loaded_at as _loaded_at
     from joined

@@ -15,13 +15,16 @@ renamed as (
         priority,
         labels,
         contact_id,
-        assignee_id,
+        -- A bot in charge is no agent. Servers that do not tell the kind assign people only.
+        case when coalesce(assignee_type, 'User') = 'User' then assignee_id end as assignee_id,
+        case when assignee_type <> 'User' then assignee_id end as assigned_bot_id,
         lower(regexp_replace(channel, '^Channel::', '')) as channel,
         created_at,
         updated_at,
         last_activity_at,
         first_reply_created_at,
         waiting_since,
+        snoozed_until,
         _window,
         _loaded_at,
         _deleted_at is not null as is_deleted

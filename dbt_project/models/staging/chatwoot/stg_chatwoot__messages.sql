@@ -14,17 +14,17 @@ renamed as (
         inbox_id,
         case message_type when 0 then 'incoming' when 1 then 'outgoing' when 2 then 'activity' when 3 then 'template' else 'unknown' end as message_type,
         length(content) as content_length,
-        message_type = 2 and content ilike '%marked resolved%' as is_resolution,
-        message_type = 2 and content ilike '%reopened%' as is_reopening,
         content_type,
         is_private,
         lower(status) as status,
         sender_id,
         lower(sender_type) as sender_type,
+        coalesce(lower(sender_type) = 'user', false) as is_from_agent,
+        coalesce(lower(sender_type) not in ('user', 'contact'), false) as is_from_bot,
         created_at,
         _window,
         _loaded_at,
-        _deleted_at is not null as is_deleted
+        _deleted_at is not null or coalesce(is_deleted, false) as is_deleted
     from source
 ),
 
