@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -414,11 +415,40 @@ def test_loading_a_window_that_the_lake_lacks_says_what_to_run(bench: Bench) -> 
     assert line == f"{ORDERS} {KEY}: the lake has no partition; materialise lake_shopify/orders first"
 
 
-def test_a_day_that_is_not_over_is_refused(bench: Bench) -> None:
+def test_a_day_that_is_not_over_is_read_up_to_now_and_again_when_it_is_over(bench: Bench) -> None:
     bench.set(fixed_now="2026-03-09T03:59:59+00:00")
-    assert re.match(
-        rf"^{ORDERS} {KEY}: the day is not over .*after 2026-03-09 04:00 UTC", failure_line(bench.run(ORDERS))
+    assert bench.run(ORDERS).success
+    (manifest,) = bench.state(ORDERS)["manifests"].values()
+    assert (manifest["is_open"], manifest["fetched_at"]) == (True, "2026-03-09T03:59:59+00:00")
+    bench.set(fixed_now="2026-03-09T04:00:00+00:00", reread_after_minutes="30")
+    assert bench.run(ORDERS, refetch=keys.REFETCH_DUE).success
+    (manifest,) = bench.state(ORDERS)["manifests"].values()
+    assert not manifest["is_open"]
+    loads = "select is_open, complete_to from ops.lake_loads"
+    assert bench.stack.query(loads) == [(False, datetime(2026, 3, 9, 4, tzinfo=UTC))]
+
+
+def test_a_date_that_is_not_over_is_not_asked_for_and_says_when_it_is(bench: Bench) -> None:
+    """By hand as in a range that includes today; what depends on it goes on."""
+    bench.set(fixed_now="2026-03-09T03:59:59+00:00")
+    assert bench.run(TRAFFIC, first="2026-03-07").success
+    before = bench.state(TRAFFIC)
+    bench.plant("status", "ga4", None, status=500)
+    outcome = bench.run(TRAFFIC)
+    assert outcome.success, outcome.errors
+    assert bench.state(TRAFFIC) == before
+    event = bench.instance.get_latest_materialization_event(keys.lake_key("ga4", "traffic_daily"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["not_read"].value == (
+        f"{KEY}: its source counts a date once it is over; materialise it after 2026-03-09 04:00 UTC"
     )
+
+
+def test_a_day_that_has_not_begun_is_refused(bench: Bench) -> None:
+    bench.set(fixed_now="2026-03-08T04:59:59+00:00")
+    line = failure_line(bench.run(ORDERS))
+    assert re.match(rf"^{ORDERS} {KEY}: the day has not begun .*after 2026-03-08 05:00 UTC", line)
 
 
 def test_an_unreachable_warehouse_is_told_with_its_address_and_without_its_password(bench: Bench) -> None:

@@ -4,7 +4,7 @@ Belongs here: one asset and its checks for each contract.
 Does not belong here: how a stream is fetched, parsed or stored.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -31,7 +31,7 @@ from hotdash_pipelines.storage import Store
 
 _COUNTS = "row_counts_match_the_source"
 _DRIFT = "all_fields_and_values_are_known"
-_NOT_OVER = "not read: its source counts a date once it is over; materialise it after {:%Y-%m-%d %H:%M} UTC"
+_NOT_OVER = "its source counts a date once it is over; materialise it after {:%Y-%m-%d %H:%M} UTC"
 
 
 def lake_asset(contract: Contract) -> dg.AssetsDefinition:
@@ -66,6 +66,7 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
         routine = context.run.tags.get(keys.REFETCH_TAG) == keys.REFETCH_DUE
         just_read_since = now - timedelta(minutes=settings.reread_after_minutes) if routine else None
         done: list[Ingested] = []
+        told: dict[str, str] = {}
         where = windows_of(contract, context.partition_keys)
         with one_line_errors(context.op_execution_context, where), sources.client(contract.source) as client:
             # The oldest first: a row that is touched while we read leaves its day for the newest one.
@@ -77,13 +78,13 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
                 ):
                     done.append(Ingested(partition_key, held, was_fetched=False))
                     if contract.semantics == "event_date" and window.end > newest.end:
-                        context.log.info(f"{partition_key}: {_NOT_OVER.format(window.end)}")
+                        told["not_read"] = f"{partition_key}: {_NOT_OVER.format(window.end)}"
                     continue
                 fetch = fetcher(contract.source, contract.stream)
                 done.append(ingest_window(contract, client, fetch, store, project.key(), window, clock.now()))
                 context.log.info(f"{partition_key}: {done[-1].rows} rows")
             prune_pages(store, contract, project.key(), now - timedelta(days=settings.raw_pages_days))
-        result = _result(context, contract, key, store, done)
+        result = _result(context, contract, key, store, done, told)
         specs = {spec.name: spec for spec in _check_specs(key)}
         findings = [finding_of(check, specs[str(check.check_name)], "ingest") for check in result.check_results or ()]
         with one_line_errors(context.op_execution_context, where):
@@ -112,7 +113,12 @@ def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def _result(
-    context: dg.AssetExecutionContext, contract: Contract, key: dg.AssetKey, store: Store, done: Sequence[Ingested]
+    context: dg.AssetExecutionContext,
+    contract: Contract,
+    key: dg.AssetKey,
+    store: Store,
+    done: Sequence[Ingested],
+    told: Mapping[str, str],
 ) -> dg.MaterializeResult:
     held = [(entry.key, entry.manifest) for entry in done if entry.manifest]
     for partition_key, manifest in held:
@@ -124,6 +130,7 @@ def _result(
             "dagster/row_count": sum(entry.rows for entry in done),
             "windows_fetched": sum(entry.was_fetched for entry in done),
             "windows_kept": sum(not entry.was_fetched for entry in done),
+            **told,
         },
         check_results=[_count_check(key, done), _drift_check(key, done)],
     )
