@@ -106,6 +106,7 @@ class Contract(_Strict):
     whole) or `snapshot` (the full listing as it stands when fetched; keys that are missing from it were deleted).
     `newest_by` tells which of two versions of a row is the newer one; without it the cursor does.
     `quarantine_tolerance` is the share of a window's main records that may be set aside before the window is refused.
+    `business_day` is the instant whose day in the store's zone a record counts on, which need not be its window's.
     """
 
     source: Name
@@ -115,6 +116,7 @@ class Contract(_Strict):
     semantics: Semantics
     cursor: Name | None = None
     newest_by: Name | None = None
+    business_day: Name | None = None
     late_after_hours: int = 30
     refetch_days: int = 3
     quarantine_tolerance: float = 0.01
@@ -128,6 +130,8 @@ class Contract(_Strict):
             raise ValueError(f"cursor {self.cursor!r} is not a field of {self.table.name}")
         if self.newest_by is not None and self.newest_by not in columns:
             raise ValueError(f"newest_by {self.newest_by!r} is not a field of {self.table.name}")
+        if self.business_day is not None and self._type_of(self.business_day) != "timestamp":
+            raise ValueError(f"business_day {self.business_day!r} is not a timestamp field of {self.table.name}")
         for table in self.table.walk():
             missing = [name for name in table.key if name not in table.column_names]
             if missing:
@@ -138,6 +142,9 @@ class Contract(_Strict):
             if len(set(table.column_names)) != len(table.column_names):
                 raise ValueError(f"{table.name} names a field twice")
         return self
+
+    def _type_of(self, name: str) -> str | None:
+        return next((field.type for field in self.table.fields if field.name == name), None)
 
     @property
     def tables(self) -> tuple[Table, ...]:

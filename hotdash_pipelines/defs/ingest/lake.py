@@ -11,6 +11,7 @@ import dagster as dg
 
 from hotdash_pipelines.base.windows import last_complete_day, window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
+from hotdash_pipelines.ingest.completeness import count_days
 from hotdash_pipelines.ingest.run import Ingested, can_be_read, ingest_window, is_due, is_off
 from hotdash_pipelines.lake.partition import folder_of, prune_pages, read_manifest
 from hotdash_pipelines.orchestration import keys
@@ -26,7 +27,7 @@ from hotdash_pipelines.orchestration.resources import (
     WarehouseResource,
 )
 from hotdash_pipelines.settings import get_settings
-from hotdash_pipelines.sources import fetcher, whole
+from hotdash_pipelines.sources import SourceError, fetcher, whole
 from hotdash_pipelines.storage import Store
 
 _COUNTS = "row_counts_match_the_source"
@@ -83,6 +84,12 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
                 fetch = fetcher(contract.source, contract.stream)
                 done.append(ingest_window(contract, client, fetch, store, project.key(), window, clock.now()))
                 context.log.info(f"{partition_key}: {done[-1].rows} rows")
+            held = [entry.manifest for entry in done if entry.manifest]
+            try:
+                count_days(contract, client, warehouse.url(), project.key(), zone, held, clock.now)
+            except SourceError as error:
+                # The rows are here; days that were not counted are counted by the next run.
+                context.log.warning(f"not counted by day: {error}")
             prune_pages(store, contract, project.key(), now - timedelta(days=settings.raw_pages_days))
         result = _result(context, contract, key, store, done, told)
         specs = {spec.name: spec for spec in _check_specs(key)}

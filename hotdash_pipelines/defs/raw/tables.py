@@ -11,14 +11,24 @@ import dagster as dg
 
 from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
+from hotdash_pipelines.ingest.completeness import DaysVerdict, has_count_by_day, verdict
 from hotdash_pipelines.ingest.run import load_windows
 from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.check_results import counted_as, finding_of, keep
 from hotdash_pipelines.orchestration.failures import one_line_errors, windows_of
-from hotdash_pipelines.orchestration.metadata import LOADER_COLUMNS, contract_metadata, table_description
+from hotdash_pipelines.orchestration.metadata import (
+    LOADER_COLUMNS,
+    contract_metadata,
+    runbook,
+    table_description,
+)
 from hotdash_pipelines.orchestration.partitions import BACKFILL_POLICY, daily_partitions
 from hotdash_pipelines.orchestration.resources import ClockResource, LakeResource, ProjectResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.warehouse.loading.load import TableLoad
+from hotdash_pipelines.warehouse.stream_days import refresh_days
+
+_DAYS = "days_match_the_source"
 
 
 def raw_tables(contract: Contract) -> dg.AssetsDefinition:
@@ -52,6 +62,7 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
         partitions_def=daily_partitions(settings.first_partition, settings.store_timezone),
         backfill_policy=BACKFILL_POLICY,
         pool=keys.WAREHOUSE_POOL,
+        check_specs=_check_specs(contract),
     )
     def load(
         context: dg.AssetExecutionContext,
@@ -61,6 +72,7 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
         project: ProjectResource,
     ) -> Iterator[dg.MaterializeResult]:
         changes: dict[str, Counter[str]] = {table.name: Counter() for table in contract.tables}
+        is_counted = has_count_by_day(contract)
         with one_line_errors(context.op_execution_context, windows_of(contract, context.partition_keys)):
             windows = [window_of(key, settings.zone) for key in context.partition_keys]
             loads = load_windows(contract, lake.store(), warehouse.url(), project.key(), windows, clock.now())
@@ -68,12 +80,62 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
                 for name, table in result.tables.items() if result else ():
                     changes[name].update(_counts(table))
                     changes[name]["dagster/row_count"] = table.total
+            days = verdict(
+                refresh_days(
+                    warehouse.url(),
+                    contract,
+                    project.key(),
+                    settings.store_timezone,
+                    context.partition_keys,
+                    clock.now(),
+                    is_counted=is_counted,
+                )
+            )
+            result = _days_check(contract, days)
+            if is_counted:
+                finding = finding_of(result, _check_specs(contract)[0], "ingest")
+                keep(warehouse.url(), [finding], project.key(), context.run_id, clock.now())
         for table in contract.tables:
+            counts: dict[str, int | str] = dict(changes[table.name])
+            if table is contract.table and not is_counted:
+                counts["days_by_the_source"] = "no independent count"
             yield dg.MaterializeResult(
-                asset_key=keys.raw_key(contract.source, table.name), metadata=dict(changes[table.name])
+                asset_key=keys.raw_key(contract.source, table.name),
+                metadata=counts,
+                check_results=[result] if table is contract.table and is_counted else None,
             )
 
     return load
+
+
+def _check_specs(contract: Contract) -> list[dg.AssetCheckSpec]:
+    """None where the source counts no days: a check that compares nothing would pass."""
+    if not has_count_by_day(contract):
+        return []
+    return [
+        dg.AssetCheckSpec(
+            _DAYS,
+            asset=keys.raw_key(contract.source, contract.table.name),
+            description="Each day in the store's zone has as many records as its source counts, deleted ones left out. "
+            "A day that differs is not complete in the marts.",
+            metadata={**counted_as("completeness", _DAYS), "runbook": runbook("runbooks/day-not-complete.md")},
+        )
+    ]
+
+
+def _days_check(contract: Contract, days: DaysVerdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=keys.raw_key(contract.source, contract.table.name),
+        check_name=_DAYS,
+        passed=not days.differing,
+        description=days.message,
+        metadata={
+            "days_compared": days.counted,
+            "source_records": days.source_records,
+            "loaded_records": days.loaded_records,
+            "days_off": ", ".join(str(day.day) for day in days.differing) or "none",
+        },
+    )
 
 
 def _counts(table: TableLoad) -> dict[str, int]:

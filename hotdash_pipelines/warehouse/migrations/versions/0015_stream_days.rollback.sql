@@ -1,0 +1,2 @@
+drop table ops.stream_watermarks;
+drop table ops.stream_days;
