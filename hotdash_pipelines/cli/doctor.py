@@ -170,35 +170,41 @@ def _sources(settings: Settings) -> Iterator[Diagnosis]:
         yield Diagnosis("sources", False, str(error), "nothing runs until that is mended")
         return
     for source in all_sources().values():
-        yield _source(settings, source)
+        yield from _source(settings, source)
 
 
-def _source(settings: Settings, source: "Source") -> Diagnosis:
+def _source(settings: Settings, source: "Source") -> Iterator[Diagnosis]:
     from hotdash_pipelines.settings import SettingsError
     from hotdash_pipelines.sources import SourceError
 
     name = source.name
     if name not in settings.pipeline_sources:
-        return Diagnosis(name, True, "left out by HOTDASH_PIPELINE_SOURCES")
+        yield Diagnosis(name, True, "left out by HOTDASH_PIPELINE_SOURCES")
+        return
     if settings.uses_demo and not settings.demo_endpoint_file.exists():
-        return Diagnosis(
+        yield Diagnosis(
             name, False, "no credentials; `hotdash up` uses the stand-in store", source.advice, is_fatal=False
         )
+        return
     try:
-        return Diagnosis(name, True, _ping(settings, name))
+        yield from _access(settings, source)
     except SettingsError as error:
-        return Diagnosis(name, False, str(error), source.advice)
+        yield Diagnosis(name, False, str(error), source.advice)
     except SourceError as error:
         note = " (stand-in store, not running)" if settings.uses_demo else ""
-        return Diagnosis(name, False, f"{error}{note}", source.advice, is_fatal=not settings.uses_demo)
+        yield Diagnosis(name, False, f"{error}{note}", source.advice, is_fatal=not settings.uses_demo)
 
 
-def _ping(settings: Settings, source: str) -> str:
+def _access(settings: Settings, source: "Source") -> Iterator[Diagnosis]:
+    """Whether the source answers, and what its credentials leave out."""
     from hotdash_pipelines.services.connections import open_client
 
-    client = open_client(settings, source)
+    client = open_client(settings, source.name)
     try:
-        return client.ping()
+        yield Diagnosis(source.name, True, client.ping())
+        for limit in source.limits(client):
+            text = f"without {limit.missing} {limit.costs}"
+            yield Diagnosis(source.name, False, text, limit.advice, is_fatal=limit.is_fatal)
     finally:
         client.close()
 

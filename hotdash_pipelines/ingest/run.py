@@ -5,6 +5,7 @@ benchmarks and the tests run the very same path.
 Does not belong here: how a source is read (sources), files (lake), SQL (warehouse), Dagster (defs).
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,10 +14,11 @@ from functools import partial
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.manifest import PartitionManifest
+from hotdash_pipelines.contracts.mend import RejectedRecord
 from hotdash_pipelines.contracts.parse import Parsed, parse_pages
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake import quarantine
-from hotdash_pipelines.sources import FetchFunction, Note, PermanentSourceError, SourceError
+from hotdash_pipelines.sources import FetchFunction, Note, PermanentSourceError, Skipped, SourceError
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
 
@@ -70,6 +72,7 @@ def ingest_window(
         )
     fetched = fetch(client, contract, window.asked_at(now), lambda: _notes_before(store, contract, project, window))
     parsed = parse_pages(contract, fetched.pages)
+    parsed.rejected += [_unread(skipped) for skipped in fetched.skipped]
     _set_aside(contract, store, project, window, fetched.pages, parsed, now)
     manifest = lake.write_partition(
         store,
@@ -90,6 +93,12 @@ def ingest_window(
         notes=fetched.notes,
     )
     return Ingested(window.key, manifest, was_fetched=True)
+
+
+def _unread(skipped: Skipped) -> RejectedRecord:
+    """A record that never came whole, as the quarantine keeps it."""
+    number = int(skipped.record) if skipped.record.isdecimal() else skipped.record
+    return RejectedRecord(-1, skipped.body or b"{}", json.dumps([number]), skipped.reason)
 
 
 def _set_aside(

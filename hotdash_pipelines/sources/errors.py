@@ -29,6 +29,16 @@ class PermanentSourceError(SourceError):
     """Trying again does not help: credentials, permissions, addresses, versions."""
 
 
+class AccessDenied(PermanentSourceError):
+    """The source refuses `fields`. `is_basic`: not for the sake of a personal field that could be left out."""
+
+    def __init__(self, message: str, fields: tuple[str, ...] = (), is_basic: bool = True) -> None:
+        super().__init__(message)
+        self.fields = fields
+        self.is_basic = is_basic
+        self.args = (message, fields, is_basic)
+
+
 class QueryTooCostly(PermanentSourceError):
     """A single query costs more than the source allows; one for fewer records may pass."""
 

@@ -4,7 +4,7 @@ Belongs here: what everything else derives from: pool, nightly run, doctor, conn
 here: any source; finding the records (registry.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,11 +24,28 @@ class SourceClient(Protocol):
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Something the credentials leave out: what is missing, what that costs, what to do about it.
+
+    `is_fatal` where a stream cannot be read at all for want of it.
+    """
+
+    missing: str
+    costs: str
+    advice: str
+    is_fatal: bool = True
+
+
+def _no_limits(_client: Any) -> Iterable[Limit]:
+    return ()
+
+
+@dataclass(frozen=True)
 class Source:
     """One source. `sources/<name>/__init__.py` holds it as `SOURCE`; the streams are contracts/<name>/*.yaml.
 
     `open` makes the client from the source's own settings and imports it only then. `advice` names the variables to
-    set. `readers` is how many steps may read the API at once.
+    set. `readers` is how many steps may read the API at once. `limits(client)` tells what the credentials leave out.
     """
 
     name: str
@@ -38,3 +55,4 @@ class Source:
     advice: str
     kind: str = "api"
     readers: int = 1
+    limits: Callable[[Any], Iterable[Limit]] = _no_limits

@@ -3,10 +3,11 @@
 Belongs here: all that is particular to the Admin API. Does not belong here: the stand-in (demo/shopify).
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hotdash_pipelines.sources.shopify.settings import ShopifySettings
-from hotdash_pipelines.sources.source import Source
+from hotdash_pipelines.sources.source import Limit, Source
 
 if TYPE_CHECKING:
     from hotdash_pipelines.sources.shopify.client import ShopifyClient
@@ -22,7 +23,14 @@ def _open(settings: ShopifySettings) -> "ShopifyClient":
         client_id=settings.shopify_client_id,
         client_secret=secret.get_secret_value() if secret else None,
         access_token=token.get_secret_value() if token else None,
+        personal_fields=settings.shopify_personal_fields,
     )
+
+
+def _limits(client: "ShopifyClient") -> Iterator[Limit]:
+    from hotdash_pipelines.sources.shopify.access import limits
+
+    return limits(client)
 
 
 SOURCE = Source(
@@ -33,4 +41,5 @@ SOURCE = Source(
     advice="set HOTDASH_SHOPIFY_SHOP with HOTDASH_SHOPIFY_CLIENT_ID and HOTDASH_SHOPIFY_CLIENT_SECRET, "
     "or with HOTDASH_SHOPIFY_ACCESS_TOKEN",
     kind="shopify",
+    limits=_limits,
 )

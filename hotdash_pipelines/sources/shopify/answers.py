@@ -7,11 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from hotdash_pipelines.sources.errors import AccessDenied
 from hotdash_pipelines.sources.http import HttpAnswer
 
 NO_CODE = "GRAPHQL_ERROR"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
 _SCOPE = re.compile(r"\b(?:read|write)_[a-z_]{2,40}\b")
+# Without these two there is nothing to read, whatever is left out.
+_BASIC = {"Customer", "Order"}
 _APPROVAL = re.compile(r"not approved to (?:access the|use the) ([A-Za-z]{2,40})")
 
 
@@ -51,21 +54,25 @@ def is_refused(document: Any) -> bool:
     )
 
 
-def denial(document: Any) -> str:
+def denial(operation: str, document: Any) -> AccessDenied:
     """What was denied, and what would allow it: an access scope, or Shopify's approval for protected customer data."""
     denied = [error for error in _errors(document) if _code(error) == "ACCESS_DENIED"]
-    fields = sorted({path for error in denied if (path := _path(error))})
+    fields = tuple(sorted({path for error in denied if (path := _path(error))}))
     texts = [f"{error.get('message')} {_member(error, 'extensions').get('requiredAccess')}" for error in denied]
     scopes = sorted({scope for text in texts for scope in _SCOPE.findall(text)})
-    objects = sorted({kind for text in texts for kind in _APPROVAL.findall(text)})
-    where = f"the field {', '.join(fields)} " if fields else ""
-    if objects:
-        return (
-            f"{where}(ACCESS_DENIED): the app lacks the approval for protected customer data ({', '.join(objects)}); "
-            "ask for it in the Partner Dashboard, or set HOTDASH_SHOPIFY_PERSONAL_FIELDS=false to leave such fields out"
-        )
-    needed = f" {', '.join(scopes)}" if scopes else ""
-    return f"{where}(ACCESS_DENIED): the app lacks an access scope{needed}; check the app's scopes and install it again"
+    kinds = sorted({kind for text in texts for kind in _APPROVAL.findall(text)})
+    named = f"the field {', '.join(fields)} " if fields else ""
+    where = f"{operation} was denied {named}(ACCESS_DENIED)"
+    if not kinds:
+        needed = f" {', '.join(scopes)}" if scopes else ""
+        advice = "check the app's scopes and install it again"
+        return AccessDenied(f"{where}: the app lacks an access scope{needed}; {advice}", fields)
+    advice = "ask for it in the Partner Dashboard"
+    is_basic = bool(_BASIC & set(kinds))
+    if not is_basic:
+        advice += ", or set HOTDASH_SHOPIFY_PERSONAL_FIELDS=false to leave such fields out"
+    lacking = f"the app lacks the approval for protected customer data ({', '.join(kinds)})"
+    return AccessDenied(f"{where}: {lacking}; {advice}", fields, is_basic)
 
 
 def is_graphqls(answer: HttpAnswer) -> bool:

@@ -67,7 +67,8 @@ class ShopifyClient:
     """The Admin API of one shop, by client credentials (token minted and refreshed here) or by a static token.
 
     `cost` adds up the actual points of every query, `requests` the HTTP requests, `served_version` is the version that
-    Shopify said it answered with. Not for use from several threads.
+    Shopify said it answered with. Without `personal_fields` nothing is asked for that Shopify gives only to apps
+    approved for customers' names and addresses. Not for use from several threads.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class ShopifyClient:
         client_secret: str | None = None,
         access_token: str | None = None,
         *,
+        personal_fields: bool = True,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], datetime] = utc_now,
         timeout: float = 30.0,
@@ -101,6 +103,7 @@ class ShopifyClient:
             seed=seed,
         )
         self.api_version = api_version
+        self.personal_fields = personal_fields
         self.served_version = api_version
         self.cost = 0.0
         self.page_sizes: dict[str, PageSize] = {}
@@ -161,7 +164,7 @@ class ShopifyClient:
             elif "MAX_COST_EXCEEDED" in codes:
                 raise QueryTooCostly(f"{self._http.host}: {operation} costs more than one query may")
             elif "ACCESS_DENIED" in codes:
-                raise PermanentSourceError(f"{self._http.host}: {operation} was denied {denial(answer.document)}")
+                raise denial(f"{self._http.host}: {operation}", answer.document)
             elif "INTERNAL_SERVER_ERROR" in codes or not codes or codes == {NO_CODE}:
                 internal += 1
                 if internal >= _INTERNAL_ATTEMPTS:

@@ -22,6 +22,11 @@ class ShopifySettings(SourceSettings):
     shopify_access_token: SecretStr | None = Field(
         default=None, description="Static Admin token (`shpat_...`) of an older app."
     )
+    shopify_personal_fields: bool = Field(
+        default=True,
+        description="Read customers' names, e-mail addresses, phone numbers and addresses. `false` leaves them out of "
+        "the queries, for apps that Shopify has not approved for them; the marts then know no e-mail hash or place.",
+    )
 
     @property
     def is_given(self) -> bool:

@@ -3,6 +3,7 @@
 Belongs here: GraphQL queries and which nested lists they hold. Does not belong here: paging (paging.py).
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -217,6 +218,28 @@ PRODUCTS_CONNECTION = Connection(
 )
 
 
+# What Shopify gives only to apps approved for names, e-mail addresses, phone numbers and addresses of customers.
+PERSONAL_FIELDS = {
+    "orders": ("email ", "shippingAddress { city provinceCode countryCodeV2 }"),
+    "customers": (
+        "firstName lastName ",
+        "defaultEmailAddress { emailAddress marketingState }",
+        "defaultPhoneNumber { phoneNumber }",
+        "defaultAddress { city provinceCode countryCodeV2 }",
+    ),
+}
+
+
+def as_allowed(client: ShopifyClient, connection: Connection) -> Connection:
+    """The connection as it is; where the client leaves personal fields out, without them."""
+    if client.personal_fields:
+        return connection
+    query = connection.query
+    for field in PERSONAL_FIELDS.get(connection.root, ()):
+        query = query.replace(field, "")
+    return replace(connection, query=query)
+
+
 # Without a status Shopify documents `active` as what is listed.
 EVERY_PRODUCT = "status:active,archived,draft,unlisted"
 
@@ -234,13 +257,15 @@ def instant_of(moment: datetime) -> str:
 @fetches("shopify", "orders")
 def fetch_orders(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
     """Orders last changed in the window, with all their lines and refunds."""
-    return read_connection(client, ORDERS_CONNECTION, f"status:any {updated_within(window)}", may_grow=window.is_open)
+    connection = as_allowed(client, ORDERS_CONNECTION)
+    return read_connection(client, connection, f"status:any {updated_within(window)}", may_grow=window.is_open)
 
 
 @fetches("shopify", "customers")
 def fetch_customers(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
     """Customers last changed in the window."""
-    return read_connection(client, CUSTOMERS_CONNECTION, updated_within(window), may_grow=window.is_open)
+    connection = as_allowed(client, CUSTOMERS_CONNECTION)
+    return read_connection(client, connection, updated_within(window), may_grow=window.is_open)
 
 
 @fetches("shopify", "products")

@@ -163,10 +163,12 @@ def test_a_missing_scope_is_named_with_the_field(script, fake_time):
 
 
 def test_a_missing_approval_is_named_with_the_field(script, fake_time):
-    message = "This app is not approved to access the Customer object. See https://shopify.dev for more details."
-    error = {"message": message, "path": ["orders", "nodes", 0, "customer"], "extensions": {"code": "ACCESS_DENIED"}}
+    message = "This app is not approved to access the MailingAddress object. See https://shopify.dev for more details."
+    error = {"message": message, "path": ["orders", "nodes", 0, "billing"], "extensions": {"code": "ACCESS_DENIED"}}
     answer = httpx.Response(200, json={"errors": [error], "data": {"orders": {"nodes": []}}})
-    words = r"the field orders\.nodes\.customer .*approval for protected customer data \(Customer\); .*PERSONAL_FIELDS"
+    words = (
+        r"the field orders\.nodes\.billing .*approval for protected customer data \(MailingAddress\); .*PERSONAL_FIELDS"
+    )
     with pytest.raises(PermanentSourceError, match=words):
         client(script(answer).transport, fake_time).graphql("q", {}, "Orders")
 

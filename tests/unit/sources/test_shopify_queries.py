@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.resources import files
+from types import SimpleNamespace
 
 import pytest
 from graphql import (
@@ -21,6 +22,7 @@ from graphql import (
 from hotdash_pipelines.contracts import Table, load_contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR
 from hotdash_pipelines.sources.shopify import streams
+from hotdash_pipelines.sources.shopify.access import SCOPES_QUERY
 from hotdash_pipelines.sources.shopify.counts import count_query
 
 CONNECTIONS = {
@@ -37,6 +39,7 @@ QUERIES = {
 } | {
     nested.operation: nested.query for connection in CONNECTIONS.values() for nested in connection.nested
 } | {
+    "AccessScopes": SCOPES_QUERY,
     "OrdersCountByDay": count_query("OrdersCountByDay", "ordersCount", 3),
     "CustomersCountByDay": count_query("CustomersCountByDay", "customersCount", 3),
 }  # fmt: skip
@@ -92,6 +95,19 @@ def test_a_page_query_asks_for_exactly_what_the_contract_names(stream):
 
 def test_every_summed_path_is_in_the_contract():
     assert set(SUMMED) <= contract_paths("orders")
+
+
+@pytest.mark.parametrize("stream", ["orders", "customers"])
+def test_without_personal_fields_a_query_asks_for_all_but_those_marked_personal(stream):
+    personal = {"email", "phone", "name", "address"}
+    table = load_contract(CONTRACTS_DIR / "shopify" / f"{stream}.yaml").table
+    roots = {field.path.split(".")[0] for field in table.fields if field.pii in personal}
+    connection = CONNECTIONS[stream]
+    left = streams.as_allowed(SimpleNamespace(personal_fields=False), connection)
+    gone = {path for path in asked(connection.query) if path.split(".")[2] in roots}
+    assert set(asked(left.query)) == set(asked(connection.query)) - gone
+    assert gone
+    assert streams.as_allowed(SimpleNamespace(personal_fields=True), connection) is connection
 
 
 def test_the_comparison_sees_a_field_too_many_and_one_too_few():
