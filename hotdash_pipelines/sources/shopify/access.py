@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 from hotdash_pipelines.sources.errors import AccessDenied, in_one_line
 from hotdash_pipelines.sources.shopify.client import ShopifyClient
-from hotdash_pipelines.sources.shopify.streams import CUSTOMERS_CONNECTION, ORDERS_CONNECTION, as_allowed
+from hotdash_pipelines.sources.shopify.streams import CUSTOMERS_CONNECTION, ORDERS_CONNECTION, as_allowed, instant_of
 from hotdash_pipelines.sources.source import Limit
 
 # How far back Shopify shows orders to an app without `read_all_orders`.
 HORIZON = timedelta(days=60)
+_RECENT = timedelta(days=30)
 ALL_ORDERS = "read_all_orders"
 SCOPES_QUERY = "query AccessScopes { currentAppInstallation { accessScopes { handle } } }"
 _INSTALL = "add it to the app's scopes and install the app again"
@@ -53,7 +54,9 @@ def limits(client: ShopifyClient) -> Iterator[Limit]:
     ):
         if needed & set(missing):
             continue
-        first = {"first": 1, "after": None, "query": None}
+        # A record is needed: Shopify refuses a field only where there is one to show.
+        recent = f"updated_at:>='{instant_of(client.now() - _RECENT)}'"
+        first = {"first": 1, "after": None, "query": recent}
         try:
             client.graphql(as_allowed(client, connection).query, first, connection.operation)
         except AccessDenied as error:

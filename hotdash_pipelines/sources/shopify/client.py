@@ -122,6 +122,10 @@ class ShopifyClient:
         """HTTP requests sent so far, sign-in included."""
         return self._http.requests
 
+    def now(self) -> datetime:
+        """The present instant by the client's clock."""
+        return self._http.clock()
+
     @in_one_line()
     def ping(self) -> str:
         """The cheapest call that proves address, version and token: the shop's domain and the version served."""
