@@ -115,6 +115,8 @@ def _add_table(node: _Node, table: Table, root: _Node) -> None:
     records = node.at(table.records)
     records.is_list = True
     for column in table.fields:
+        if column.path is None:
+            continue
         (root if column.scope == "page" else records).at(column.path).leaf = json_type(column)
     for child in table.children:
         _add_table(records, child, root)

@@ -7,6 +7,7 @@ A number is a number however it is spelled, and is rounded once, half away from 
 column, to the contract's scale for a decimal one. Both modules follow this rule.
 """
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from hotdash_pipelines.base.errors import HotdashError
@@ -154,3 +155,26 @@ def storable(values: "pa.Array") -> "tuple[pa.Array, int]":
         changed += pc.sum(pc.greater(pc.utf8_length(values), LONGEST_TEXT)).as_py() or 0
         values = pc.utf8_slice_codeunits(values, 0, LONGEST_TEXT)
     return values, changed
+
+
+def digests(texts: "list[pa.Array]") -> "pa.Array":
+    """sha256 in hex of the texts of each row, joined by the unit separator; null where one of them is null."""
+    import pyarrow as pa
+
+    joined = compute().binary_join_element_wise(*texts, "\x1f").to_pylist()
+    return pa.array([None if text is None else sha256(text.encode()).hexdigest() for text in joined], pa.string())
+
+
+def or_position(values: "pa.Array", parents: "pa.Array") -> "pa.Array":
+    """The values, a null replaced by minus its position among the values of its parent, counted from 1.
+
+    `parents` is the index of each value's parent, ascending.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    if not values.null_count:
+        return values
+    of = parents.to_numpy(zero_copy_only=False)
+    positions = np.arange(len(of)) - np.searchsorted(of, of, side="left") + 1
+    return compute().coalesce(values, pa.array(-positions, pa.int64()))

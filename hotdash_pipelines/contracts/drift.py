@@ -43,7 +43,7 @@ def unknown_fields(contract: Contract, pages: Sequence[bytes]) -> dict[str, str]
 def _known(table: Table) -> "_Known":
     known: _Known = {}
     for column in table.fields:
-        if column.scope == "record":
+        if column.scope == "record" and column.path:
             *way, last = (step.name for step in steps(column.path))
             _below(known, way).setdefault(last, None)
     for child in table.children:

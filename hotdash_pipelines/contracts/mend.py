@@ -80,7 +80,7 @@ def _mend(contract: Contract, index: int, page: bytes) -> MendedPage:
         records = _list(table, whole, "a response")
         for inner in contract.tables:
             for column in inner.fields:
-                if column.scope == "page":
+                if column.scope == "page" and column.path:
                     _put(body, column.path, _value(inner, column, whole, mended.mended))
     except _Bad as bad:
         raise ContractBreach(str(bad)) from bad
@@ -170,7 +170,7 @@ def _record(table: Table, record: object, counts: Counter[str]) -> dict[str, Any
         raise _Bad(f"{table.name}: a record is {'null' if record is None else _kind(record)}")
     normal: dict[str, Any] = {}
     for column in table.fields:
-        if column.scope == "record":
+        if column.scope == "record" and column.path:
             _put(normal, column.path, _value(table, column, record, counts))
     for child in table.children:
         _put(normal, child.records, [_record(child, item, counts) for item in _list(child, record, "a record")])
@@ -193,8 +193,8 @@ def _list(table: Table, holder: dict[str, Any], whose: str) -> list[Any]:
 def _value(table: Table, column: Field, holder: Any, counts: Counter[str]) -> Any:
     name = f"{table.name}.{column.name}"
     try:
-        sent = _at(holder, column.path)
-        if sent is None and not column.nullable:
+        sent = _at(holder, column.path or "")
+        if sent is None and not column.nullable and not column.fallback:
             raise _Bad("is null in a record")
         value = None if sent is None else _spelled(column, sent)
     except _Bad as bad:
@@ -341,7 +341,8 @@ def _key(table: Table, record: object) -> str | None:
     """The record's key as far as it can be read."""
     by_name = {column.name: column for column in table.fields}
     try:
-        return json.dumps([str(_value(table, by_name[name], record, Counter())) for name in table.key])
+        names = [part for name in table.key for part in by_name[name].digest_of or (name,)]
+        return json.dumps([str(_value(table, by_name[name], record, Counter())) for name in names])
     except _Bad:
         return None
 

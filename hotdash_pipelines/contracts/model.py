@@ -43,18 +43,22 @@ class Field(_Strict):
     """One column: where it stands in the record and what it is.
 
     `path` is relative to the record (`shopMoney.amount`, `dimensionValues[0].value`), or to the whole response when
-    `scope` is `page`. `encoding` says how the JSON value spells the type.
+    `scope` is `page`. `encoding` says how the JSON value spells the type. With `fallback: position` a null becomes
+    minus the record's position in its list, counted from 1. `digest_of` stands for a path: the column is the sha256 of
+    these text columns of the same table, for keys that may be too long for an index.
     """
 
     name: Name
     type: str
-    path: FieldPath
+    path: FieldPath | None = None
     description: str
     nullable: bool = True
     encoding: Encoding = "plain"
     scope: Literal["record", "page"] = "record"
     enum: tuple[str, ...] = ()
     pii: Pii = "none"
+    fallback: Literal["position"] | None = None
+    digest_of: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _known_type(self) -> "Field":
@@ -62,6 +66,12 @@ class Field(_Strict):
             raise ValueError(
                 f"field {self.name}: unknown type {self.type!r}; known: {', '.join(_SCALAR_TYPES)}, decimal(p,s)"
             )
+        if (self.path is None) == (not self.digest_of):
+            raise ValueError(f"field {self.name}: give either path or digest_of")
+        if self.digest_of and self.type != "string":
+            raise ValueError(f"field {self.name}: a digest is a string")
+        if self.fallback and self.type != "int64":
+            raise ValueError(f"field {self.name}: only an int64 falls back to a position")
         return self
 
     @property
@@ -139,6 +149,11 @@ class Contract(_Strict):
             nullable = [field.name for field in table.fields if field.name in table.key and field.nullable]
             if nullable:
                 raise ValueError(f"key fields of {table.name} must be nullable: false: {nullable}")
+            by_name = {field.name: field for field in table.fields}
+            for field in table.fields:
+                wrong = [name for name in field.digest_of if name not in by_name or by_name[name].type != "string"]
+                if wrong:
+                    raise ValueError(f"{table.name}.{field.name} is a digest of no text columns: {wrong}")
             if len(set(table.column_names)) != len(table.column_names):
                 raise ValueError(f"{table.name} names a field twice")
         return self

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hotdash_pipelines.contracts.arrow import compute, page_schema, steps, table_schema
-from hotdash_pipelines.contracts.casts import ContractBreach, cast, storable
+from hotdash_pipelines.contracts.casts import ContractBreach, cast, digests, or_position, storable
 from hotdash_pipelines.contracts.drift import unknown_fields
 from hotdash_pipelines.contracts.mend import RejectedRecord, mend_page
 from hotdash_pipelines.contracts.model import Contract, Field, Table
@@ -209,8 +209,12 @@ class _Flattener:
             raise ContractBreach(f"{table.name}: a record is null")
         columns = {name: values.take(parents) for name, values in level.inherited.items()}
         for column in table.fields:
+            if column.path is None:
+                columns[column.name] = digests([columns[name] for name in column.digest_of])
+                continue
             holder = level.pages.take(page_of) if column.scope == "page" else records
-            columns[column.name] = self._finished(table, column, _follow(holder, column.path))
+            values = self._finished(table, column, _follow(holder, column.path))
+            columns[column.name] = or_position(values, parents) if column.fallback else values
         schema = table_schema(self.contract, table)
         for column in schema:
             if not column.nullable and columns[column.name].null_count:

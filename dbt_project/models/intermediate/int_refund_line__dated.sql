@@ -15,6 +15,7 @@ final as (
         refund_lines.project_key,
         refund_lines.order_id,
         refund_lines.refund_id,
+        refund_lines.refund_line_id,
         refund_lines.order_line_id,
         refunds.refund_date,
         refund_lines.restock_type,

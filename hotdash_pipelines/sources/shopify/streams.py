@@ -31,7 +31,7 @@ fragment Line on LineItem {
 
 _REFUND_LINE = """
 fragment RefundLine on RefundLineItem {
-  quantity restockType
+  id quantity restockType
   lineItem { id }
   subtotalSet { shopMoney { amount } }
   totalTaxSet { shopMoney { amount } }

@@ -95,8 +95,9 @@ def table_columns(contract: Contract, table: Table) -> tuple[Column, ...]:
 def ensure_raw_tables(conn: "psycopg.Connection[Any]", contracts: Iterable[Contract]) -> list[str]:
     """Bring the raw tables to the contracts; returns the tables that were created or altered.
 
-    Costs one query when there is nothing to do. A column that the contract dropped stays, and stops being required.
-    Raises SchemaMismatch when a type or a key differs; then nothing is altered.
+    Costs one query when there is nothing to do. A column that the contract dropped stays, and stops being required. A
+    key column that can be worked out of the rows (a digest, a position) is filled and takes its place in the key.
+    Raises SchemaMismatch when a type or a key differs otherwise; then nothing is altered.
     """
     wanted = list(contracts)
     if not any(_statements(contract, table, present) for contract, table, present in _compare(conn, wanted)):
@@ -135,12 +136,14 @@ def _statements(contract: Contract, table: Table, present: dict[str, _Found]) ->
     columns = table_columns(contract, table)
     if not present:
         return _creation(contract, table, name, columns)
-    statements = []
+    statements: list[sql.Composed] = []
+    rekeyed = _rekeyed(contract, table, name, present)
     for column in columns:
         identifier = sql.Identifier(column.name)
         there = present.get(column.name)
         if there is None:
-            _refuse(contract, table, column, "missing") if column.is_key else None
+            if column.is_key and not rekeyed:
+                _refuse(contract, table, column, "missing")
             statements.append(
                 sql.SQL("alter table {} add column {} {}").format(name, identifier, _verbatim(column.sql_type))
             )
@@ -151,7 +154,7 @@ def _statements(contract: Contract, table: Table, present: dict[str, _Found]) ->
     wanted = {column.name: column for column in columns}
     for column_name, there in present.items():
         column = wanted.get(column_name)
-        if there.is_key and not (column and column.is_key):
+        if there.is_key and not (column and column.is_key) and not rekeyed:
             raise SchemaMismatch(
                 f"{raw_schema(contract.source)}.{table.name}: {column_name} is part of the key in the warehouse "
                 "but not in the contract; drop the table and load its partitions again"
@@ -160,6 +163,43 @@ def _statements(contract: Contract, table: Table, present: dict[str, _Found]) ->
             statements.append(
                 sql.SQL("alter table {} alter column {} drop not null").format(name, sql.Identifier(column_name))
             )
+    return [*statements, *rekeyed]
+
+
+def _rekeyed(
+    contract: Contract, table: Table, name: "sql.Identifier", present: dict[str, _Found]
+) -> "list[sql.Composed]":
+    """What fills the key columns that the table lacks and makes them its key; nothing where nothing tells them."""
+    from psycopg import sql
+
+    new = [contract.field_of(table, column) for column in table.key if column not in present]
+    if not new or not all(field.digest_of or field.fallback for field in new):
+        return []
+    old_key = [column for column, there in present.items() if there.is_key]
+    statements = []
+    for field in new:
+        column = sql.Identifier(field.name)
+        if field.digest_of:
+            texts = sql.SQL(", ").join(sql.Identifier(part) for part in field.digest_of)
+            value = sql.SQL("encode(sha256(convert_to(concat_ws(chr(31), {}), 'UTF8')), 'hex')").format(texts)
+            statements.append(sql.SQL("update {} set {} = {}").format(name, column, value))
+        else:
+            listed = sql.SQL(", ").join(map(sql.Identifier, old_key))
+            parent = sql.SQL(", ").join(map(sql.Identifier, ("project_key", *table.inherits)))
+            statements.append(
+                sql.SQL(
+                    "update {0} t set {1} = -n.position from (select ctid, row_number() over "
+                    "(partition by {2} order by {3}) as position from {0}) n where t.ctid = n.ctid"
+                ).format(name, column, parent, listed)
+            )
+        statements.append(sql.SQL("alter table {} alter column {} set not null").format(name, column))
+    key = sql.SQL(", ").join(map(sql.Identifier, ("project_key", *table.key)))
+    constraint = sql.Identifier(f"{table.name}_pkey")
+    statements.append(
+        sql.SQL("alter table {0} drop constraint {1}, add constraint {1} primary key ({2})").format(
+            name, constraint, key
+        )
+    )
     return statements
 
 

@@ -1,5 +1,6 @@
 """Raw tables made from contracts."""
 
+import hashlib
 from typing import Any
 
 import psycopg
@@ -100,3 +101,51 @@ def test_a_changed_description_becomes_the_comment(warehouse: Connection) -> Non
         "where attrelid = 'raw_shopify.orders'::regclass and attname = 'is_test'"
     ).fetchone()
     assert comment == ("It's a test",)
+
+
+def test_a_refund_line_loaded_before_entries_had_ids_is_numbered_and_replaced_with_its_order(
+    warehouse: Connection,
+) -> None:
+    ensure_raw_tables(warehouse, [contract_of("shopify", "orders")])
+    warehouse.execute("alter table raw_shopify.refund_lines drop column refund_line_id cascade")
+    warehouse.execute("alter table raw_shopify.refund_lines add primary key (project_key, refund_id, order_line_id)")
+    for line in (7, 3):
+        warehouse.execute(
+            "insert into raw_shopify.refund_lines (project_key, order_id, refund_id, order_line_id, quantity,"
+            " restock_type, subtotal_amount, tax_amount, _window, _loaded_at)"
+            " values ('a', 1, 2, %s, 1, 'RETURN', 1, 0, '2025-03-01', now())",
+            (line,),
+        )
+    assert ensure_raw_tables(warehouse, [contract_of("shopify", "orders")]) == ["raw_shopify.refund_lines"]
+    rows = warehouse.execute("select order_line_id, refund_line_id from raw_shopify.refund_lines order by 1").fetchall()
+    assert rows == [(3, -1), (7, -2)]
+    assert _key_of(warehouse, "raw_shopify.refund_lines") == "PRIMARY KEY (project_key, refund_id, refund_line_id)"
+    assert ensure_raw_tables(warehouse, [contract_of("shopify", "orders")]) == []
+
+
+def test_rows_loaded_before_the_key_was_a_digest_get_the_digest_that_a_load_would_give_them(
+    warehouse: Connection,
+) -> None:
+    landing = contract_of("ga4", "landing_daily")
+    ensure_raw_tables(warehouse, [landing])
+    warehouse.execute("alter table raw_ga4.landing_daily drop column dimensions_digest cascade")
+    warehouse.execute(
+        "alter table raw_ga4.landing_daily add primary key"
+        " (project_key, property_date, landing_page, channel_group, device)"
+    )
+    warehouse.execute(
+        "insert into raw_ga4.landing_daily (project_key, property_date, landing_page, channel_group, device, sessions,"
+        " engaged_sessions, total_users, page_views, key_events, purchases, revenue_amount, _window, _loaded_at)"
+        " values ('a', '2025-03-01', '/é', '', 'mobile', 1, 1, 1, 1, 1, 1, 1, '2025-03-01', now())"
+    )
+    assert ensure_raw_tables(warehouse, [landing]) == ["raw_ga4.landing_daily"]
+    (digest,) = warehouse.execute("select dimensions_digest from raw_ga4.landing_daily").fetchone()
+    assert digest == hashlib.sha256("/é\x1f\x1fmobile".encode()).hexdigest()
+    assert _key_of(warehouse, "raw_ga4.landing_daily") == "PRIMARY KEY (project_key, property_date, dimensions_digest)"
+
+
+def _key_of(warehouse: Connection, table: str) -> str:
+    (key,) = warehouse.execute(
+        "select pg_get_constraintdef(oid) from pg_constraint where conrelid = %s::regclass and contype = 'p'", (table,)
+    ).fetchone()
+    return key

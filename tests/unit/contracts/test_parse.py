@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from hotdash_pipelines.contracts import parse
-from hotdash_pipelines.contracts.casts import LONGEST_TEXT
+from hotdash_pipelines.contracts.casts import LONGEST_TEXT, cast
 from hotdash_pipelines.contracts.parse import parse_pages
 from tests.synthetic import contract_of
 
@@ -446,7 +447,10 @@ def _order(number: int, lines: int, refunds: tuple[int, ...] = ()) -> dict[str, 
         refund = _filled(next(table for table in ORDERS.tables if table.name == "refunds"))
         refund["legacyResourceId"] = f"{number}{position}"
         line = _filled(next(table for table in ORDERS.tables if table.name == "refund_lines"))
-        nodes = [line | {"lineItem": {"id": _gid("LineItem", number, n)}} for n in range(count)]
+        nodes = [
+            line | {"lineItem": {"id": _gid("LineItem", number, n)}, "id": _gid("RefundLineItem", number, n)}
+            for n in range(count)
+        ]
         refund |= {"refundLineItems": {"nodes": nodes}, "orderAdjustments": {"nodes": []}}
         order["refunds"].append(refund)
     return order
@@ -460,7 +464,7 @@ def _filled(table: Any) -> dict[str, Any]:
     """A record with a fitting value at every path of the table's fields."""
     record: dict[str, Any] = {}
     for field in table.fields:
-        *folders, last = field.path.split(".")
+        *folders, last = (field.path or "").split(".")
         node = record
         for folder in folders:
             node = node.setdefault(folder, {})
@@ -533,3 +537,49 @@ def test_a_sick_child_sets_its_whole_order_aside(sick: str) -> None:
         "refunds": [2],
         "refund_lines": [2],
     }
+
+
+def test_two_entries_of_a_refund_for_one_order_line_are_two_rows() -> None:
+    order = _order(1, lines=1, refunds=(3, 3))
+    first, second = (refund["refundLineItems"]["nodes"] for refund in order["refunds"])
+    for line in (*first, *second):
+        line["lineItem"] = {"id": _gid("LineItem", 1, 0)}
+    for line in second:
+        line["id"] = None
+    rows = _orders(order).tables["refund_lines"].select(["refund_id", "refund_line_id", "order_line_id"]).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        (10, 10, 10),
+        (10, 11, 10),
+        (10, 12, 10),
+        (11, -1, 10),
+        (11, -2, 10),
+        (11, -3, 10),
+    ]
+
+
+def test_entries_without_ids_are_numbered_beside_a_sick_order_too() -> None:
+    order, sick = _order(1, lines=1, refunds=(2,)), _order(2, lines=1)
+    for line in order["refunds"][0]["refundLineItems"]["nodes"]:
+        del line["id"]
+    sick["name"] = None
+    assert _orders(sick, order).tables["refund_lines"]["refund_line_id"].to_pylist() == [-1, -2]
+
+
+def test_rows_that_differ_in_one_long_text_have_keys_of_their_own() -> None:
+    pages = [
+        {"dimensionValues": [{"value": v} for v in ("20250301", "/" + "x" * 5000 + end, "a", "b")]} for end in "yz"
+    ]
+    rows = [page | {"metricValues": [{"value": "1"}] * 7} for page in pages]
+    found = parse_pages(contract_of("ga4", "landing_daily"), [_report(*rows)]).tables["landing_daily"]
+    assert [len(digest) for digest in found["dimensions_digest"].to_pylist()] == [64, 64]
+    assert len(set(found["dimensions_digest"].to_pylist())) == 2
+
+
+def test_an_id_with_a_query_part_is_no_number_and_stays_whole_as_a_text() -> None:
+    sick = _order(1, lines=1)
+    sick["lineItems"]["nodes"][0]["id"] = "gid://shopify/InventoryLevel/1?inventory_item_id=2"
+    (rejected,) = _orders(sick, _order(2, lines=1)).rejected
+    assert rejected.reason == "order_lines.order_line_id is an id with a query part, which only a text column can keep"
+    column = ORDERS.table.fields[0].model_copy(update={"type": "string", "encoding": "gid"})
+    ids = pa.array(["gid://shopify/InventoryLevel/1?inventory_item_id=2"])
+    assert cast(column, ids).to_pylist() == ["1?inventory_item_id=2"]

@@ -24,9 +24,13 @@ renamed as (
         presentment_currency_code,
         taxes_included,
         line_quantity,
-        subtotal_amount,
-        discount_amount,
-        tax_amount,
+        -- Shopify may leave these three out: then nothing was given off or taxed, and the rest of the total are the lines.
+        coalesce(
+            subtotal_amount,
+            total_amount - shipping_amount - case when taxes_included then 0 else coalesce(tax_amount, 0) end
+        ) as subtotal_amount,
+        coalesce(discount_amount, 0) as discount_amount,
+        coalesce(tax_amount, 0) as tax_amount,
         shipping_amount,
         total_amount,
         refunded_amount,

@@ -7,6 +7,7 @@ renamed as (
         project_key,
         order_id,
         refund_id,
+        refund_line_id,
         order_line_id,
         quantity,
         lower(restock_type) as restock_type,
