@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 # What a second fetch of the same rows may change without changing what is loaded.
-_OF_THE_FETCH = ("fetched_at", "requests", "cost", "notes", "pages_file", "expected_rows")
+_OF_THE_FETCH = ("fetched_at", "requests", "cost", "notes", "pages_file", "expected_rows", "repeated", "superseded")
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class PartitionManifest:
 
     `cursor_min` and `cursor_max` are ISO 8601; `cost` is in the API's own points; `expected_rows` is the source's own
     count where it gives one; `unknown_fields` maps JSON paths that the contract lacks to their types; `quarantined`
-    counts main records that arrived and were set aside, `mended_values` respelled values by `table.column`. `is_open`:
-    the day was not over when it was read, so it has to be read again.
+    counts main records that arrived and were set aside, `repeated` and `superseded` those that arrived once more, equal
+    or older; `mended_values` counts respelled values by `table.column`. `is_open`: the day was not over when it was
+    read, so it has to be read again.
     """
 
     source: str
@@ -56,6 +57,8 @@ class PartitionManifest:
     unknown_enum_values: dict[str, int] = field(default_factory=dict)
     mended_values: dict[str, int] = field(default_factory=dict)
     quarantined: int = 0
+    repeated: int = 0
+    superseded: int = 0
     notes: dict[str, str | int | float | bool] = field(default_factory=dict)
     is_open: bool = False
 
@@ -68,6 +71,11 @@ class PartitionManifest:
     def complete_to(self) -> datetime:
         """The instant up to which nothing of the window is missing: its end, or when the open day was read."""
         return min(self.fetched_at, self.window_end)
+
+    @property
+    def arrived(self) -> int:
+        """Main records in the pages: those that landed and those that did not."""
+        return self.rows[self.stream] + self.quarantined + self.repeated + self.superseded
 
     def content_digest(self) -> str:
         """sha256 of what the partition holds; the same rows fetched again give the same digest."""

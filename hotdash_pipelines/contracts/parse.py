@@ -20,6 +20,7 @@ from hotdash_pipelines.contracts.casts import ContractBreach, cast, digests, or_
 from hotdash_pipelines.contracts.drift import unknown_fields
 from hotdash_pipelines.contracts.mend import RejectedRecord, mend_page
 from hotdash_pipelines.contracts.model import Contract, Field, Table
+from hotdash_pipelines.contracts.unique import settle
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +50,8 @@ class Parsed:
     `tables` maps each table of the contract to its rows; `rejected` are the records that were set aside, `bad_pages`
     the pages that could not be read at all. `unknown_fields` maps the JSON path of a field that the contract does not
     know to its kind; `unknown_enum_values` counts values outside a field's enum, and `mended_values` values that were
-    respelled to be read or stored, both by `table.column`.
+    respelled to be read or stored, both by `table.column`. `record_of` tells for each row of a table the position of
+    its main record. `repeated` and `superseded` count main records that arrived once more, equal or older.
     """
 
     tables: dict[str, "pa.Table"]
@@ -58,6 +60,15 @@ class Parsed:
     unknown_fields: dict[str, str] = field(default_factory=dict)
     unknown_enum_values: Counter[str] = field(default_factory=Counter)
     mended_values: Counter[str] = field(default_factory=Counter)
+    record_of: dict[str, "pa.Array"] = field(default_factory=dict)
+    repeated: int = 0
+    superseded: int = 0
+
+    @property
+    def arrived(self) -> int:
+        """Main records in the pages, once the rows are settled."""
+        main = next(iter(self.tables.values()), None)
+        return (main.num_rows if main else 0) + len(self.rejected) + self.repeated + self.superseded
 
     def add(self, part: "Parsed", first: int) -> None:
         """Take over what was found beside the rows of a part whose first page is the `first` of these."""
@@ -72,12 +83,14 @@ def parse_pages(contract: Contract, pages: Sequence[bytes]) -> Parsed:
     """Parse the responses of one window.
 
     `pages` are whole JSON response bodies, one object each. Whether what was set aside is little enough is for the
-    caller (`quarantine_tolerance`).
+    caller (`quarantine_tolerance`). Raises ContractBreach where rows have one key that must not.
     """
     groups = list(_groups(pages))
     with ThreadPoolExecutor(_GROUPS_AT_ONCE, thread_name_prefix="parse") as workers:
         parts = workers.map(lambda group: (group[0], parse_group(contract, group[1])), groups)
-        return _joined(contract, parts)
+        parsed = _joined(contract, parts)
+    settle(contract, parsed)
+    return parsed
 
 
 def parse_group(contract: Contract, pages: Sequence[bytes]) -> Parsed:
@@ -92,12 +105,18 @@ def _joined(contract: Contract, parts: Iterator[tuple[int, Parsed]]) -> Parsed:
     import pyarrow as pa
 
     whole = Parsed({})
+    pc = compute()
     tables = {table.name: [table_schema(contract, table).empty_table()] for table in contract.tables}
+    record_of = {table.name: [pa.array([], pa.int64())] for table in contract.tables}
+    records = 0
     for first, part in parts:
         for name, table in part.tables.items():
             tables[name].append(table)
+            record_of[name].append(pc.add(part.record_of[name], records))
         whole.add(part, first)
+        records += part.tables[contract.table.name].num_rows if part.tables else 0
     whole.tables = {name: pa.concat_tables(found) for name, found in tables.items()}
+    whole.record_of = {name: pa.concat_arrays(found) for name, found in record_of.items()}
     return whole
 
 
@@ -166,7 +185,7 @@ def _parse_together(contract: Contract, pages: Sequence[bytes]) -> Parsed:
         raise ContractBreach(f"{len(pages)} responses gave {read.num_rows} JSON documents")
     top = pa.StructArray.from_arrays([_one_chunk(read.column(name)) for name in schema.names], names=schema.names)
     parsed = Parsed({})
-    _Flattener(contract, parsed).flatten(contract.table, _Level(top, top, None, {}))
+    _Flattener(contract, parsed).flatten(contract.table, _Level(top, top, None, None, {}))
     return parsed
 
 
@@ -178,11 +197,12 @@ def _one_chunk(column: "pa.ChunkedArray") -> "pa.Array":
 
 @dataclass(frozen=True)
 class _Level:
-    """Where a table's records are found: their holder, the pages, each holder row's page, and inherited columns."""
+    """Where a table's records are found: their holder, the pages, each holder row's page and main record, its keys."""
 
     holder: "pa.StructArray"
     pages: "pa.StructArray"
     page_of: "pa.Array | None"
+    record_of: "pa.Array | None"
     inherited: dict[str, "pa.Array"]
 
 
@@ -195,6 +215,7 @@ class _Flattener:
 
     def flatten(self, table: Table, level: _Level) -> None:
         """Add the table's rows, and those of its children."""
+        import numpy as np
         import pyarrow as pa
 
         pc = compute()
@@ -205,6 +226,8 @@ class _Flattener:
         parents = pc.list_parent_indices(lists)
         records = pc.list_flatten(lists)
         page_of = parents if level.page_of is None else level.page_of.take(parents)
+        above = level.record_of
+        record_of = pa.array(np.arange(len(records))) if above is None else above.take(parents)
         if records.null_count:
             raise ContractBreach(f"{table.name}: a record is null")
         columns = {name: values.take(parents) for name, values in level.inherited.items()}
@@ -220,9 +243,10 @@ class _Flattener:
             if not column.nullable and columns[column.name].null_count:
                 raise ContractBreach(f"{table.name}.{column.name} is null in a record")
         self.parsed.tables[table.name] = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+        self.parsed.record_of[table.name] = record_of
         for child in table.children:
             inherited = {name: columns[name] for name in child.inherits}
-            self.flatten(child, _Level(records, level.pages, page_of, inherited))
+            self.flatten(child, _Level(records, level.pages, page_of, record_of, inherited))
 
     def _finished(self, table: Table, column: Field, values: "pa.Array") -> "pa.Array":
         import pyarrow as pa

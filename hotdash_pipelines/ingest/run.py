@@ -13,6 +13,7 @@ from functools import partial
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts.casts import ContractBreach
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.mend import RejectedRecord
 from hotdash_pipelines.contracts.parse import Parsed, parse_pages
@@ -71,7 +72,10 @@ def ingest_window(
             f"{name}: the day {state} in the store's zone; materialise it after {readable_from:%Y-%m-%d %H:%M} UTC"
         )
     fetched = fetch(client, contract, window.asked_at(now), lambda: _notes_before(store, contract, project, window))
-    parsed = parse_pages(contract, fetched.pages)
+    try:
+        parsed = parse_pages(contract, fetched.pages)
+    except ContractBreach as error:
+        raise BadData(f"{name}: {error}; mend the source or the key in its contract") from error
     parsed.rejected += [_unread(skipped) for skipped in fetched.skipped]
     _set_aside(contract, store, project, window, fetched.pages, parsed, now)
     manifest = lake.write_partition(
@@ -89,6 +93,8 @@ def ingest_window(
         unknown_fields=parsed.unknown_fields,
         unknown_enum_values=parsed.unknown_enum_values,
         quarantined=len(parsed.rejected),
+        repeated=parsed.repeated,
+        superseded=parsed.superseded,
         mended_values=parsed.mended_values,
         notes=fetched.notes,
     )
@@ -122,10 +128,9 @@ def _set_aside(
         raise BadData(
             f"{name}: {len(bad)} of {len(pages)} pages cannot be read ({bad[0].reason}); kept at {kept[0]}; {mend}"
         )
-    arrived = parsed.tables[contract.table.name].num_rows + len(rejected)
-    if len(rejected) > max(1, int(contract.quarantine_tolerance * arrived)):
+    if len(rejected) > max(1, int(contract.quarantine_tolerance * parsed.arrived)):
         raise BadData(
-            f"{name}: {len(rejected)} of {arrived} records break the contract ({rejected[0].reason}); "
+            f"{name}: {len(rejected)} of {parsed.arrived} records break the contract ({rejected[0].reason}); "
             f"kept at {where}; {mend}"
         )
 
@@ -141,7 +146,7 @@ def is_off(manifest: PartitionManifest) -> bool:
 
     The count comes before the reading: an open day may have grown since.
     """
-    expected, arrived = manifest.expected_rows, manifest.rows[manifest.stream] + manifest.quarantined
+    expected, arrived = manifest.expected_rows, manifest.arrived - manifest.repeated - manifest.superseded
     if expected is None or (manifest.is_open and arrived > expected):
         return False
     return abs(expected - arrived) > COUNT_TOLERANCE * max(expected, arrived)

@@ -87,6 +87,8 @@ def write_partition(
     unknown_fields: Mapping[str, str],
     unknown_enum_values: Mapping[str, int],
     quarantined: int,
+    repeated: int = 0,
+    superseded: int = 0,
     mended_values: Mapping[str, int] | None = None,
     notes: Mapping[str, str | int | float | bool],
 ) -> PartitionManifest:
@@ -136,6 +138,8 @@ def write_partition(
         unknown_fields=dict(unknown_fields),
         unknown_enum_values=dict(unknown_enum_values),
         quarantined=quarantined,
+        repeated=repeated,
+        superseded=superseded,
         mended_values=dict(mended_values or {}),
         notes=dict(notes),
         is_open=fetched_at < window.end,

@@ -65,7 +65,5 @@ def _by_hour(client: ChatwootClient, metric: str, windows: Sequence[Window]) -> 
         at = whole_number(entry.get("timestamp")) if isinstance(entry, dict) else None
         value = whole_number(entry.get("value")) if isinstance(entry, dict) else None
         if at is None or value is None:
-            raise TransientSourceError(
-                f"the report {metric} holds an hour without a number; it is asked again later"
-            )
+            raise TransientSourceError(f"the report {metric} holds an hour without a number; it is asked again later")
         yield at, value

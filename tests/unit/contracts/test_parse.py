@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from hotdash_pipelines.contracts import parse
-from hotdash_pipelines.contracts.casts import LONGEST_TEXT, cast
+from hotdash_pipelines.contracts.casts import LONGEST_TEXT, ContractBreach, cast
 from hotdash_pipelines.contracts.parse import parse_pages
 from tests.synthetic import contract_of
 
@@ -65,9 +65,13 @@ def _report(*rows: dict[str, Any], **changes: Any) -> bytes:
 
 
 def _row(
-    *, day: str = "20250301", dimensions: int = 4, metrics: tuple[str, ...] = ("1", "2", "3", "4", "5", "6.78905")
+    *,
+    day: str = "20250301",
+    dimensions: int = 4,
+    metrics: tuple[str, ...] = ("1", "2", "3", "4", "5", "6.78905"),
+    group: str = "d0",
 ) -> dict[str, Any]:
-    values = (day, *(f"d{number}" for number in range(dimensions)))
+    values = (day, group, *(f"d{number}" for number in range(1, dimensions)))
     return {"dimensionValues": [{"value": v} for v in values], "metricValues": [{"value": v} for v in metrics]}
 
 
@@ -391,7 +395,7 @@ def test_a_missing_object_makes_its_columns_null() -> None:
 
 def test_positional_lists_become_columns_and_page_values_stand_on_every_row() -> None:
     euro = {"currencyCode": "EUR", "timeZone": "UTC", "subjectToThresholding": True}
-    parsed = parse_pages(TRAFFIC, [_report(_row()), _report(_row(), _row(), metadata=euro)])
+    parsed = parse_pages(TRAFFIC, [_report(_row()), _report(_row(group="e"), _row(group="f"), metadata=euro)])
     rows = parsed.tables["traffic_daily"].to_pylist()
     assert rows[0]["property_date"] == date(2025, 3, 1)
     assert [rows[0][name] for name in ("channel_group", "source", "medium", "campaign")] == ["d0", "d1", "d2", "d3"]
@@ -423,7 +427,7 @@ def test_an_absent_rows_list_is_an_empty_report_where_the_contract_allows_it() -
     ids=["short dimensions", "short metrics", "another format", "no date", "no such day", "short date", "no number"],
 )
 def test_a_report_row_that_does_not_fit_is_set_aside_alone(row: dict[str, Any]) -> None:
-    parsed = parse_pages(TRAFFIC, [_report(_row()), _report(_row(), row, _row())])
+    parsed = parse_pages(TRAFFIC, [_report(_row()), _report(_row(group="e"), row, _row(group="f"))])
     assert [record.page for record in parsed.rejected] == [1]
     assert parsed.tables["traffic_daily"].num_rows == 3
 
@@ -583,3 +587,34 @@ def test_an_id_with_a_query_part_is_no_number_and_stays_whole_as_a_text() -> Non
     column = ORDERS.table.fields[0].model_copy(update={"type": "string", "encoding": "gid"})
     ids = pa.array(["gid://shopify/InventoryLevel/1?inventory_item_id=2"])
     assert cast(column, ids).to_pylist() == ["1?inventory_item_id=2"]
+
+
+def _version(number: int, minute: int, lines: int, name: str) -> dict[str, Any]:
+    return _order(number, lines) | {"updatedAt": f"2025-03-01T12:{minute:02}:00Z", "name": name}
+
+
+@pytest.mark.parametrize("apart", [1, 10**9])
+def test_of_two_versions_of_an_order_the_newest_counts_with_its_own_lines(
+    monkeypatch: pytest.MonkeyPatch, apart: int
+) -> None:
+    monkeypatch.setattr(parse, "_GROUP_BYTES", apart)
+    orders = [_version(1, 5, 1, "new"), _version(2, 0, 2, "x"), _version(1, 4, 3, "old"), _version(2, 0, 2, "x")]
+    parsed = parse_pages(ORDERS, [json.dumps({"data": {"orders": {"nodes": [order]}}}).encode() for order in orders])
+    assert sorted(parsed.tables["orders"]["order_name"].to_pylist()) == ["new", "x"]
+    lines = parsed.tables["order_lines"].select(["order_id", "order_line_id"]).to_pylist()
+    assert sorted(tuple(row.values()) for row in lines) == [(1, 10), (2, 20), (2, 21)]
+    assert (parsed.superseded, parsed.repeated, parsed.arrived) == (1, 1, 4)
+
+
+def test_a_record_that_a_shifting_listing_gives_twice_is_counted_as_repeated() -> None:
+    agent = {"id": 1, "name": "A", "email": "a@example.com", "role": "agent"}
+    parsed = parse_pages(AGENTS, [json.dumps({"payload": [agent, agent | {"id": 2}, agent]}).encode()])
+    assert sorted(parsed.tables["agents"]["agent_id"].to_pylist()) == [1, 2]
+    assert (parsed.repeated, parsed.superseded) == (1, 0)
+
+
+def test_rows_of_a_date_that_have_one_key_and_differ_are_refused_by_name() -> None:
+    twice = _row(metrics=("9", "2", "3", "4", "5", "6"))
+    with pytest.raises(ContractBreach, match=r"traffic_daily: rows of one key .*dimensions_digest"):
+        parse_pages(TRAFFIC, [_report(_row()), _report(twice)])
+    assert parse_pages(TRAFFIC, [_report(_row()), _report(_row())]).repeated == 1

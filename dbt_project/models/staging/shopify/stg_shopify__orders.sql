@@ -28,9 +28,9 @@ renamed as (
         coalesce(
             subtotal_amount,
             total_amount - shipping_amount - case when taxes_included then 0 else coalesce(tax_amount, 0) end
-        ) as subtotal_amount,
-        coalesce(discount_amount, 0) as discount_amount,
-        coalesce(tax_amount, 0) as tax_amount,
+        )::numeric(18, 4) as subtotal_amount,
+        coalesce(discount_amount, 0)::numeric(18, 4) as discount_amount,
+        coalesce(tax_amount, 0)::numeric(18, 4) as tax_amount,
         shipping_amount,
         total_amount,
         refunded_amount,
