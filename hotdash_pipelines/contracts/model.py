@@ -109,6 +109,16 @@ class Table(_Strict):
             yield from child.walk()
 
 
+class DeletedBy(_Strict):
+    """Which rows of the source's stream `deletions` say that a record is gone: their `entity`, our column of its id.
+
+    That stream has the columns `entity`, `entity_id` and `noticed_at`, in every source alike.
+    """
+
+    entity: str
+    key: Name
+
+
 class Contract(_Strict):
     """One stream of one source: its tables, key, cursor and the way a partition owns its rows.
 
@@ -127,6 +137,7 @@ class Contract(_Strict):
     cursor: Name | None = None
     newest_by: Name | None = None
     business_day: Name | None = None
+    deleted_by: DeletedBy | None = None
     late_after_hours: int = 30
     refetch_days: int = 3
     quarantine_tolerance: float = 0.01
@@ -138,6 +149,8 @@ class Contract(_Strict):
         columns = set(self.table.column_names)
         if (self.cursor is not None or self.semantics != "snapshot") and self.cursor not in columns:
             raise ValueError(f"cursor {self.cursor!r} is not a field of {self.table.name}")
+        if self.deleted_by is not None and self.deleted_by.key not in columns:
+            raise ValueError(f"deleted_by names the unknown field {self.deleted_by.key!r}")
         if self.newest_by is not None and self.newest_by not in columns:
             raise ValueError(f"newest_by {self.newest_by!r} is not a field of {self.table.name}")
         if self.business_day is not None and self._type_of(self.business_day) != "timestamp":

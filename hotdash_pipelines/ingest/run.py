@@ -6,7 +6,7 @@ Does not belong here: how a source is read (sources), files (lake), SQL (warehou
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,9 +17,10 @@ from hotdash_pipelines.contracts.casts import ContractBreach
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.mend import RejectedRecord
 from hotdash_pipelines.contracts.parse import Parsed, parse_pages
+from hotdash_pipelines.ingest.held import HeldBefore
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake import quarantine
-from hotdash_pipelines.sources import FetchFunction, Note, PermanentSourceError, Skipped, SourceError
+from hotdash_pipelines.sources import FetchFunction, PermanentSourceError, Skipped, SourceError
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
 
@@ -52,7 +53,14 @@ class Ingested:
 
 
 def ingest_window(
-    contract: Contract, client: object, fetch: FetchFunction, store: Store, project: str, window: Window, now: datetime
+    contract: Contract,
+    client: object,
+    fetch: FetchFunction,
+    store: Store,
+    project: str,
+    window: Window,
+    now: datetime,
+    database_url: str | None = None,
 ) -> Ingested:
     """Fetch a window, hold it against its contract and commit it to the lake.
 
@@ -62,7 +70,7 @@ def ingest_window(
     it had.
 
     A day that is not over is read up to now and marked open. Days are read from the oldest to the newest: a row that is
-    touched meanwhile leaves its day for the newest one.
+    touched meanwhile leaves its day for the newest one. With `database_url` a stream may look for what its source lost.
     """
     name = f"{contract.source}/{contract.stream} {window.key}"
     readable_from = window.start if contract.semantics == "updated" else window.end
@@ -71,7 +79,7 @@ def ingest_window(
         raise NotYetOver(
             f"{name}: the day {state} in the store's zone; materialise it after {readable_from:%Y-%m-%d %H:%M} UTC"
         )
-    fetched = fetch(client, contract, window.asked_at(now), lambda: _notes_before(store, contract, project, window))
+    fetched = fetch(client, contract, window.asked_at(now), HeldBefore(store, contract, project, window, database_url))
     try:
         parsed = parse_pages(contract, fetched.pages)
     except ContractBreach as error:
@@ -133,12 +141,6 @@ def _set_aside(
             f"{name}: {len(rejected)} of {parsed.arrived} records break the contract ({rejected[0].reason}); "
             f"kept at {where}; {mend}"
         )
-
-
-def _notes_before(store: Store, contract: Contract, project: str, window: Window) -> Mapping[str, Note]:
-    """What the manifest of the day before notes; nothing where the lake lacks that day."""
-    held = lake.read_manifest(store, contract, project, (window.day - timedelta(days=1)).isoformat())
-    return held.notes if held else {}
 
 
 def is_off(manifest: PartitionManifest) -> bool:

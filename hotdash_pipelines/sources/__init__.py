@@ -17,13 +17,12 @@ from hotdash_pipelines.sources.errors import (
     SourceError,
     TransientSourceError,
 )
+from hotdash_pipelines.sources.held import Deletion, Held, Note
 from hotdash_pipelines.sources.records import all_sources, counted_streams, whole
 from hotdash_pipelines.sources.registry import (
-    Before,
     CountFunction,
     Fetched,
     FetchFunction,
-    Note,
     Skipped,
     counter,
     counts,
@@ -33,11 +32,12 @@ from hotdash_pipelines.sources.registry import (
 from hotdash_pipelines.sources.source import Source
 
 __all__ = [
-    "Before",
     "CountFunction",
+    "Deletion",
     "FetchFunction",
     "Fetched",
     "HalfSource",
+    "Held",
     "Note",
     "PermanentSourceError",
     "QuotaExhausted",

@@ -16,11 +16,10 @@ from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.settings.sources import HalfSource
 from hotdash_pipelines.sources.errors import in_one_line
+from hotdash_pipelines.sources.held import NOTHING, Held, Note
 
 # Client, contract, window.
 _ALWAYS_GIVEN = 3
-
-Note = str | int | float | bool
 
 
 @dataclass(frozen=True)
@@ -53,19 +52,10 @@ class Fetched:
     skipped: tuple[Skipped, ...] = ()
 
 
-Before = Callable[[], Mapping[str, Note]]
-"""What the manifest of the window before notes; asked only by streams that go on from there."""
-
-
-def nothing_before() -> Mapping[str, Note]:
-    """No window was read before this one."""
-    return {}
-
-
 class FetchFunction(Protocol):
-    """Reads one window of a stream; `before` is for streams that go on from the window before."""
+    """Reads one window of a stream; `held` is for streams that go on from what is held, or look for what is gone."""
 
-    def __call__(self, client: Any, contract: Contract, window: Window, before: Before = ..., /) -> Fetched:
+    def __call__(self, client: Any, contract: Contract, window: Window, held: Held = ..., /) -> Fetched:
         """The window as the source answers it. Raises SourceError."""
         ...
 
@@ -79,7 +69,7 @@ _COUNTERS: dict[tuple[str, str], CountFunction] = {}
 
 
 def fetches(source: str, stream: str) -> Callable[[Callable[..., Fetched]], FetchFunction]:
-    """Mark a function as the reader of a stream: of (client, contract, window), and of Before if it takes a fourth.
+    """Mark a function as the reader of a stream: of (client, contract, window), and of Held if it takes a fourth.
 
     Errors it raises then name stream and window.
     """
@@ -88,8 +78,8 @@ def fetches(source: str, stream: str) -> Callable[[Callable[..., Fetched]], Fetc
         goes_on = len(inspect.signature(function).parameters) > _ALWAYS_GIVEN
 
         @wraps(function)
-        def fetch(client: Any, contract: Contract, window: Window, before: Before = nothing_before, /) -> Fetched:
-            more = (before,) if goes_on else ()
+        def fetch(client: Any, contract: Contract, window: Window, held: Held = NOTHING, /) -> Fetched:
+            more = (held,) if goes_on else ()
             with in_one_line(lambda: f"{source}/{stream} {window.key}"):
                 return function(client, contract, window, *more)
 

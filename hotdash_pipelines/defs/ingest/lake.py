@@ -82,7 +82,9 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
                         told["not_read"] = f"{partition_key}: {_NOT_OVER.format(window.end)}"
                     continue
                 fetch = fetcher(contract.source, contract.stream)
-                done.append(ingest_window(contract, client, fetch, store, project.key(), window, clock.now()))
+                done.append(
+                    ingest_window(contract, client, fetch, store, project.key(), window, clock.now(), warehouse.url())
+                )
                 context.log.info(f"{partition_key}: {done[-1].rows} rows")
             held = [entry.manifest for entry in done if entry.manifest]
             try:

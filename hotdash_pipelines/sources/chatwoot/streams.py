@@ -30,7 +30,8 @@ from hotdash_pipelines.sources.chatwoot.paging import (
 )
 from hotdash_pipelines.sources.chatwoot.shapes import Omitted, Record, active, created, listed, updated, whole_number
 from hotdash_pipelines.sources.errors import TransientSourceError
-from hotdash_pipelines.sources.registry import Before, Fetched, fetches
+from hotdash_pipelines.sources.held import Held
+from hotdash_pipelines.sources.registry import Fetched, fetches
 
 # Ids and instants of messages may be this far apart, however many people write at once.
 _APART = timedelta(minutes=5)
@@ -56,7 +57,7 @@ def fetch_conversations(client: ChatwootClient, _contract: Contract, window: Win
 
 
 @fetches("chatwoot", "messages")
-def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, stored: Before) -> Fetched:
+def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, held: Held) -> Fetched:
     """Messages written in the window, and older ones of the conversations that changed in it.
 
     The manifest keeps the largest number of the window, from which the next window's messages are read.
@@ -73,7 +74,7 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, 
         # Whatever was active since the window began may hold a message of it.
         conversations = filtered(client, "conversations", wanted, lambda one: active(one) >= start, window.start)
     begun = [one for one in conversations.records if created(one) < end]
-    largest_before = whole_number(stored().get("largest_id")) or 0
+    largest_before = whole_number(held.notes_before().get("largest_id")) or 0
     skipped = Omitted()
     messages: list[Record] = []
     for conversation in begun:

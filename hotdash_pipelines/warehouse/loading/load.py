@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.failpoints import reach
-from hotdash_pipelines.contracts import Contract, Table
+from hotdash_pipelines.contracts import Contract, Table, load_contracts
 from hotdash_pipelines.contracts.arrow import compute
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.warehouse.loading import merge
@@ -134,6 +134,7 @@ def _load(load: "_Load", tables: "dict[str, pa.Table]") -> LoadResult:
     else:
         load.stage(tables)
         result = load.merge(tables)
+    load.mark_deleted()
     reach("load.merged")
     load.note()
     return result
@@ -225,6 +226,23 @@ class _Load:
             manifest.is_open,
             manifest.complete_to,
         )
+
+    def mark_deleted(self) -> None:
+        """Mark what the source's deletions name: in this stream, or after a load of them in all its streams."""
+        contract = self._contract
+        streams = (contract,) if contract.deleted_by else ()
+        if contract.stream == merge.DELETIONS:
+            streams = tuple(one for one in load_contracts() if one.source == contract.source and one.deleted_by)
+        elif not streams or not self._query(merge.has_deletions(contract))[0]:
+            return
+        for stream in streams:
+            for table in stream.tables:
+                if stream.deleted_by and stream.deleted_by.key in table.column_names and self._is_there(stream, table):
+                    self._count(merge.mark_deleted(stream, table), self._project, self._now)
+
+    def _is_there(self, contract: Contract, table: Table) -> bool:
+        exists = f"select to_regclass('{merge.target(contract, table)}') is not null"
+        return contract is self._contract or self._query(exists)[0]
 
     def _updated(self, tables: "dict[str, pa.Table]") -> dict[str, tuple[int, int, int]]:
         contract, main = self._contract, self._contract.table

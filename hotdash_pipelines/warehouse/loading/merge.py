@@ -111,6 +111,34 @@ def mark_missing(contract: Contract, table: Table) -> str:
     )
 
 
+DELETIONS = "deletions"
+
+
+def has_deletions(contract: Contract) -> str:
+    """Whether the source's table of deletions is there."""
+    return f"select to_regclass('{raw_schema(contract.source)}.{DELETIONS}') is not null"
+
+
+def mark_deleted(contract: Contract, table: Table) -> str:
+    """Mark the rows that the source's deletions name, unless a newer version of the row was read since.
+
+    A row is alive again only when it is read in a version newer than the deletion. Returns how many. Takes $1, and the
+    time of the load as $2.
+    """
+    if contract.deleted_by is None:
+        raise ValueError(f"{contract.source}/{contract.stream} has no deletions")
+    key, version = contract.deleted_by.key, contract.version_column
+    is_older = "true"
+    if version and table is contract.table:
+        is_older = f'(t."{version}" is null or t."{version}" <= d.noticed_at)'
+    return _counted(
+        f"update {target(contract, table)} t set _deleted_at = d.noticed_at, _loaded_at = $2::timestamptz "  # noqa: S608
+        f'from "{raw_schema(contract.source)}"."{DELETIONS}" d where t.project_key = $1::text '
+        f"and d.project_key = $1::text and d.entity = '{contract.deleted_by.entity}' and d.entity_id = t.\"{key}\" "
+        f"and t._deleted_at is null and {is_older}"
+    )
+
+
 def count_rows(contract: Contract) -> str:
     """Rows of the project in each table of the stream, one column a table. Takes $1."""
     counts = (
