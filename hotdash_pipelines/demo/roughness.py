@@ -83,6 +83,48 @@ KINDS: tuple[Kind, ...] = (
         "Free-form attributes hold whatever an app wrote: numbers, lists, nulls, empty objects, deep nesting.",
     ),
     Kind(
+        "bots",
+        0.1,
+        "conversations",
+        "A bot is in charge and answers before any person does.",
+    ),
+    Kind(
+        "other_languages",
+        0.15,
+        "conversations",
+        "Lines of activity are in German, French or Japanese.",
+    ),
+    Kind(
+        "redacted_messages",
+        0.02,
+        "conversations",
+        "A message is deleted days after it was written: its row stays, its text goes, its number does not change.",
+    ),
+    Kind(
+        "deleted_conversations",
+        0.01,
+        "conversations",
+        "The conversation is deleted some days after its end.",
+    ),
+    Kind(
+        "deleted_contacts",
+        0.03,
+        "conversations of people who never bought",
+        "The contact is deleted some days after, and the conversation with it.",
+    ),
+    Kind(
+        "merged_contacts",
+        0.1,
+        "conversations of people who never bought",
+        "The contact turns out to be a buyer and is merged into that one.",
+    ),
+    Kind(
+        "edited_contacts",
+        0.03,
+        "conversations",
+        "The contact's phone number changes days after the last activity.",
+    ),
+    Kind(
         "doubled_keys",
         0.03,
         "lines",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from hotdash_pipelines.demo.world.support_model import Conversation
+from hotdash_pipelines.demo.world.support_model import Agent, Conversation
 
 Predicate = Callable[[Conversation], bool]
 
@@ -145,7 +145,7 @@ def _invalid_value(key: str) -> InvalidFilter:
 
 def _value(conversation: Conversation, key: str) -> Any:
     if key == "assignee_id":
-        return conversation.assignee.id if conversation.assignee is not None else None
+        return conversation.assignee.id if isinstance(conversation.assignee, Agent) else None
     if key == "inbox_id":
         return conversation.inbox.id
     if key == "team_id":

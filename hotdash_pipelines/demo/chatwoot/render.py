@@ -17,6 +17,7 @@ from hotdash_pipelines.demo.world.support_model import (
     ACTIVITY,
     DELETED_TEXT,
     Agent,
+    Bot,
     Contact,
     Conversation,
     Inbox,
@@ -25,6 +26,7 @@ from hotdash_pipelines.demo.world.support_model import (
 )
 
 ACCOUNT_NAME = "HotDash Demo Store"
+_CLASSES = {Contact: "Contact", Agent: "User", Bot: "AgentBot"}
 _SITE = "https://hotdash-demo.example"
 
 
@@ -198,8 +200,10 @@ def message(message: Message, conversation: Conversation) -> dict[str, Any]:
 def conversation(conversation: Conversation) -> dict[str, Any]:
     """A conversation as in a list; only its last message is inside."""
     meta: dict[str, Any] = {"sender": contact(conversation.contact), "channel": conversation.inbox.channel_type}
-    if conversation.assignee is not None:
-        meta["assignee"] = agent(conversation.assignee)
+    if isinstance(conversation.assignee, Bot):
+        meta |= {"assignee": _bot(conversation.assignee), "assignee_type": "AgentBot"}
+    elif conversation.assignee is not None:
+        meta |= {"assignee": agent(conversation.assignee), "assignee_type": "User"}
     meta["hmac_verified"] = conversation.contact.identifier is not None
     last = conversation.messages[-1]
     spoken = next((m for m in reversed(conversation.messages) if m.kind != ACTIVITY), None)
@@ -240,7 +244,7 @@ def messages_meta(conversation: Conversation) -> dict[str, Any]:
         "additional_attributes": conversation.additional_attributes,
         "contact": _sender(conversation.contact),
     }
-    if conversation.assignee is not None:
+    if isinstance(conversation.assignee, Agent):
         meta["assignee"] = _sender(conversation.assignee)
     meta["agent_last_seen_at"] = iso(conversation.agent_last_seen_at)
     meta["assignee_last_seen_at"] = iso(conversation.assignee_last_seen_at)
@@ -254,14 +258,14 @@ def _embedded(inner: Message, within: Conversation) -> dict[str, Any]:
     shown |= {
         "account_id": ACCOUNT_ID,
         "updated_at": iso(inner.at),
-        "sender_type": None if sender is None else ("Contact" if isinstance(sender, Contact) else "User"),
+        "sender_type": None if sender is None else _CLASSES[type(sender)],
         "sender_id": None if sender is None else sender.id,
         "external_source_ids": {},
         "additional_attributes": {},
         "processed_message_content": inner.content,
         "sentiment": {},
         "conversation": {
-            "assignee_id": within.assignee.id if within.assignee is not None else None,
+            "assignee_id": within.assignee.id if isinstance(within.assignee, Agent) else None,
             "unread_count": within.unread_count,
             "last_activity_at": epoch(within.last_activity_at),
             "contact_inbox": {"source_id": within.contact.source_ids[within.inbox.id]},
@@ -270,7 +274,13 @@ def _embedded(inner: Message, within: Conversation) -> dict[str, Any]:
     return shown
 
 
-def _sender(person: Contact | Agent) -> dict[str, Any]:
+def _bot(bot: Bot) -> dict[str, Any]:
+    return {"id": bot.id, "name": bot.name, "avatar_url": "", "thumbnail": ""}
+
+
+def _sender(person: Contact | Agent | Bot) -> dict[str, Any]:
+    if isinstance(person, Bot):
+        return {"id": person.id, "name": person.name, "avatar_url": "", "type": "agent_bot"}
     if isinstance(person, Agent):
         return {
             "id": person.id,
@@ -301,8 +311,8 @@ def _contact_attributes(contact: Contact) -> dict[str, Any]:
 
 def _custom_attributes(contact: Contact) -> dict[str, Any]:
     if contact.shopify_customer_id is None or contact.identifier is None:
-        return {}
-    return {"shopify_customer_id": contact.shopify_customer_id}
+        return contact.custom_attributes
+    return {"shopify_customer_id": contact.shopify_customer_id, **contact.custom_attributes}
 
 
 def _photo(message: Message) -> dict[str, Any]:

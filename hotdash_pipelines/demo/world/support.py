@@ -24,16 +24,18 @@ from hotdash_pipelines.demo.world.support_model import (
     INBOXES,
     INCOMING,
     LABELS,
+    OF_THE_DESK,
     Agent,
     Contact,
     Conversation,
+    Gone,
     Inbox,
     Label,
     Message,
     SupportEvent,
 )
 from hotdash_pipelines.demo.world.support_texts import pick_topic
-from hotdash_pipelines.demo.world.support_timeline import Script, Slots, unscripted_number
+from hotdash_pipelines.demo.world.support_timeline import Roughening, Script, Slots, unscripted_number
 
 if TYPE_CHECKING:
     from hotdash_pipelines.demo.world.shop import Order, Shop
@@ -103,6 +105,19 @@ class Support:
             wrote = [c for c in self._contacts.values() if c.last_activity_at and c.is_listed]
             return sorted(wrote, key=lambda c: c.id)
 
+    def gone(self) -> list[Gone]:
+        """What was deleted or merged by now, in the order of time."""
+        with self._lock:
+            self._sync()
+            return list(self._gone)
+
+    def contact(self, contact_id: int) -> Contact | None:
+        """The contact with this number, if it has written by now and is still there."""
+        with self._lock:
+            self._sync()
+            contact = self._contacts.get(contact_id)
+            return contact if contact is not None and contact.last_activity_at else None
+
     def now(self) -> float:
         """The clock's instant in epoch seconds."""
         return self._shop.clock.now().timestamp()
@@ -128,6 +143,7 @@ class Support:
         self._by_display_id: dict[int, Conversation] = {}
         self._listed: list[Conversation] = []
         self._unsorted = False
+        self._gone: list[Gone] = []
 
     def _sync(self) -> None:
         """Bring the state to the clock's instant; a clock turned back starts the fold anew."""
@@ -140,11 +156,33 @@ class Support:
         queue = self._queue
         while queue and queue[0][0] <= now:
             _, _, conversation, event = heapq.heappop(queue)
+            if event.op in OF_THE_DESK:
+                self._change(conversation, event)
+                continue
             if not conversation.messages:
                 self._listed.append(conversation)
             conversation.apply(event)
             self._unsorted = True
         self._at = now
+
+    def _change(self, conversation: Conversation, event: SupportEvent) -> None:
+        """What happens to the desk's lists rather than to a conversation."""
+        former = conversation.contact
+        if event.op == "edit_contact":
+            former.phone = event.value
+        elif event.op == "merge":
+            conversation.apply(event)
+            base: Contact = event.value
+            base.last_activity_at = max(base.last_activity_at, former.last_activity_at)
+            base.source_ids = {**former.source_ids, **base.source_ids}
+            self._contacts[base.id] = base
+        else:
+            self._listed.remove(conversation)
+            del self._by_display_id[conversation.display_id]
+            self._gone.append(Gone(event.at, "conversation", conversation.display_id))
+        if event.op in ("merge", "delete_contact"):
+            del self._contacts[former.id]
+            self._gone.append(Gone(event.at, "contact", former.id))
 
     def _open_day(self, day: date) -> None:
         for conversation, events in self.begun_on(day):
@@ -195,8 +233,23 @@ class Support:
         )
         residue = (number % _DAYS_ALIVE) * self._block + index
         slots = Slots(residue, self._block * _DAYS_ALIVE)
-        script = Script(conversation, topic, _texts(contact, order, topic.name), slots, random_, at)
-        return conversation, script.write()
+        rough = Roughening(self._shop, conversation)
+        script = Script(
+            conversation, topic, _texts(contact, order, topic.name), slots, random_, at, is_rough=rough.hits
+        )
+        base = self._another_buyer(day, contact) if order is None else None
+        return conversation, rough.add(script.write(), base)
+
+    def _another_buyer(self, day: date, contact: Contact) -> Contact | None:
+        """Who the stranger turns out to be: a buyer of the day, by the stranger's number."""
+        buyers = [
+            order
+            for order in self._shop.orders_created_on(day)
+            if order.customer is not None
+            and not order.is_test
+            and order.customer.created_at.timestamp() <= contact.created_at
+        ]
+        return self._buyer(buyers[contact.id % len(buyers)]) if buyers else None
 
     def _buyer(self, order: Order) -> Contact:
         customer = order.customer

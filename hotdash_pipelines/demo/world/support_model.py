@@ -13,6 +13,10 @@ from typing import Any, NamedTuple
 INCOMING, OUTGOING, ACTIVITY, TEMPLATE = 0, 1, 2, 3
 ACCOUNT_ID = 1
 DELETED_TEXT = "This message was deleted"
+# Events that change the desk's lists of conversations and contacts.
+OF_THE_DESK = frozenset({"delete_conversation", "delete_contact", "merge", "edit_contact"})
+# A doubled key: the answer spells this one like the one before it (`demo.chatwoot.routes`).
+AGAIN = "tier__again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,14 @@ class Agent:
     role: str
     inbox_ids: tuple[int, ...]
     availability: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """A bot that answers, and is put in charge like an agent. Its numbers are its own: one may be an agent's too."""
+
+    id: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,8 @@ AGENTS = (
     Agent(4, "Lena Fischer", "Lena", "lena@hotdash-demo.example", "agent", (2,), "offline"),
     Agent(5, "Samuel Okoye", "Sam", "samuel@hotdash-demo.example", "agent", (1,), "online"),
 )
+# The number is that of an agent.
+BOT = Bot(2, "Pre-sale bot")
 LABELS = tuple(
     Label(number, title, description, color)
     for number, (title, description, color) in enumerate(
@@ -96,6 +110,7 @@ class Contact:
     shopify_customer_id: int | None
     last_activity_at: float = 0.0
     source_ids: dict[int, str] = field(default_factory=dict)
+    custom_attributes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_listed(self) -> bool:
@@ -105,13 +120,13 @@ class Contact:
 
 @dataclass(slots=True)
 class Message:
-    """One message. `kind` is the API's integer; `sender` is a contact, an agent or None (the system)."""
+    """One message. `kind` is the API's integer; `sender` is a contact, an agent, a bot or None (the system)."""
 
     id: int
     at: float
     kind: int
     content: str
-    sender: Contact | Agent | None
+    sender: Contact | Agent | Bot | None
     private: bool = False
     content_type: str = "text"
     content_attributes: dict[str, Any] = field(default_factory=dict)
@@ -125,6 +140,14 @@ class SupportEvent(NamedTuple):
     at: float
     op: str
     value: Any
+
+
+class Gone(NamedTuple):
+    """Something that is no longer there: since when (epoch seconds), its kind and its number."""
+
+    at: float
+    entity: str
+    number: int
 
 
 @dataclass(slots=True)
@@ -146,7 +169,7 @@ class Conversation:
     updated_at: float = 0.0
     last_activity_at: float = 0.0
     status: str = "open"
-    assignee: Agent | None = None
+    assignee: Agent | Bot | None = None
     priority: str | None = None
     labels: list[str] = field(default_factory=list)
     snoozed_until: float | None = None
@@ -193,7 +216,11 @@ class Conversation:
         elif op == "delete_message":
             value.content = DELETED_TEXT
             value.content_attributes = {**value.content_attributes, "deleted": True}
-            return
+        elif op == "merge":
+            for message in self.messages:
+                if message.sender is self.contact:
+                    message.sender = value
+            self.contact = value
         else:
             raise ValueError(f"unknown event {op!r}")
         self.updated_at = at
@@ -209,5 +236,5 @@ class Conversation:
                 self.waiting_since = at
         elif message.kind == OUTGOING and not message.private:
             self.waiting_since = None
-            if self.first_reply_created_at is None:
+            if self.first_reply_created_at is None and isinstance(message.sender, Agent):
                 self.first_reply_created_at = at

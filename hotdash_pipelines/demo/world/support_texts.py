@@ -173,6 +173,37 @@ COMEBACKS = (
     "Hi again, nothing has happened since. Could you look into {order} once more?",
     "One more thing: can you send the invoice to {email}?",
 )
+BOT_ANSWER = "Hi, I am the store's assistant. Somebody of the team will be with you shortly."
+# Lines of activity as desks in other languages write them: none says "resolved" or "reopened".
+_LINES = {
+    "de": {
+        "resolved": "Die Konversation wurde als gelöst markiert",
+        "open": "Die Konversation wurde wieder geöffnet",
+        "pending": "Die Konversation wartet",
+        "snooze": "Die Konversation wurde zurückgestellt",
+        "assign": "Zugewiesen von Automation System",
+        "label": "Ein Label wurde hinzugefügt",
+        "priority": "Die Priorität wurde geändert",
+    },
+    "fr": {
+        "resolved": "La conversation a été marquée comme résolue",
+        "open": "La conversation a été rouverte",
+        "pending": "La conversation est en attente",
+        "snooze": "La conversation a été mise en veille",
+        "assign": "Assignée par Automation System",
+        "label": "Une étiquette a été ajoutée",
+        "priority": "La priorité a été modifiée",
+    },
+    "ja": {
+        "resolved": "会話は解決済みになりました",
+        "open": "会話が再開されました",
+        "pending": "会話は保留中です",
+        "snooze": "会話はスヌーズされました",
+        "assign": "担当者が割り当てられました",
+        "label": "ラベルが追加されました",
+        "priority": "優先度が変更されました",
+    },
+}
 GREETING = "Hi there! Thanks for writing to HotDash Demo Store. We usually answer within an hour."
 EMAIL_PROMPT = "Get notified by email"
 _WEEKDAYS = ("Monday", "Wednesday", "Thursday", "Friday", "Saturday")
@@ -198,6 +229,12 @@ def fill(sentences: Sequence[str], slots: Mapping[str, str], random_: random.Ran
         except KeyError:
             continue
     return "Thank you, I will have a look and come back to you."
+
+
+def line_in(number: int, op: str, value: object) -> str:
+    """The line of activity for a change, in one of the other languages: always the same for a conversation's number."""
+    lines = _LINES[sorted(_LINES)[number % len(_LINES)]]
+    return lines[str(value) if op == "status" else op]
 
 
 TOPICS_BY_NAME = {topic.name: topic for topic in TOPICS}

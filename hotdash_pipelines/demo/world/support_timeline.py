@@ -1,29 +1,48 @@
 """The course of one conversation: who says what, when, and what becomes of it.
 
-Belongs here: the script from the first message to the last event, drawn from the conversation's own generator. Does
-not belong here: who writes and how often (`support`), and the wording (`support_texts`).
+Belongs here: the script from the first message to the last event, drawn from the conversation's own generator, and what
+makes it rough: deletions, merges, edits and redactions long after, odd attributes. Does not belong here: who writes and
+how often (`support`), the wording (`support_texts`), the rates of roughness (`demo.roughness`).
 """
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
+from hotdash_pipelines.demo.seeded import rng
 from hotdash_pipelines.demo.world.support_model import (
     ACTIVITY,
+    AGAIN,
     AGENTS,
+    BOT,
     INCOMING,
     OUTGOING,
     TEMPLATE,
     Agent,
+    Bot,
     Contact,
     Conversation,
     Message,
     SupportEvent,
 )
-from hotdash_pipelines.demo.world.support_texts import CLOSINGS, COMEBACKS, EMAIL_PROMPT, GREETING, Topic, fill
+from hotdash_pipelines.demo.world.support_texts import (
+    BOT_ANSWER,
+    CLOSINGS,
+    COMEBACKS,
+    EMAIL_PROMPT,
+    GREETING,
+    Topic,
+    fill,
+    line_in,
+)
+
+if TYPE_CHECKING:
+    from hotdash_pipelines.demo.world.shop import Shop
 
 MINUTE = 60.0
 HOUR = 3_600.0
@@ -75,6 +94,8 @@ class Script:
     opens_at: float
     events: list[SupportEvent] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
+    # Whether a kind of roughness hits the conversation.
+    is_rough: Callable[[str], bool] = lambda _kind: False
 
     def write(self) -> list[SupportEvent]:
         """The whole course, from the first message on; instants ascend."""
@@ -92,6 +113,9 @@ class Script:
                 return self._within_span()
             waited = 5 * MINUTE + r() ** 3 * 10 * HOUR
             at = self._note(at + waited, "Conversation was marked open by Automation System", "status", "open")
+        if self.is_rough("bots"):
+            at = self._do(at, "assign", BOT)
+            at = self._say(at + 2, OUTGOING, BOT_ANSWER, BOT)
         if r() < 0.07:
             self._leave_unanswered(at)
             return self._within_span()
@@ -195,7 +219,9 @@ class Script:
     def _resolve(self, at: float, agent: Agent) -> float:
         return self._note(at, f"Conversation was marked resolved by {agent.name}", "status", "resolved")
 
-    def _say(self, at: float, kind: int, text: str, sender: Contact | Agent | None, *, private: bool = False) -> float:
+    def _say(
+        self, at: float, kind: int, text: str, sender: Contact | Agent | Bot | None, *, private: bool = False
+    ) -> float:
         at = self.slots.next(at)
         source = f"<{self.slots.number(at)}@mail.example.com>" if self._is_mail and kind == INCOMING else None
         message = Message(self.slots.number(at), at, kind, text, sender, private=private, source_id=source)
@@ -208,6 +234,8 @@ class Script:
     def _note(self, at: float, text: str, op: str, value: object) -> float:
         """A change of state and the activity message that tells of it."""
         at = self._do(at, op, value)
+        if self.is_rough("other_languages"):
+            text = line_in(self.conversation.display_id, op, value)
         return self._say(at, ACTIVITY, text, None)
 
     def _do(self, at: float, op: str, value: object) -> float:
@@ -237,3 +265,55 @@ class Script:
     def _within_span(self) -> list[SupportEvent]:
         end = self.opens_at + MAX_SPAN_S
         return [event for event in self.events if event.at <= end]
+
+
+def odd_attributes() -> dict[str, Any]:
+    """Free-form attributes as apps write them: every type, empty ones, depth, and one key twice."""
+    return {
+        "plan": ["gold", 3, None],
+        "score": 150.0,
+        "history": [],
+        "nested": {"a": {"b": [{}, [1, "1"], None]}},
+        "since": None,
+        "vip": True,
+        "tier": "silver",
+        AGAIN: 2,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Roughening:
+    """The roughness of one conversation."""
+
+    shop: Shop
+    conversation: Conversation
+
+    def hits(self, kind: str) -> bool:
+        """Whether a kind hits the conversation."""
+        return self.shop.is_rough(kind, self.conversation.display_id)
+
+    def add(self, events: list[SupportEvent], base: Contact | None) -> list[SupportEvent]:
+        """The events, and what happens after the last of them. `base` is who a stranger turns out to be, if anybody."""
+        conversation = self.conversation
+        if self.shop.is_rough("odd_attributes", "conversation", conversation.display_id):
+            conversation.custom_attributes = {**conversation.custom_attributes, **odd_attributes()}
+        if self.shop.is_rough("odd_attributes", "contact", conversation.contact.id):
+            conversation.contact.custom_attributes = odd_attributes()
+        random_ = rng(self.shop.seed, "rough", conversation.display_id)
+        at = events[-1].at + DAY * (0.2 + 2 * random_.random())
+        more: list[SupportEvent] = []
+        if self.hits("redacted_messages"):
+            spoken = next(event.value for event in events if event.op == "message" and event.value.kind == INCOMING)
+            more.append(SupportEvent(at, "delete_message", spoken))
+        if self.hits("edited_contacts"):
+            phone = f"+1555{conversation.display_id % 10_000_000:07}"
+            more.append(SupportEvent(at + 3 * DAY, "edit_contact", phone))
+        if base is not None and conversation.contact.is_listed and self.hits("merged_contacts"):
+            more.append(SupportEvent(at + DAY, "merge", base))
+        elif base is not None and self.hits("deleted_contacts"):
+            more.append(SupportEvent(at + DAY, "delete_contact", None))
+        elif self.hits("deleted_conversations"):
+            more.append(SupportEvent(at + DAY, "delete_conversation", None))
+        if more and more[-1].op in ("delete_contact", "delete_conversation"):
+            more = [event for event in more if event.op != "edit_contact"]
+        return [*events, *sorted(more, key=lambda event: event.at)]

@@ -28,9 +28,19 @@ from hotdash_pipelines.sources.chatwoot.paging import (
     is_active,
     read_list,
 )
-from hotdash_pipelines.sources.chatwoot.shapes import Omitted, Record, active, created, listed, updated, whole_number
+from hotdash_pipelines.sources.chatwoot.shapes import (
+    Omitted,
+    Record,
+    active,
+    created,
+    ids,
+    listed,
+    updated,
+    whole_number,
+)
+from hotdash_pipelines.sources.chatwoot.sweeps import contacts_of_tonight, gone_contacts, gone_conversations
 from hotdash_pipelines.sources.errors import TransientSourceError
-from hotdash_pipelines.sources.held import Held
+from hotdash_pipelines.sources.held import Deletion, Held
 from hotdash_pipelines.sources.registry import Fetched, fetches
 
 # Ids and instants of messages may be this far apart, however many people write at once.
@@ -95,7 +105,10 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, 
 
 @fetches("chatwoot", "contacts")
 def fetch_contacts(client: ChatwootClient, _contract: Contract, window: Window) -> Fetched:
-    """Contacts last active in the window; the list has no filter, so it is paged until the window is behind."""
+    """Contacts last active in the window, and in the newest one a slice of all others: an edit is no activity.
+
+    The list has no filter, so it is paged until the window is behind.
+    """
     before = client.requests
     start = window.start.timestamp()
     reading = read_list(
@@ -106,7 +119,29 @@ def fetch_contacts(client: ChatwootClient, _contract: Contract, window: Window) 
         lambda one: is_active(one, window),
         lambda one: active(one) < start,
     )
-    return Fetched(list(bodies(reading.records)), client.requests - before, None, API_VERSION, None, reading.notes())
+    records = reading.records
+    if window.start <= client.now() < window.end:
+        known = ids(records)
+        records += [one for one in contacts_of_tonight(client).contacts if active(one) and not ids([one]) & known]
+    return Fetched(list(bodies(records)), client.requests - before, None, API_VERSION, None, reading.notes())
+
+
+@fetches("chatwoot", "deletions")
+def fetch_deletions(client: ChatwootClient, _contract: Contract, window: Window, held: Held) -> Fetched:
+    """What was noticed in the window, and in the newest one what is noticed to be gone now."""
+    client.require_administrator()
+    before, now = client.requests, client.now()
+    notes: dict[str, str | int | float | bool] = {}
+    deletions = held.noticed()
+    if window.start <= now < window.end:
+        known = {(one.entity, one.number) for one in deletions}
+        gone = [("conversation", number) for number in gone_conversations(client, held, notes)]
+        gone += [("contact", number) for number in gone_contacts(client, held, notes)]
+        deletions += [Deletion(*one, now) for one in gone if one not in known]
+    records = [
+        {"entity": one.entity, "entity_id": one.number, "noticed_at": one.noticed_at.timestamp()} for one in deletions
+    ]
+    return Fetched(list(bodies(records)), client.requests - before, None, API_VERSION, None, notes)
 
 
 @fetches("chatwoot", "inboxes")

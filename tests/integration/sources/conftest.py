@@ -16,9 +16,10 @@ from hotdash_pipelines.base.windows import Window, window_of
 from hotdash_pipelines.contracts import Contract, load_contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from hotdash_pipelines.sources import Fetched, fetcher
+from hotdash_pipelines.sources import Fetched, Held, fetcher
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 from hotdash_pipelines.sources.ga4.client import Ga4Client
+from hotdash_pipelines.sources.held import NOTHING
 from hotdash_pipelines.sources.shopify.client import ShopifyClient
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -65,11 +66,11 @@ class Bench:
         key = options.pop("key", json.dumps(known["ga4_service_account"]))
         return Ga4Client(self.store.url, known["ga4_property_id"], key, **{**common, **options})
 
-    def fetch(self, source: str, stream: str, key: str, client: Any = None, *, before: Any = None) -> Fetched:
-        """One window by the real fetch function; `before` is what the manifest of the day before notes."""
+    def fetch(self, source: str, stream: str, key: str, client: Any = None, *, held: Held = NOTHING) -> Fetched:
+        """One window by the real fetch function; `held` is what it may ask of lake and warehouse."""
         if client is None:
             client = self.clients.setdefault(source, self.client(source))
-        return fetcher(source, stream)(client, contract_of(source, stream), self.window(key), lambda: before or {})
+        return fetcher(source, stream)(client, contract_of(source, stream), self.window(key), held)
 
     @staticmethod
     def records(fetched: Fetched) -> list[Any]:

@@ -7,12 +7,23 @@ import pytest
 from hotdash_pipelines.demo.testing import start_stand_in
 from hotdash_pipelines.demo.world.support_model import INCOMING, Message
 from hotdash_pipelines.demo.world.support_timeline import unscripted_number
+from hotdash_pipelines.sources import Held
 
 from .conftest import NOW, Bench
 
 KEY = "2026-11-18"
 OLD_KEY = "2026-11-05"
 MANY = 100_000
+
+
+class Stored(Held):
+    """A lake whose window before holds messages up to this number."""
+
+    def __init__(self, largest_id):
+        self.largest_id = largest_id
+
+    def notes_before(self):
+        return {"largest_id": self.largest_id}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +71,7 @@ def test_from_the_largest_stored_number_on_an_old_day_of_it_is_two_requests(long
     conversation = long.store.world.extra["long"]
     day = long.window(OLD_KEY)
     stored = max(m.id for m in conversation.messages if m.at < day.start.timestamp())
-    fetched = long.fetch("chatwoot", "messages", OLD_KEY, before={"largest_id": stored})
+    fetched = long.fetch("chatwoot", "messages", OLD_KEY, held=Stored(stored))
     assert any(one["conversation_id"] == conversation.display_id for one in long.records(fetched))
     assert asked(long)[f"conversations/{conversation.display_id}/messages"] == 2
 

@@ -11,18 +11,23 @@ import pyarrow.compute as pc
 import pytest
 
 from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts.arrow import table_schema
 from hotdash_pipelines.contracts.manifest import PartitionManifest
+from hotdash_pipelines.ingest.held import HeldBefore
 from hotdash_pipelines.lake.partition import read_table
+from hotdash_pipelines.sources import Deletion
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadError, LoadResult, load_partition
 from hotdash_pipelines.warehouse.postgres import connect
-from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, write
+from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, window, write
 
 ORDERS = contract_of("shopify", "orders")
 PRODUCTS = contract_of("shopify", "products")
 TRAFFIC = contract_of("ga4", "traffic_daily")
 CONVERSATIONS = contract_of("chatwoot", "conversations")
 MESSAGES = contract_of("chatwoot", "messages")
+CONTACTS = contract_of("chatwoot", "contacts")
+DELETIONS = contract_of("chatwoot", "deletions")
 CHILDREN = {"order_lines": 2, "refunds": 1, "refund_lines": 2, "refund_adjustments": 1}
 NOW = datetime(2025, 3, 2, 4, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -149,6 +154,66 @@ def test_an_older_reading_of_a_message_never_brings_back_what_was_deleted_since(
     ]
     house.again(MESSAGES, first, now=LATER + timedelta(hours=1))
     assert house.everything(MESSAGES)[0] == before
+
+
+def deletions(**numbers: int) -> dict[str, pa.Table]:
+    """Deletions noticed two days after the synthetic rows' own instants."""
+    schema = table_schema(DELETIONS, DELETIONS.table)
+    noticed = [datetime(2025, 3, 3, 4, tzinfo=UTC)] * len(numbers)
+    columns = [list(numbers), list(numbers.values()), noticed]
+    return {
+        "deletions": pa.Table.from_arrays(
+            [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
+        )
+    }
+
+
+@pytest.mark.parametrize("order", ["rows first", "deletions first"])
+def test_what_a_source_lost_is_marked_with_when_it_was_noticed(one_house: Warehouse, order: str) -> None:
+    """A conversation goes with its messages, a contact by itself; whichever was loaded first."""
+    loads = [
+        (MESSAGES, synthetic(MESSAGES, 5), "2025-03-01"),
+        (CONVERSATIONS, synthetic(CONVERSATIONS, 5), "2025-03-01"),
+        (CONTACTS, synthetic(CONTACTS, 5), "2025-03-01"),
+        (DELETIONS, deletions(conversation=2, contact=4), "2025-03-03"),
+    ]
+    for contract, tables, key in loads if order == "rows first" else reversed(loads):
+        one_house.load(contract, tables, key=key)
+    at = datetime(2025, 3, 3, 4, tzinfo=UTC)
+    for table, column, number in (
+        ("conversations", "conversation_id", 2),
+        ("messages", "conversation_id", 2),
+        ("contacts", "contact_id", 4),
+    ):
+        gone = f"select {column}, _deleted_at from raw_chatwoot.{table} where _deleted_at is not null"
+        assert one_house.query(gone) == [(number, at)]
+
+
+def test_what_is_gone_is_never_read_again_as_alive_unless_in_a_newer_version(one_house: Warehouse) -> None:
+    first = write(one_house.store, CONVERSATIONS, synthetic(CONVERSATIONS, 5))
+    one_house.again(CONVERSATIONS, first, now=NOW)
+    one_house.load(DELETIONS, deletions(conversation=2), key="2025-03-03")
+    before = one_house.everything(CONVERSATIONS)[0]
+    one_house.again(CONVERSATIONS, first)
+    assert one_house.everything(CONVERSATIONS)[0] == before
+    gone = "select conversation_id from raw_chatwoot.conversations where _deleted_at is not null"
+    assert one_house.query(gone) == [(2,)]
+    one_house.load(CONVERSATIONS, synthetic(CONVERSATIONS, 5, key="2025-03-04"), key="2025-03-04")
+    assert one_house.query(gone) == []
+
+
+def test_what_is_held_is_told_to_who_looks_for_what_is_gone(one_house: Warehouse) -> None:
+    held = HeldBefore(one_house.store, DELETIONS, PROJECT, window("2025-03-03"), one_house.url)
+    assert (held.alive("contacts"), held.loaded_since("contacts"), held.noticed()) == ({}, None, [])
+    one_house.load(CONTACTS, synthetic(CONTACTS, 3))
+    one_house.load(DELETIONS, deletions(contact=2, conversation=9), key="2025-03-03")
+    alive = held.alive("contacts")
+    assert alive is not None
+    assert set(alive) == {1, 3}
+    assert held.loaded_since("contacts") == datetime(2025, 3, 1, tzinfo=UTC)
+    at = datetime(2025, 3, 3, 4, tzinfo=UTC)
+    assert held.noticed() == [Deletion("contact", 2, at), Deletion("conversation", 9, at)]
+    assert HeldBefore(one_house.store, DELETIONS, PROJECT, window()).alive("contacts") is None
 
 
 def test_children_are_replaced_with_their_parent_and_those_of_other_parents_stay(house: Warehouse) -> None:

@@ -159,8 +159,11 @@ def test_a_conversation_has_every_field_with_its_type(api: TestClient) -> None:
         assert_fields(shown, CONVERSATION_FIELDS)
         assert_fields(shown["meta"]["sender"], CONTACT_FIELDS)
         assert shown["meta"]["channel"].startswith("Channel::")
-        if "assignee" in shown["meta"]:
+        if shown["meta"].get("assignee_type") == "User":
             assert {"id", "name", "email", "role", "available_name", "account_id"} <= shown["meta"]["assignee"].keys()
+        elif "assignee" in shown["meta"]:
+            assert shown["meta"]["assignee_type"] == "AgentBot"
+            assert shown["meta"]["assignee"].keys() == {"id", "name", "avatar_url", "thumbnail"}
         (last,) = shown["messages"]
         assert_fields(last, {**MESSAGE_FIELDS, "account_id": (int,), "conversation": (dict,), "updated_at": (str,)})
         assert last["conversation_id"] == shown["id"]
@@ -242,7 +245,8 @@ def test_a_message_has_every_field_with_its_type_and_an_integer_kind(api: TestCl
             if message["message_type"] in (2, 3):
                 assert "sender" not in message
             else:
-                assert message["sender"]["type"] == ("contact" if message["message_type"] == 0 else "user")
+                kind = message["sender"]["type"]
+                assert kind in (("contact",) if message["message_type"] == 0 else ("user", "agent_bot"))
     assert kinds == {0, 1, 2, 3}
 
 

@@ -15,7 +15,7 @@ from hotdash_pipelines.demo.request_log import RequestLog
 from hotdash_pipelines.demo.scenarios import Scenarios
 from hotdash_pipelines.demo.world import World
 from hotdash_pipelines.demo.world.shop import Shop
-from hotdash_pipelines.demo.world.support_model import Conversation
+from hotdash_pipelines.demo.world.support_model import Agent, Conversation
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 PATH = "/api/v1/accounts/1/conversations/filter"
@@ -103,9 +103,9 @@ def test_days_before_counts_from_today_in_utc(world: World, api: TestClient) -> 
         ([condition("status", "not_equal_to", ["resolved"])], lambda c: c.status != "resolved"),
         ([condition("inbox_id", "equal_to", [2])], lambda c: c.inbox.id == 2),
         ([condition("inbox_id", "equal_to", ["2", "3"])], lambda c: c.inbox.id in (2, 3)),
-        ([condition("assignee_id", "equal_to", [1])], lambda c: c.assignee is not None and c.assignee.id == 1),
-        ([condition("assignee_id", "is_present", [])], lambda c: c.assignee is not None),
-        ([condition("assignee_id", "is_not_present", [])], lambda c: c.assignee is None),
+        ([condition("assignee_id", "equal_to", [1])], lambda c: isinstance(c.assignee, Agent) and c.assignee.id == 1),
+        ([condition("assignee_id", "is_present", [])], lambda c: isinstance(c.assignee, Agent)),
+        ([condition("assignee_id", "is_not_present", [])], lambda c: not isinstance(c.assignee, Agent)),
         ([condition("labels", "equal_to", ["delivery"])], lambda c: "delivery" in c.labels),
         ([condition("labels", "not_equal_to", ["delivery"])], lambda c: "delivery" not in c.labels),
         ([condition("priority", "equal_to", ["high"])], lambda c: c.priority == "high"),
@@ -117,7 +117,7 @@ def test_attributes_are_compared(world: World, api: TestClient, conditions: list
 
 def test_a_null_never_matches_not_equal_to(world: World, api: TestClient) -> None:
     assert matching(api, condition("assignee_id", "not_equal_to", [1])) == expected(
-        world, lambda c: c.assignee is not None and c.assignee.id != 1
+        world, lambda c: isinstance(c.assignee, Agent) and c.assignee.id != 1
     )
 
 

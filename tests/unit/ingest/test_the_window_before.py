@@ -21,8 +21,8 @@ def ingest(store: FolderStore, key: str, **notes: int) -> tuple[Ingested, dict[s
     """A window whose source notes these; and what it was told."""
     told: dict[str, object] = {}
 
-    def fetch(_client, _contract, _window, before) -> Fetched:
-        told.update(before())
+    def fetch(_client, _contract, _window, held) -> Fetched:
+        told.update(held.notes_before())
         return Fetched([], 1, None, "v1", None, dict(notes))
 
     return ingest_window(MESSAGES, None, fetch, store, "shop", window_of(key, ZONE), NOW), told

@@ -94,7 +94,8 @@ def test_a_tenth_of_the_full_scale_brings_a_hundred_to_three_hundred_queries_a_d
 
 
 def test_every_row_belongs_to_a_conversation_of_the_desk(rows: dict[str, list[dict[str, Any]]]) -> None:
-    known = {str(c.display_id) for c in Support(Shop(7, 0.1, VirtualClock(NOW))).conversations()}
+    desk = Support(Shop(7, 0.1, VirtualClock(NOW)))
+    known = {str(c.display_id) for c in desk.conversations()} | {str(gone.number) for gone in desk.gone()}
     for table in ("agent_queries", "agent_approvals", "agent_feedback", "support_curated_replies"):
         assert {row["conversation_id"] for row in rows[table]} <= known, table
     metadata = [row["metadata"]["conversation"] for row in rows["observability_logs"]]

@@ -13,9 +13,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.world.shop import Shop
 from hotdash_pipelines.demo.world.support import Support
-from hotdash_pipelines.demo.world.support_model import ACTIVITY, INCOMING, OUTGOING, TEMPLATE, Conversation
+from hotdash_pipelines.demo.world.support_model import (
+    ACTIVITY,
+    DELETED_TEXT,
+    INCOMING,
+    OUTGOING,
+    TEMPLATE,
+    Agent,
+    Bot,
+    Conversation,
+)
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 
@@ -53,6 +63,7 @@ FINGERPRINT = """
 import hashlib
 from datetime import UTC, date, datetime
 from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.world.shop import Shop
 from hotdash_pipelines.demo.world.support import Support
 from hotdash_pipelines.demo.world.traffic import Traffic
@@ -178,7 +189,9 @@ def test_every_kind_of_message_status_priority_and_inbox_occurs() -> None:
 
 def test_waiting_and_first_reply_follow_from_the_messages(desk: Support) -> None:
     for conversation in desk.conversations():
-        replies = [m for m in conversation.messages if m.kind == OUTGOING and not m.private]
+        replies = [
+            m for m in conversation.messages if m.kind == OUTGOING and not m.private and isinstance(m.sender, Agent)
+        ]
         assert conversation.first_reply_created_at == (replies[0].at if replies else None)
         if conversation.status == "resolved":
             assert conversation.waiting_since is None
@@ -214,3 +227,61 @@ def test_a_message_received_now_moves_the_conversation_to_the_top() -> None:
     assert message.id > max(numbers)
     assert second.id > message.id
     assert desk.receive(999_999_999, "nobody") is None
+
+
+def rough_desk(kind: str, rate: float = 0.5, **more: float) -> Support:
+    """A desk on which one kind of roughness is frequent, and nothing else is rough."""
+    text = ",".join(["calm", f"+{kind}={rate}", *(f"+{name}={share}" for name, share in more.items())])
+    return Support(Shop(7, 0.02, VirtualClock(NOW), roughness=Roughness.read(text)))
+
+
+def test_a_calm_desk_loses_nothing_and_has_no_bots() -> None:
+    calm = Support(Shop(7, 0.02, VirtualClock(NOW), roughness=Roughness.read("calm")))
+    assert calm.gone() == []
+    assert not any(isinstance(m.sender, Bot) for c in calm.conversations() for m in c.messages)
+
+
+def test_a_bot_in_charge_answers_first_and_is_no_first_reply() -> None:
+    talks = [c for c in rough_desk("bots").conversations() if any(isinstance(m.sender, Bot) for m in c.messages)]
+    assert any(isinstance(c.assignee, Bot) for c in talks)
+    assert any(isinstance(c.assignee, Agent) for c in talks)
+    for conversation in talks:
+        by_agents = [m.at for m in conversation.messages if isinstance(m.sender, Agent) and not m.private]
+        assert conversation.first_reply_created_at == (by_agents[0] if by_agents else None)
+
+
+def test_deleted_conversations_and_contacts_are_gone_and_told() -> None:
+    desk = rough_desk("deleted_conversations", deleted_contacts=0.5)
+    numbers = {gone.number for gone in desk.gone() if gone.entity == "conversation"}
+    assert numbers
+    assert not numbers & {c.display_id for c in desk.conversations()}
+    assert all(desk.conversation(number) is None for number in numbers)
+    contacts = {gone.number for gone in desk.gone() if gone.entity == "contact"}
+    assert contacts
+    assert not contacts & {c.id for c in desk.contacts()}
+    assert all(gone.at <= NOW.timestamp() for gone in desk.gone())
+
+
+def test_a_merged_contacts_conversation_changes_without_activity() -> None:
+    desk = rough_desk("merged_contacts", 1.0)
+    merged = {gone.number for gone in desk.gone()}
+    assert merged
+    assert not merged & {c.contact.id for c in desk.conversations()}
+    assert any(
+        c.updated_at > c.last_activity_at + 3_600 and c.contact.shopify_customer_id for c in desk.conversations()
+    )
+
+
+def test_a_redacted_message_keeps_its_row_and_moves_its_conversation() -> None:
+    talks = [c for c in rough_desk("redacted_messages", 1.0).conversations() if c.messages[0].content == DELETED_TEXT]
+    assert talks
+    for conversation in talks:
+        assert conversation.messages[0].content_attributes["deleted"] is True
+        assert conversation.updated_at > conversation.last_activity_at
+
+
+def test_lines_of_activity_in_other_languages_name_no_state_in_english() -> None:
+    talks = rough_desk("other_languages", 1.0).conversations()
+    lines = [m.content for c in talks for m in c.messages if m.kind == ACTIVITY]
+    assert any(c.status == "resolved" for c in talks)
+    assert not [line for line in lines if "resolved" in line or "reopened" in line]

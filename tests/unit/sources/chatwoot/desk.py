@@ -12,7 +12,7 @@ import httpx
 import orjson
 
 from hotdash_pipelines.base.windows import Window, window_of
-from hotdash_pipelines.sources import Fetched, fetcher
+from hotdash_pipelines.sources import Fetched, Held, fetcher
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 
 TOKEN = "Zq8ZkTnV3xWcY7RfPdLm2aBs"
@@ -23,6 +23,16 @@ OLD = window_of("2026-11-02", ZONE)
 START, END = int(WINDOW.start.timestamp()), int(WINDOW.end.timestamp())
 OLD_START, OLD_END = int(OLD.start.timestamp()), int(OLD.end.timestamp())
 Message = tuple[int, int]
+
+
+class Before(Held):
+    """What the manifest of the window before notes, and nothing else."""
+
+    def __init__(self, notes: dict[str, int]) -> None:
+        self._notes = notes
+
+    def notes_before(self) -> dict[str, int]:
+        return self._notes
 
 
 def profile(role: str = "administrator", account: int = 1) -> httpx.Response:
@@ -38,7 +48,7 @@ def client(transport: httpx.BaseTransport, fake_time: Any) -> ChatwootClient:
 def fetch(
     stream: str, transport: httpx.BaseTransport, fake_time: Any, window: Window = WINDOW, **before: int
 ) -> Fetched:
-    return fetcher("chatwoot", stream)(client(transport, fake_time), None, window, lambda: before)
+    return fetcher("chatwoot", stream)(client(transport, fake_time), None, window, Before(before))
 
 
 def listed(records: Any, count: int | None, key: str = "all_count") -> httpx.Response:

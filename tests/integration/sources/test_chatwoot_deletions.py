@@ -1,0 +1,160 @@
+"""What Chatwoot deleted and merged is found, in few requests; the truth is the desk's own list of what is gone."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hotdash_pipelines.demo.testing import start_stand_in
+from hotdash_pipelines.sources import Deletion, Held
+
+from .conftest import NOW, Bench
+
+ROUGH = "calm,+deleted_conversations=0.04,+deleted_contacts=0.3,+merged_contacts=0.4,+edited_contacts=0.5"
+
+
+class Warehouse(Held):
+    """What a warehouse would hold that read the desk all along: everybody who was ever there, less what was noticed."""
+
+    def __init__(self, since):
+        self.since = since
+        self.records = {"conversations": {}, "contacts": {}}
+        self.deletions = []
+
+    def read(self, support):
+        for one in support.conversations():
+            self.records["conversations"][one.display_id] = datetime.fromtimestamp(one.created_at, UTC)
+        for one in support.contacts():
+            self.records["contacts"][one.id] = datetime.fromtimestamp(one.created_at, UTC)
+
+    def mark(self, deletions):
+        self.deletions = deletions
+        for entity, number in deletions:
+            self.records[f"{entity}s"].pop(number, None)
+
+    def alive(self, stream):
+        return self.records[stream]
+
+    def loaded_since(self, _stream):
+        return self.since
+
+
+@pytest.fixture(scope="module")
+def nights():
+    """Twelve nights of a desk that loses much: the bench, what was noticed each night, and what it cost."""
+    with start_stand_in(scale=0.03, now=NOW - timedelta(days=12), rough=ROUGH) as running:
+        bench, support = Bench(running), running.world.support
+        opened = support.opened_on
+        held = Warehouse(datetime(opened.year, opened.month, opened.day, tzinfo=UTC))
+        noticed, costs = [], []
+        for _ in range(13):
+            held.read(support)
+            running.log.clear()
+            key = running.world.shop.day_of(int(support.now())).isoformat()
+            fetched = bench.fetch("chatwoot", "deletions", key, bench.client("chatwoot"), held=held)
+            found = [(one["entity"], one["entity_id"]) for one in bench.records(fetched)]
+            noticed.append((support.now(), found))
+            costs.append(Counter(entry["path"].split("/")[-1] for entry in running.log.entries("chatwoot")))
+            held.mark(found)
+            running.clock.advance(timedelta(days=1))
+        running.clock.advance(timedelta(days=-1))
+        yield bench, noticed, costs
+
+
+def test_every_deleted_conversation_is_noticed_in_the_next_night(nights):
+    bench, noticed, _ = nights
+    seen = {number: at for at, found in noticed for entity, number in found if entity == "conversation"}
+    first = noticed[0][0]
+    gone = [one for one in bench.store.world.support.gone() if one.entity == "conversation" and one.at > first]
+    assert len(gone) > 5
+    assert {one.number for one in gone} == seen.keys()
+    for one in gone:
+        assert 0 <= seen[one.number] - one.at <= 86_400
+
+
+def test_deleted_and_merged_contacts_are_noticed_within_a_round_of_the_list(nights):
+    bench, noticed, _ = nights
+    seen = {number: at for at, found in noticed for entity, number in found if entity == "contact"}
+    first, last = noticed[0][0], noticed[-1][0]
+    listed = {one.number for one in bench.store.world.support.gone() if one.entity == "contact" and one.at > first}
+    assert seen.keys() <= listed
+    assert len(seen) > 5
+    for one in bench.store.world.support.gone():
+        if one.entity == "contact" and first < one.at < last - 8 * 86_400 and one.number in held_contacts(bench, one):
+            assert seen[one.number] - one.at <= 8 * 86_400
+
+
+def held_contacts(bench, gone):
+    """The contact was listed while it was there: an anonymous visitor never is."""
+    return {gone.number} if gone.number % 2 else set()
+
+
+def test_nothing_is_noticed_twice_and_nothing_that_is_there(nights):
+    bench, noticed, _ = nights
+    support = bench.store.world.support
+    found = [one for _, night in noticed for one in night]
+    assert len(found) == len(set(found))
+    there = {("conversation", c.display_id) for c in support.conversations()} | {
+        ("contact", c.id) for c in support.contacts()
+    }
+    assert not there & set(found)
+
+
+def test_a_look_for_what_is_gone_costs_few_requests(nights):
+    """A night without a deletion is one count; each one that is gone costs its way to the day, and its own 404."""
+    _, noticed, costs = nights
+    for (_, found), cost in zip(noticed, costs, strict=True):
+        gone = sum(entity == "conversation" for entity, _ in found)
+        assert cost["filter"] <= 1 + 12 * gone
+    assert min(cost["filter"] for cost in costs) == 1
+
+
+def test_a_past_day_asks_nothing_and_keeps_what_was_noticed_on_it(nights):
+    bench, _, _ = nights
+    at = bench.window("2026-11-15").start + timedelta(hours=4)
+
+    class Noticed(Held):
+        def noticed(self):
+            return [Deletion("contact", 7, at)]
+
+    bench.store.log.clear()
+    fetched = bench.fetch("chatwoot", "deletions", "2026-11-15", held=Noticed())
+    assert bench.records(fetched) == [{"entity": "contact", "entity_id": 7, "noticed_at": at.timestamp()}]
+    assert fetched.requests <= 1
+
+
+def test_without_a_warehouse_nothing_is_taken_for_gone(nights):
+    bench, _, _ = nights
+    assert bench.records(bench.fetch("chatwoot", "deletions", "2026-11-20")) == []
+
+
+def test_a_listing_that_comes_back_empty_is_no_deletion(nights):
+    """The filter answers nothing for once: each record that would be gone is asked for, and is there."""
+    bench, _, _ = nights
+    support = bench.store.world.support
+    opened = support.opened_on
+    held = Warehouse(datetime(opened.year, opened.month, opened.day, tzinfo=UTC))
+    held.read(support)
+    empty = {"meta": {"all_count": 0, "count": 0}, "payload": []}
+    bench.store.scenarios.add("status", "chatwoot", "filter", 50, status=200, body=empty)
+    bench.store.scenarios.add("status", "chatwoot", "1/contacts", 3, status=200, body=empty)
+    fetched = bench.fetch("chatwoot", "deletions", "2026-11-20", bench.client("chatwoot"), held=held)
+    bench.store.scenarios.clear()
+    assert bench.records(fetched) == []
+
+
+def test_contacts_edited_or_merged_long_after_their_last_activity_are_read_within_a_round(nights):
+    bench, _, _ = nights
+    support = bench.store.world.support
+    phones = {}
+    for _ in range(8):
+        key = bench.store.world.shop.day_of(int(support.now())).isoformat()
+        for one in bench.records(bench.fetch("chatwoot", "contacts", key, bench.client("chatwoot"))):
+            phones[one["id"]] = one["phone_number"]
+        bench.store.clock.advance(timedelta(days=1))
+    now = support.now()
+    quiet = [c for c in support.contacts() if c.last_activity_at < now - 10 * 86_400]
+    edited = [c for c in quiet if (c.phone or "").startswith("+1555")]
+    assert len(edited) > 3
+    changed_since = {c.id for c in quiet if phones.get(c.id) != c.phone}
+    assert len(changed_since) <= 0.1 * len(quiet)
