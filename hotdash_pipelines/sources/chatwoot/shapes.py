@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotdash_pipelines.sources.errors import TransientSourceError
+from hotdash_pipelines.sources.registry import Skipped
 
 Record = dict[str, Any]
 # What an error or a note names, so that it stays one line.
@@ -19,21 +20,25 @@ _NAMED = 20
 
 @dataclass
 class Omitted:
-    """Records that were left out, each with its reason. `sick` are the reasons of those that should have been there."""
+    """Records that were left out, each with its reason. `sick` are those of them that should have been there."""
 
     reasons: dict[str, str] = field(default_factory=dict)
-    sick: list[str] = field(default_factory=list)
+    sick: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, reason: str, *, is_gone: bool = False) -> None:
         """Leave out one record; `name` such as `conversation 77`, never anything personal."""
         self.reasons[name] = reason
         if not is_gone:
-            self.sick.append(reason)
+            self.sick[name] = reason
 
     def take(self, other: "Omitted") -> None:
         """Add what another reading left out."""
         self.reasons |= other.reasons
-        self.sick += other.sick
+        self.sick |= other.sick
+
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The sick ones for the quarantine."""
+        return tuple(Skipped(name, reason) for name, reason in sorted(self.sick.items()))
 
     def notes(self) -> dict[str, str | int | float | bool]:
         """`skipped` and `skipped_records`: how many, and the first with their reasons; `sick`: how many may return."""

@@ -63,7 +63,15 @@ def fetch_conversations(client: ChatwootClient, _contract: Contract, window: Win
         )
         reading = filtered(client, "conversations", wanted, lambda one: is_active(one, window), window.start)
     records = [_with_instants(one) for one in reading.records]
-    return Fetched(list(bodies(records)), client.requests - before, None, API_VERSION, None, reading.notes())
+    return Fetched(
+        list(bodies(records)),
+        client.requests - before,
+        None,
+        API_VERSION,
+        None,
+        reading.notes(),
+        reading.skipped.skipped(),
+    )
 
 
 @fetches("chatwoot", "messages")
@@ -91,8 +99,9 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, 
         has_changed = is_lately and _changed_in(conversation, window)
         messages += read_messages(client, conversation, Asked(window, has_changed, largest_before), skipped)
         if len(skipped.sick) > max(_SICK_AT_MOST, _SICK_SHARE * len(begun)):
+            reason = list(skipped.sick.values())[-1]
             raise TransientSourceError(
-                f"{len(skipped.sick)} of {len(begun)} conversations cannot be read (the last one {skipped.sick[-1]}); "
+                f"{len(skipped.sick)} of {len(begun)} conversations cannot be read (the last one {reason}); "
                 "materialise the partition again later"
             )
     conversations.skipped.take(skipped)
@@ -100,7 +109,8 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, 
     settled = (window.start + _SHORTEST_DAY if window.is_open else window.end) - _APART
     largest = max((whole_number(one["id"]) or 0 for one in messages if created(one) < settled.timestamp()), default=0)
     notes = {**conversations.notes(), "conversations": len(begun), "largest_id": max(largest, largest_before)}
-    return Fetched(list(bodies(messages)), client.requests - before, None, API_VERSION, None, notes)
+    kept = conversations.skipped.skipped()
+    return Fetched(list(bodies(messages)), client.requests - before, None, API_VERSION, None, notes, kept)
 
 
 @fetches("chatwoot", "contacts")
@@ -123,7 +133,15 @@ def fetch_contacts(client: ChatwootClient, _contract: Contract, window: Window) 
     if window.start <= client.now() < window.end:
         known = ids(records)
         records += [one for one in contacts_of_tonight(client).contacts if active(one) and not ids([one]) & known]
-    return Fetched(list(bodies(records)), client.requests - before, None, API_VERSION, None, reading.notes())
+    return Fetched(
+        list(bodies(records)),
+        client.requests - before,
+        None,
+        API_VERSION,
+        None,
+        reading.notes(),
+        reading.skipped.skipped(),
+    )
 
 
 @fetches("chatwoot", "deletions")
@@ -162,7 +180,7 @@ def _listing(client: ChatwootClient, path: str) -> Fetched:
     page = listed(answer.document, path, skipped)
     is_as_it_came = isinstance(answer.document, dict) and not skipped.reasons
     body = answer.body if is_as_it_came else orjson.dumps({"payload": page.records})
-    return Fetched([body], client.requests - before, None, API_VERSION, None, skipped.notes())
+    return Fetched([body], client.requests - before, None, API_VERSION, None, skipped.notes(), skipped.skipped())
 
 
 def _changed_lately(client: ChatwootClient, since: datetime, keep: Callable[[Record], bool]) -> Reading | None:

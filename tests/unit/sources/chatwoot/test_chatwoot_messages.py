@@ -150,6 +150,7 @@ def test_a_conversation_that_fails_between_list_and_detail_is_named_and_its_neig
     assert fetched.notes["skipped_records"].startswith("conversation 71 (")
     assert reason in fetched.notes["skipped_records"]
     assert fetched.notes.get("sick", 0) == (0 if kind == "gone" else 1)
+    assert [one.record for one in fetched.skipped] == ([] if kind == "gone" else ["conversation 71"])
 
 
 def test_when_most_conversations_are_sick_it_is_the_server(fake_time):
