@@ -42,7 +42,7 @@ def ingested(
 def test_a_rerun_of_a_stream_changes_nothing(ingested: Stack, name: str) -> None:
     before = ingested.checksums("raw_%"), ingested.lake_digests()
     table = f"raw_{name.replace('/', '.')}"
-    assert int(before[0][table].split(":")[0]) > 0
+    assert int(before[0][table].split(":")[0]) > 0 or name.endswith("/deletions")
     is_listing = next(one for one in load_contracts() if f"{one.source}/{one.stream}" == name).semantics == "snapshot"
     later = NOW
     for days in [DAYS[-1:], *([] if is_listing else [DAYS[:1], DAYS[1:2], DAYS[::-1]]), DAYS]:

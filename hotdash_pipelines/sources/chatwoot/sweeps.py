@@ -22,6 +22,7 @@ from hotdash_pipelines.sources.held import Held
 MOST_REQUESTS = 200
 SLICE_PAGES = 100
 _FEWEST_NIGHTS = 7
+_NOT_YET_HELD = timedelta(days=2)
 _CONTACTS_A_PAGE = 15
 
 
@@ -38,8 +39,8 @@ def gone_conversations(client: ChatwootClient, held: Held, notes: dict[str, str 
     alive, since = held.alive("conversations"), held.loaded_since("conversations")
     if not alive or since is None:
         return []
-    # Of today not all are held, and of the days before the first load only those that were active since.
-    first, last = since.astimezone(UTC).date() + timedelta(days=1), client.now().date() - timedelta(days=1)
+    # Of days since the last run not all are held, and of those before the first load only what was active since.
+    first, last = since.astimezone(UTC).date() + timedelta(days=1), client.now().date() - _NOT_YET_HELD
     days: dict[date, set[int]] = {}
     for number, began in alive.items():
         days.setdefault(began.astimezone(UTC).date(), set()).add(number)
