@@ -49,7 +49,7 @@ nightly_job = dg.define_asset_job(
     keys.NIGHTLY_JOB,
     selection=(
         dg.AssetSelection.groups(*_settings.pipeline_sources, *keys.TRANSFORM_GROUPS)
-        | dg.AssetSelection.assets(keys.PROJECTS_KEY)
+        | dg.AssetSelection.assets(keys.PROJECTS_KEY, keys.STREAM_DAYS_KEY)
     )
     - shown(),
     partitions_def=daily_partitions(_settings.first_partition, _settings.store_timezone),

@@ -77,6 +77,8 @@ def lake_kinds(source: str) -> set[str]:
 
 # The stores themselves, which dbt reads beside the raw tables.
 PROJECTS_KEY = dg.AssetKey(["ops", "projects"])
+# Which of their days are whole.
+STREAM_DAYS_KEY = dg.AssetKey(["ops", "stream_days"])
 # The support agent's stored figures, which the nightly run refreshes.
 DAILY_AGENT_METRICS_KEY = dg.AssetKey(["monitoring_private", "mv_daily_agent_metrics"])
 

@@ -19,6 +19,7 @@ from hotdash_pipelines.warehouse.loading.ddl import raw_schema
 from hotdash_pipelines.warehouse.postgres import connect
 
 if TYPE_CHECKING:
+    import psycopg
     from psycopg import sql
 
 
@@ -129,6 +130,33 @@ def refresh_days(
             names,
         ).fetchall()
     return [StreamDay(*row) for row in rows]
+
+
+def note_agent_days(conn: "psycopg.Connection[Any]", project: str, zone: str, now: datetime) -> None:
+    """Bring the ledger up to the support agent's queries: their table is here, so a day is whole once it is over."""
+    conn.execute(_AGENT_DAYS, {"project": project, "zone": zone, "now": now})
+
+
+# A day that retention has emptied keeps its row.
+_AGENT_DAYS = """
+insert into ops.stream_days as d
+    (project_key, source, stream, business_date, has_source_count, loaded_count, as_of, state, reason)
+select
+    %(project)s, 'agent', 'agent_queries', day, false, count(*), least(%(now)s, ends_at),
+    case when ends_at <= %(now)s then 'complete' else 'open' end,
+    case when ends_at > %(now)s then 'the day is not over' end
+from (
+    select
+        (created_at at time zone %(zone)s)::date as day,
+        ((created_at at time zone %(zone)s)::date + 1)::timestamp at time zone %(zone)s as ends_at
+    from agent.agent_queries
+) as queries
+group by day, ends_at
+on conflict (project_key, source, stream, business_date) do update set
+    loaded_count = excluded.loaded_count, as_of = excluded.as_of, state = excluded.state, reason = excluded.reason
+where (d.loaded_count, d.as_of, d.state, d.reason)
+    is distinct from (excluded.loaded_count, excluded.as_of, excluded.state, excluded.reason)
+"""
 
 
 def _loaded(contract: Contract) -> "sql.Composed | None":

@@ -11,7 +11,11 @@ with queries as (
     select * from {{ ref('fct_agent_query') }}
 ),
 
-summed as (
+days as (
+    {{ days_of('agent', 'agent_queries') }}
+),
+
+counted as (
     select
         project_key,
         business_date,
@@ -28,9 +32,19 @@ summed as (
     group by project_key, business_date, agent_key
 ),
 
+summed as (
+    select
+        counted.*,
+        {{ completeness('days') }}
+    from counted
+    left join days
+        on days.project_key = counted.project_key
+        and days.business_date = counted.business_date
+),
+
 {% set compared -%}
     project_key, business_date, agent_key, query_count, approved_count, rejected_count, undecided_count, edited_count,
-    latency_count, latency_ms, _loaded_at
+    latency_count, latency_ms, is_complete, as_of, incomplete_reason, _loaded_at
 {%- endset -%}
 {% if incremental_run() -%}
 differing as (
@@ -85,6 +99,9 @@ select
     summed.latency_ms,
     percentiles.latencies[1]::numeric(18, 3) as p50_latency_ms,
     percentiles.latencies[2]::numeric(18, 3) as p95_latency_ms,
+    summed.is_complete,
+    summed.as_of,
+    summed.incomplete_reason,
     summed._loaded_at,
     '{{ invocation_id }}'::text as _dbt_run_id
 from summed

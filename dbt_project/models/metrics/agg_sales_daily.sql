@@ -23,6 +23,14 @@ lines as (
     select * from {{ ref('fct_order_line') }}
 ),
 
+customers as (
+    select * from {{ ref('dim_customer') }}
+),
+
+days as (
+    {{ days_of('shopify', 'orders') }}
+),
+
 -- Every movement with its own day: sales on the day of the order, what comes back on the day it came back.
 orders_placed as (
     select
@@ -39,6 +47,17 @@ orders_placed as (
         sum(shipping_amount) as shipping_amount
     from orders
     group by project_key, business_date, channel_key
+),
+
+customers_won as (
+    select
+        project_key,
+        first_order_date as business_date,
+        acquisition_channel_key as channel_key,
+        count(*) as new_customer_count
+    from customers
+    where first_order_date is not null and not is_guest
+    group by project_key, first_order_date, acquisition_channel_key
 ),
 
 lines_refunded as (
@@ -103,27 +122,32 @@ movements as (
     select
         project_key, business_date, channel_key, order_count, cancelled_order_count, ordered_quantity,
         0 as returned_quantity, gross_amount, discount_amount, 0 as returned_amount, gift_card_amount, tax_amount,
-        shipping_amount, 0 as refunded_amount, 0 as refund_discrepancy_amount
+        shipping_amount, 0 as refunded_amount, 0 as refund_discrepancy_amount, 0 as new_customer_count
     from orders_placed
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, 0, 0
+        0, 0, 0, 0, 0, 0, 0, 0, 0, new_customer_count
+    from customers_won
+    union all
+    select
+        project_key, business_date, channel_key, 0, 0, 0,
+        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, 0, 0, 0
     from lines_refunded
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, 0, 0
+        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, 0, 0, 0
     from units_removed
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        0, 0, 0, 0, 0, -tax_amount, -shipping_amount, refunded_amount, refund_discrepancy_amount
+        0, 0, 0, 0, 0, -tax_amount, -shipping_amount, refunded_amount, refund_discrepancy_amount, 0
     from shipping_refunded
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, -shipping_amount, 0, 0
+        0, 0, 0, 0, 0, 0, -shipping_amount, 0, 0, 0
     from shipping_voided
 ),
 
@@ -134,6 +158,7 @@ summed as (
         channel_key,
         sum(order_count)::bigint as order_count,
         sum(cancelled_order_count)::bigint as cancelled_order_count,
+        sum(new_customer_count)::bigint as new_customer_count,
         sum(ordered_quantity)::bigint as ordered_quantity,
         sum(returned_quantity)::bigint as returned_quantity,
         sum(gross_amount)::numeric(18, 4) as gross_amount,
@@ -158,6 +183,7 @@ final as (
         projects.currency_code,
         summed.order_count,
         summed.cancelled_order_count,
+        summed.new_customer_count,
         summed.ordered_quantity,
         summed.returned_quantity,
         summed.gross_amount,
@@ -169,9 +195,13 @@ final as (
         (summed.net_amount + summed.tax_amount + summed.shipping_amount)::numeric(18, 4) as total_amount,
         summed.gift_card_amount,
         summed.refunded_amount,
-        summed.refund_discrepancy_amount
+        summed.refund_discrepancy_amount,
+        {{ completeness('days') }}
     from summed
     inner join projects on projects.project_key = summed.project_key
+    left join days
+        on days.project_key = summed.project_key
+        and days.business_date = summed.business_date
 ){% if incremental_run() %},
 
 differing as (

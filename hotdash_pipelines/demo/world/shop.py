@@ -42,7 +42,7 @@ ALL_SCOPES = frozenset({"read_orders", "read_all_orders", "read_customers", "rea
 KEPT_BASKETS = 60_000
 GIANT_ORDER_LINES = 300
 
-_MOVES_CUSTOMER = frozenset({"create", "edit", "refund", "cancel"})
+_MOVES_CUSTOMER = frozenset({"create", "pay", "edit", "refund", "cancel"})
 _WEEKDAY = (1.0, 0.94, 0.95, 0.98, 1.08, 1.1, 0.95)
 # Share of a day's orders by local hour, as a table to draw from evenly.
 _HOUR_WEIGHTS = (2, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 6, 6, 6, 6, 6, 7, 8, 8, 7, 5, 3)
@@ -242,10 +242,17 @@ class Shop:
         with self._lock:
             return self._by_customer.orders_of(customer_id, day, until or day + timedelta(days=LOYAL_DAYS))
 
+    def customer_order_number(self, order: Order) -> int | None:
+        """Which of the customer's orders this is, 1 for the first; None for a guest's and for a test order."""
+        if order.customer_id is None or order.is_test:
+            return None
+        placed = (other for other in self.orders_of(order.customer_id, order.day) if not other.is_test)
+        return 1 + sum(other.id < order.id for other in placed)
+
     def customer_facts(self, customer: Customer, now_ts: int) -> CustomerFacts:
         """Number of orders, spend in the shop's currency and last change, all as of `now_ts`.
 
-        A customer changes when they order, and when an order of theirs is edited, refunded or cancelled.
+        A customer changes when they order, and when an order of theirs is paid, edited, refunded or cancelled.
         """
         count = spent = 0
         for order in self.orders_of(customer.id, self.day_of(now_ts)):

@@ -64,7 +64,9 @@ query Orders($first: Int!, $after: String, $query: String) {{
       currentTotalPriceSet {{ shopMoney {{ amount }} }}
       customer {{ legacyResourceId }}
       shippingAddress {{ city provinceCode countryCodeV2 }}
-      customerJourneySummary {{ lastVisit {{ landingPage utmParameters {{ source medium campaign }} }} }}
+      customerJourneySummary {{
+        customerOrderIndex lastVisit {{ landingPage utmParameters {{ source medium campaign }} }}
+      }}
       lineItems(first: 10) {{ nodes {{ ...Line }} {_PAGE_INFO} }}
       refunds {{
         legacyResourceId createdAt updatedAt

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hotdash_pipelines.base.windows import window_of
+from hotdash_pipelines.contracts.parse import parse_pages
 from hotdash_pipelines.sources import TransientSourceError, counter
 from hotdash_pipelines.sources.shopify.counts import DAYS_A_REQUEST
 
@@ -116,3 +117,24 @@ def test_a_report_of_another_shape_is_no_count(bench, body):
 @pytest.mark.parametrize("stream", ["contacts", "inboxes", "agents"])
 def test_what_chatwoot_does_not_count_by_day_has_no_count(stream):
     assert counter("chatwoot", stream) is None
+
+
+def test_the_number_of_an_order_among_its_customers_is_read_with_it(bench):
+    """The truth is counted over all days on which the customer can have ordered, not asked of the stand-in."""
+    shop = bench.store.world.shop
+    fetched = bench.fetch("shopify", "orders", "2026-11-18")
+    rows = parse_pages(contract_of("shopify", "orders"), fetched.pages).tables["orders"].to_pylist()
+    placed = {}
+    for back in range(140, -1, -1):
+        for order in shop.orders_created_on(date(2026, 11, 18) - timedelta(days=back)):
+            if order.customer_id is not None and not order.is_test:
+                placed.setdefault(order.customer_id, []).append(order.id)
+    numbers = {
+        row["order_id"]: placed[row["customer_id"]].index(row["order_id"]) + 1
+        for row in rows
+        if row["source_name"] == "web" and row["customer_id"] is not None and not row["is_test"]
+    }
+    told = {row["order_id"]: row["customer_order_number"] for row in rows}
+    assert {order: told[order] for order in numbers} == numbers
+    assert {number for order, number in told.items() if order not in numbers} == {None}
+    assert {1, 2} <= set(numbers.values())

@@ -18,17 +18,28 @@ orders as (
     select * from {{ ref('int_order__valid') }}
 ),
 
+seen as (
+    select
+        project_key,
+        customer_key,
+        count(*) filter (where not is_deleted) as order_count
+    from orders
+    group by project_key, customer_key
+),
+
 buyers as (
     select distinct on (project_key, customer_key)
         project_key,
         customer_key,
         customer_id,
         email_hash,
-        business_date as first_order_date,
-        channel_key as acquisition_channel_key
+        order_id,
+        business_date,
+        channel_key,
+        customer_order_number
     from orders
     where customer_key <> {{ unknown_key() }}
-    order by project_key, customer_key, processed_at, order_id
+    order by project_key, customer_key, (customer_order_number = 1) desc nulls last, processed_at, order_id
 ),
 
 known as (
@@ -46,17 +57,39 @@ known as (
         customers.country_code,
         customers.created_at,
         customers.created_date,
+        customers.order_count as lifetime_order_count,
+        customers.spent_amount as lifetime_amount,
+        customers.currency_code as lifetime_currency_code,
         customers.is_deleted
     from customers
+),
+
+-- The earliest order that is loaded need not be the first one: the shop numbers the customer's orders, and where it does
+-- not (point of sale), counts them. A guest has no history but what is loaded.
+firsts as (
+    select
+        buyers.*,
+        coalesce(
+            buyers.customer_order_number = 1,
+            buyers.customer_id is null or seen.order_count >= known.lifetime_order_count,
+            false
+        ) as is_first
+    from buyers
+    inner join seen
+        on seen.project_key = buyers.project_key
+        and seen.customer_key = buyers.customer_key
+    left join known
+        on known.project_key = buyers.project_key
+        and known.customer_key = buyers.customer_key
 ),
 
 members as (
     select
         project_key,
         customer_key,
-        coalesce(known.customer_id, buyers.customer_id) as customer_id,
+        coalesce(known.customer_id, firsts.customer_id) as customer_id,
         -- Once the account is known, its address counts, even when there is none any more.
-        case when known.customer_id is not null then known.email_hash else buyers.email_hash end as email_hash,
+        case when known.customer_id is not null then known.email_hash else firsts.email_hash end as email_hash,
         known.name_hash,
         known.state,
         known.email_marketing_state,
@@ -67,19 +100,23 @@ members as (
         known.created_at,
         known.created_date,
         coalesce(known.is_deleted, false) as is_deleted,
-        known.customer_id is null and buyers.customer_id is null as is_guest,
-        known.customer_id is null and buyers.customer_id is not null as is_inferred,
+        known.customer_id is null and firsts.customer_id is null as is_guest,
+        known.customer_id is null and firsts.customer_id is not null as is_inferred,
         false as is_unknown,
-        buyers.first_order_date,
-        buyers.acquisition_channel_key
+        case when firsts.is_first then firsts.order_id end as first_order_id,
+        case when firsts.is_first then firsts.business_date end as first_order_date,
+        case when firsts.is_first then firsts.channel_key end as acquisition_channel_key,
+        known.lifetime_order_count,
+        known.lifetime_amount,
+        known.lifetime_currency_code
     from known
-    full join buyers using (project_key, customer_key)
+    full join firsts using (project_key, customer_key)
     union all
     select
         project_key,
         {{ unknown_key() }},
         null, null, null, null, null, null, null, null, null, null, null,
-        false, false, false, true, null, null
+        false, false, false, true, null, null, null, null, null, null
     from {{ ref('stg_ops__projects') }}
 ),
 
@@ -105,6 +142,10 @@ final as (
         {{ date_key('first_order_date') }} as first_order_date_key,
         first_order_date,
         coalesce(acquisition_channel_key, {{ unknown_key() }}) as acquisition_channel_key,
+        first_order_id,
+        lifetime_order_count,
+        lifetime_amount,
+        lifetime_currency_code,
         is_guest,
         is_inferred,
         is_unknown,

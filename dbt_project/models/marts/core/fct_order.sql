@@ -167,6 +167,8 @@ final as (
         financial_status,
         fulfillment_status,
         cancel_reason,
+        customer_order_number,
+        customer_order_number = 1 as is_first_order,
         customer_id is null as is_guest,
         cancelled_at is not null as is_cancelled,
         is_voided,

@@ -38,6 +38,7 @@ renamed as (
         presentment_total_amount,
         customer_id,
         {{ personal_hash('email') }} as email_hash,
+        customer_order_number::int as customer_order_number,
         source_name,
         tags,
         discount_codes,

@@ -175,7 +175,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "handle": lambda v: v.basket.source_name,
     },
     "CustomerJourneySummary": {
-        "customerOrderIndex": lambda _v: None,
+        "customerOrderIndex": lambda v: v.shop.customer_order_number(v.order),
         "daysToConversion": lambda v: v.order.id % 4,
         "firstVisit": lambda v: VisitView(v, 86_400 * (v.order.id % 4) + 1_800),
         "lastVisit": lambda v: VisitView(v, 900),
