@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.sources.registry import counts
+from hotdash_pipelines.sources.shopify.access import HORIZON, order_horizon
 from hotdash_pipelines.sources.shopify.client import ShopifyClient
 from hotdash_pipelines.sources.shopify.streams import instant_of
 
@@ -16,8 +17,16 @@ DAYS_A_REQUEST = 25
 
 @counts("shopify", "orders")
 def count_orders(client: ShopifyClient, _contract: Contract, windows: Sequence[Window]) -> Mapping[str, int | None]:
-    """Orders processed on each day, whatever became of them since; test orders too."""
-    return _count_days(client, "ordersCount", "processed_at", windows, status="status:any ")
+    """Orders processed on each day, whatever became of them since; test orders too.
+
+    None for a day that begins before what the app is shown: there Shopify counts as few orders as it sends.
+    """
+    now, shown_from = client.now(), None
+    if any(window.start < now - HORIZON for window in windows):
+        shown_from = order_horizon(client, now)
+    shown = [window for window in windows if shown_from is None or window.start >= shown_from]
+    hidden: dict[str, int | None] = {window.key: None for window in windows}
+    return hidden | _count_days(client, "ordersCount", "processed_at", shown, status="status:any ")
 
 
 @counts("shopify", "customers")
@@ -37,7 +46,7 @@ def count_query(operation: str, root: str, days: int) -> str:
 
 def _count_days(
     client: ShopifyClient, root: str, field: str, windows: Sequence[Window], *, status: str = ""
-) -> Mapping[str, int | None]:
+) -> dict[str, int | None]:
     operation = f"{root[0].upper()}{root[1:]}ByDay"
     counted: dict[str, int | None] = {}
     for start in range(0, len(windows), DAYS_A_REQUEST):

@@ -138,3 +138,21 @@ def test_the_number_of_an_order_among_its_customers_is_read_with_it(bench):
     assert {order: told[order] for order in numbers} == numbers
     assert {number for order, number in told.items() if order not in numbers} == {None}
     assert {1, 2} <= set(numbers.values())
+
+
+def test_days_that_the_app_is_not_shown_have_no_count(bench):
+    """Without `read_all_orders` Shopify counts what it shows; whether that is all of a day cannot be told."""
+    api = bench.store.world.extra["shopify"]
+    scopes = api.scopes
+    keys = ["2026-08-01", "2026-11-18"]
+    assert None not in counted(bench, "orders", keys).values()
+    api.scopes = frozenset(scopes - {"read_all_orders"})
+    try:
+        answer = counted(bench, "orders", keys)
+        assert answer["2026-08-01"] is None
+        assert answer["2026-11-18"] is not None
+        bench.wire.sent.clear()
+        counted(bench, "orders", keys[1:])
+        assert not [request for request in bench.wire.sent if b"AccessScopes" in request.content]
+    finally:
+        api.scopes = scopes
