@@ -105,6 +105,7 @@ def ingest_window(
         superseded=parsed.superseded,
         mended_values=parsed.mended_values,
         notes=fetched.notes,
+        deleted=fetched.deleted,
     )
     return Ingested(window.key, manifest, was_fetched=True)
 

@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import wraps
 from typing import Any, Protocol
 
@@ -40,7 +41,8 @@ class Fetched:
 
     `pages` are JSON response bodies, one object each, their nested lists complete. `expected_rows` is the number of
     main records by the source's own count, None where it gives none. `cost` is in the source's own unit. `skipped` are
-    main records that are counted and not in the pages.
+    main records that are counted and not in the pages; `deleted` are those that the source deleted in the window, by
+    their key, whichever window they were read in.
     """
 
     pages: list[bytes]
@@ -50,6 +52,7 @@ class Fetched:
     expected_rows: int | None
     notes: dict[str, Note] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
+    deleted: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class FetchFunction(Protocol):

@@ -12,6 +12,7 @@ from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.sources.registry import Fetched, fetches
 from hotdash_pipelines.sources.shopify.client import ShopifyClient
+from hotdash_pipelines.sources.shopify.deletions import with_deletions
 from hotdash_pipelines.sources.shopify.nested import Nested
 from hotdash_pipelines.sources.shopify.paging import Connection, read_connection
 
@@ -258,16 +259,18 @@ def instant_of(moment: datetime) -> str:
 
 @fetches("shopify", "orders")
 def fetch_orders(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
-    """Orders last changed in the window, with all their lines and refunds."""
+    """Orders last changed in the window, with all their lines and refunds, and the orders deleted in it."""
     connection = as_allowed(client, ORDERS_CONNECTION)
-    return read_connection(client, connection, f"status:any {updated_within(window)}", may_grow=window.is_open)
+    orders = read_connection(client, connection, f"status:any {updated_within(window)}", may_grow=window.is_open)
+    return with_deletions(client, orders, "ORDER", window)
 
 
 @fetches("shopify", "customers")
 def fetch_customers(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
-    """Customers last changed in the window."""
+    """Customers last changed in the window, and those deleted in it."""
     connection = as_allowed(client, CUSTOMERS_CONNECTION)
-    return read_connection(client, connection, updated_within(window), may_grow=window.is_open)
+    customers = read_connection(client, connection, updated_within(window), may_grow=window.is_open)
+    return with_deletions(client, customers, "CUSTOMER", window)
 
 
 @fetches("shopify", "products")

@@ -10,7 +10,7 @@ never replaces a newer one, and `ops.lake_loads` is written in the same transact
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -133,8 +133,10 @@ def _load(load: "_Load", tables: "dict[str, pa.Table]") -> LoadResult:
         result = load.fill(tables)
     else:
         load.stage(tables)
+        load.leave_deleted()
         result = load.merge(tables)
     load.mark_deleted()
+    result = load.mark_told(result)
     reach("load.merged")
     load.note()
     return result
@@ -148,6 +150,7 @@ class _Load:
     ) -> None:
         self._cursor, self._contract, self._manifest = cursor, contract, manifest
         self._project, self._now = project, now
+        self._stream = (project, contract.source, contract.stream)
 
     def lock(self) -> None:
         """Wait for other loads of the stream."""
@@ -194,6 +197,25 @@ class _Load:
             if tables[table.name].num_rows:
                 self._cursor.adbc_ingest(merge.stage(table), tables[table.name], mode="append", temporary=True)
             reach("load.staged")
+
+    def leave_deleted(self) -> None:
+        """Take records that are known to be deleted out of what is staged."""
+        if merge.can_lose_records(self._contract):
+            for table in self._contract.tables:
+                self._run(merge.leave_deleted(self._contract, table), *self._stream)
+
+    def mark_told(self, result: LoadResult) -> LoadResult:
+        """Note what the source deleted in the window, and mark every row of a record known to be deleted."""
+        if not merge.can_lose_records(self._contract):
+            return result
+        if self._manifest.deleted:
+            deleted = json.dumps(self._manifest.deleted, sort_keys=True)
+            self._run(merge.NOTE_DELETIONS, *self._stream, deleted, self._now, "event")
+        tables = dict(result.tables)
+        for table in self._contract.tables:
+            marked = self._count(merge.mark_told(self._contract, table), *self._stream, self._now)
+            tables[table.name] = replace(tables[table.name], deleted=tables[table.name].deleted + marked)
+        return replace(result, tables=tables)
 
     def merge(self, tables: "dict[str, pa.Table]") -> LoadResult:
         """Bring the staged rows into the tables by the stream's semantics."""

@@ -12,6 +12,7 @@ from hotdash_pipelines.contracts import Contract, Table
 from hotdash_pipelines.warehouse.loading.ddl import data_columns, raw_schema
 
 LOSERS = "losing_parents"
+_OF_STREAM = "d.project_key = $1::text and d.source = $2::text and d.stream = $3::text"
 
 
 def stage(table: Table) -> str:
@@ -137,6 +138,51 @@ def mark_deleted(contract: Contract, table: Table) -> str:
         f"and d.project_key = $1::text and d.entity = '{contract.deleted_by.entity}' and d.entity_id = t.\"{key}\" "
         f"and t._deleted_at is null and {is_older}"
     )
+
+
+def leave_deleted(contract: Contract, table: Table) -> str:
+    """Take staged rows of records that are marked as deleted out again: an older page does not bring them back.
+
+    Takes $1, the source as $2 and the stream as $3.
+    """
+    main = contract.table
+    return (
+        f'delete from "{stage(table)}" s using {target(contract, main)} t, ops.source_deletions d '  # noqa: S608
+        f"where {_OF_STREAM} and t.project_key = $1::text and t._deleted_at is not null "
+        f'and t."{main.key[0]}" = d.record_id and s."{main.key[0]}" = d.record_id'
+    )
+
+
+def mark_told(contract: Contract, table: Table) -> str:
+    """Mark the rows of records that the source deleted, with when it was noticed. Returns how many.
+
+    Takes $1, the source as $2, the stream as $3, and the time of the load as $4.
+    """
+    return _counted(
+        f"update {target(contract, table)} t set _deleted_at = d.noticed_at, _loaded_at = $4::timestamptz "  # noqa: S608
+        f"from ops.source_deletions d where {_OF_STREAM} and t.project_key = $1::text "
+        f'and t."{contract.table.key[0]}" = d.record_id and t._deleted_at is null'
+    )
+
+
+def can_lose_records(contract: Contract) -> bool:
+    """Whether windows of the stream tell of deletions: it is read by change, its key is a number, no other stream does."""
+    main = contract.table
+    return (
+        contract.semantics == "updated"
+        and contract.deleted_by is None
+        and len(main.key) == 1
+        and contract.field_of(main, main.key[0]).type == "int64"
+    )
+
+
+NOTE_DELETIONS = """
+insert into ops.source_deletions as d (project_key, source, stream, record_id, deleted_at, noticed_at, noticed_by)
+select $1::text, $2::text, $3::text, key::bigint, value::timestamptz, $5::timestamptz, $6::text
+from jsonb_each_text($4::text::jsonb)
+on conflict (project_key, source, stream, record_id) do update set deleted_at = excluded.deleted_at
+where d.deleted_at is null and excluded.deleted_at is not null
+"""
 
 
 def count_rows(contract: Contract) -> str:
