@@ -166,7 +166,7 @@ def mark_told(contract: Contract, table: Table) -> str:
 
 
 def can_lose_records(contract: Contract) -> bool:
-    """Whether windows of the stream tell of deletions: it is read by change, its key is a number, no other stream does."""
+    """Whether windows of the stream tell of deletions: it is read by change, by number, and no other stream does."""
     main = contract.table
     return (
         contract.semantics == "updated"
