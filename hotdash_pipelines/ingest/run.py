@@ -18,9 +18,11 @@ from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.mend import RejectedRecord
 from hotdash_pipelines.contracts.parse import Parsed, parse_pages
 from hotdash_pipelines.ingest.held import HeldBefore
+from hotdash_pipelines.ingest.hold_back import HELD_BACK_AT, USUAL_DOUBT, Doubt, arrived, hold_back, state_before
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake import quarantine
 from hotdash_pipelines.sources import FetchFunction, PermanentSourceError, Skipped, SourceError
+from hotdash_pipelines.sources.registry import Fetched
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
 
@@ -45,6 +47,8 @@ class Ingested:
     key: str
     manifest: PartitionManifest | None
     was_fetched: bool
+    held_back: str | None = None
+    """What was not believed, where the lake kept what it had."""
 
     @property
     def rows(self) -> int:
@@ -61,6 +65,7 @@ def ingest_window(
     window: Window,
     now: datetime,
     database_url: str | None = None,
+    doubt: Doubt = USUAL_DOUBT,
 ) -> Ingested:
     """Fetch a window, hold it against its contract and commit it to the lake.
 
@@ -71,6 +76,10 @@ def ingest_window(
 
     A day that is not over is read up to now and marked open. Days are read from the oldest to the newest: a row that is
     touched meanwhile leaves its day for the newest one. With `database_url` a stream may look for what its source lost.
+
+    An answer without most of the rows that were there is held back, and the lake keeps what it had, until a second
+    witness says the same: the source's own count, a later read, or `doubt` waived by a person. Rows of an `updated`
+    stream move on and none is deleted for want of an answer, so another read at once is witness enough.
     """
     name = f"{contract.source}/{contract.stream} {window.key}"
     readable_from = window.start if contract.semantics == "updated" else window.end
@@ -79,12 +88,27 @@ def ingest_window(
         raise NotYetOver(
             f"{name}: the day {state} in the store's zone; materialise it after {readable_from:%Y-%m-%d %H:%M} UTC"
         )
-    fetched = fetch(client, contract, window.asked_at(now), HeldBefore(store, contract, project, window, database_url))
-    try:
-        parsed = parse_pages(contract, fetched.pages)
-    except ContractBreach as error:
-        raise BadData(f"{name}: {error}; mend the source or the key in its contract") from error
-    parsed.rejected += [_unread(skipped) for skipped in fetched.skipped]
+    before = HeldBefore(store, contract, project, window, database_url)
+
+    def read() -> tuple[Fetched, Parsed]:
+        fetched = fetch(client, contract, window.asked_at(now), before)
+        try:
+            parsed = parse_pages(contract, fetched.pages)
+        except ContractBreach as error:
+            raise BadData(f"{name}: {error}; mend the source or the key in its contract") from error
+        parsed.rejected += [_unread(skipped) for skipped in fetched.skipped]
+        return fetched, parsed
+
+    fetched, parsed = read()
+    held = state_before(store, contract, project, window.key)
+    if held is not None and not parsed.bad_pages and doubt.falls_on(parsed.arrived, held):
+        confirms = _count_confirms(contract, fetched.expected_rows, parsed.arrived)
+        if confirms is None and contract.semantics == "updated":
+            fetched, parsed = read()
+        elif confirms is False or (confirms is None and not doubt.was_witnessed(held, now)):
+            kept = hold_back(store, contract, held, parsed.arrived, now)
+            told = f"{parsed.arrived} rows came where {arrived(held)} were"
+            return Ingested(window.key, kept if kept.key == window.key else None, was_fetched=True, held_back=told)
     _set_aside(contract, store, project, window, fetched.pages, parsed, now)
     manifest = lake.write_partition(
         store,
@@ -114,6 +138,16 @@ def _unread(skipped: Skipped) -> RejectedRecord:
     """A record that never came whole, as the quarantine keeps it."""
     number = int(skipped.record) if skipped.record.isdecimal() else skipped.record
     return RejectedRecord(-1, skipped.body or b"{}", json.dumps([number]), skipped.reason)
+
+
+def _count_confirms(contract: Contract, counted: int | None, came: int) -> bool | None:
+    """Whether the source's own count bears the answer out; None where there is none that is independent of it.
+
+    Rows that came since the count do not contradict. The count of a date comes with its answer and says nothing.
+    """
+    if counted is None or contract.semantics == "event_date":
+        return None
+    return counted - came <= COUNT_TOLERANCE * counted
 
 
 def _set_aside(
@@ -175,15 +209,16 @@ def is_due(
 ) -> bool:
     """Whether a routine run fetches this window: it is missing, short, by another contract, or may still change.
 
-    `newest` is the last complete day. The current day is open and always due, and so is a day that was open when it was
-    read and is over. A window may change for `refetch_days` days, and a date that was last read before those were over
-    still has to be read once more. A sound window fetched after `just_read_since` can wait.
+    `newest` is the last complete day. The current day is open and always due, and so are a day that was open when it
+    was read and is over, and one whose last answer was held back. A window may change for `refetch_days` days, and a
+    date that was last read before those were over still has to be read once more. A sound window fetched after
+    `just_read_since` can wait.
     """
     if not can_be_read(contract, window, newest):
         return False
     if held is None or held.contract_digest != contract.digest or is_off(held):
         return True
-    if held.is_open and window.key <= newest.key:
+    if HELD_BACK_AT in held.notes or (held.is_open and window.key <= newest.key):
         return True
     if just_read_since is not None and held.fetched_at > just_read_since:
         return False

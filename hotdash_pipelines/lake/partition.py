@@ -220,6 +220,22 @@ def _readable(store: Store, contract: Contract, project: str, key: str) -> Parti
         return None
 
 
+def add_notes(
+    store: Store, contract: Contract, manifest: PartitionManifest, notes: Mapping[str, str | int | float | bool]
+) -> PartitionManifest:
+    """Write notes into the manifest of a partition; one that another run has written meanwhile stays as it is."""
+    path = f"{folder_of(contract, manifest.project, manifest.key)}/{_MANIFEST}"
+    with (
+        named(contract, manifest.key, "mend that, then run again"),
+        store.exclusive(stream_folder(contract, manifest.project)),
+    ):
+        if read_manifest(store, contract, manifest.project, manifest.key) != manifest:
+            return manifest
+        noted = replace(manifest, notes={**manifest.notes, **notes})
+        store.write(path, noted.to_json())
+    return noted
+
+
 def read_table(store: Store, contract: Contract, manifest: PartitionManifest, table: str) -> "pa.Table":
     """One table of a partition in the contract's schema, after its size, sha256 and row count were verified.
 

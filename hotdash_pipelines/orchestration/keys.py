@@ -36,6 +36,9 @@ RUNBOOK_TAG = "hotdash/runbook"
 # A run with this tag set to `due` skips windows that the lake already has and that are past their re-fetch days.
 REFETCH_TAG = "hotdash/refetch"
 REFETCH_DUE = "due"
+# A run with this tag set to `accept` believes answers that lack most of the rows that were there: a person's word.
+FEWER_ROWS_TAG = "hotdash/fewer_rows"
+FEWER_ROWS_ACCEPTED = "accept"
 
 
 def lake_key(source: str, stream: str) -> dg.AssetKey:

@@ -23,6 +23,10 @@ _LATE = {
 }
 
 
+# What GA4 says of a report's figures, as the client notes it.
+_SAID_OF_FIGURES = ("sampled_share", "is_thresholded", "has_other_row", "empty_reason")
+
+
 def table_description(contract: Contract, table: Table, where: str) -> str:
     """The text an analyst reads: what one row is, where it comes from, how late it may be."""
     late = _LATE[contract.semantics].format(cursor=contract.cursor, days=contract.refetch_days)
@@ -93,6 +97,7 @@ def partition_metadata(manifest: PartitionManifest, uri: str) -> dict[str, Any]:
         entries["api_cost"] = float(manifest.cost)
     if manifest.cursor_max is not None:
         entries["newest"] = str(manifest.cursor_max)
+    entries |= {name: manifest.notes[name] for name in _SAID_OF_FIGURES if name in manifest.notes}
     if manifest.is_open:
         entries["open_until_read_again"] = f"read up to {manifest.complete_to:%Y-%m-%d %H:%M} UTC; the day was not over"
     if manifest.unknown_fields:

@@ -52,6 +52,15 @@ class StoreSettings(SettingsGroup):
         ge=0,
         description="A nightly run or `hotdash up` does not read a window again that was read this recently.",
     )
+    small_answer_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="An answer with less than this share of the rows that were there is held back; 0 believes all.",
+    )
+    second_read_after_minutes: float = Field(
+        default=60, ge=0, description="How long after an answer that was held back another one may confirm it."
+    )
     fixed_now: AwareDatetime | None = Field(
         default=None, description="Pins the present (ISO 8601 with an offset), for tests and replays."
     )

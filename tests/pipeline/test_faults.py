@@ -291,16 +291,46 @@ def test_an_empty_day_is_a_partition_without_rows(bench: Bench) -> None:
     assert state["tables"] == before["tables"]
 
 
-def test_a_restated_day_that_comes_back_empty_removes_its_rows_until_it_is_read_again(
+def test_a_restated_day_that_comes_back_empty_keeps_its_rows_until_it_is_confirmed(
     bench: Bench, clean: Callable[[str], dict[str, Any]]
 ) -> None:
     assert bench.run(TRAFFIC).success
     bench.plant("empty", "ga4", OPERATION[TRAFFIC])
+    outcome = bench.run(TRAFFIC)
+    assert outcome.success, outcome.errors
+    assert outcome.failed == 1
+    assert "lake_ga4/traffic_daily: no_answer_was_held_back" in outcome.failed_checks
+    told = (
+        "select blocking, severity from ops.check_results where check_name = 'no_answer_was_held_back' and not passed"
+    )
+    assert bench.stack.query(told) == [(False, "error")]
+    assert bench.state(TRAFFIC)["tables"] == clean(TRAFFIC)["tables"]
+    bench.set(second_read_after_minutes="0")
     assert bench.run(TRAFFIC).success
     assert rows_of(bench.state(TRAFFIC)) == 0
     bench.heal()
     assert bench.run(TRAFFIC).success
     assert bench.state(TRAFFIC)["tables"] == clean(TRAFFIC)["tables"]
+
+
+def test_a_person_may_say_that_an_empty_day_is_right(bench: Bench) -> None:
+    assert bench.run(TRAFFIC).success
+    bench.plant("empty", "ga4", OPERATION[TRAFFIC])
+    wanted = [keys.lake_key("ga4", "traffic_daily"), keys.raw_key("ga4", "traffic_daily")]
+    word = {keys.FEWER_ROWS_TAG: keys.FEWER_ROWS_ACCEPTED}
+    assert bench.execute(wanted, KEY, KEY, tags=word).success
+    assert rows_of(bench.state(TRAFFIC)) == 0
+
+
+def test_a_listing_that_comes_back_empty_marks_nothing_deleted(bench: Bench) -> None:
+    newest, living = "2026-03-09", "select count(*) from raw_chatwoot.inboxes where _deleted_at is null"
+    assert bench.run("chatwoot/inboxes", first=newest).success
+    ((before,),) = bench.stack.query(living)
+    assert before > 0
+    bench.plant("empty", "chatwoot", "inboxes")
+    outcome = bench.run("chatwoot/inboxes", first=newest)
+    assert "lake_chatwoot/inboxes: no_answer_was_held_back" in outcome.failed_checks
+    assert bench.stack.query(living) == [(before,)]
 
 
 def test_a_window_shorter_than_the_source_counted_is_not_loaded_and_is_read_again(bench: Bench) -> None:

@@ -12,6 +12,7 @@ import dagster as dg
 from hotdash_pipelines.base.windows import last_complete_day, window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.ingest.completeness import count_days
+from hotdash_pipelines.ingest.hold_back import Doubt
 from hotdash_pipelines.ingest.run import Ingested, can_be_read, ingest_window, is_due, is_off
 from hotdash_pipelines.lake.partition import folder_of, prune_pages, read_manifest
 from hotdash_pipelines.orchestration import keys
@@ -32,6 +33,7 @@ from hotdash_pipelines.storage import Store
 
 _COUNTS = "row_counts_match_the_source"
 _DRIFT = "all_fields_and_values_are_known"
+_KEPT = "no_answer_was_held_back"
 _NOT_OVER = "its source counts a date once it is over; materialise it after {:%Y-%m-%d %H:%M} UTC"
 
 
@@ -66,6 +68,11 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
         newest = window_of(last_complete_day(now, zone).isoformat(), zone)
         routine = context.run.tags.get(keys.REFETCH_TAG) == keys.REFETCH_DUE
         just_read_since = now - timedelta(minutes=settings.reread_after_minutes) if routine else None
+        doubt = Doubt(
+            settings.small_answer_share,
+            timedelta(minutes=settings.second_read_after_minutes),
+            is_waived=context.run.tags.get(keys.FEWER_ROWS_TAG) == keys.FEWER_ROWS_ACCEPTED,
+        )
         done: list[Ingested] = []
         told: dict[str, str] = {}
         where = windows_of(contract, context.partition_keys)
@@ -83,9 +90,14 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
                     continue
                 fetch = fetcher(contract.source, contract.stream)
                 done.append(
-                    ingest_window(contract, client, fetch, store, project.key(), window, clock.now(), warehouse.url())
+                    ingest_window(
+                        contract, client, fetch, store, project.key(), window, clock.now(), warehouse.url(), doubt
+                    )
                 )
-                context.log.info(f"{partition_key}: {done[-1].rows} rows")
+                if done[-1].held_back:
+                    context.log.warning(f"{partition_key}: held back: {done[-1].held_back}")
+                else:
+                    context.log.info(f"{partition_key}: {done[-1].rows} rows")
             held = [entry.manifest for entry in done if entry.manifest]
             try:
                 count_days(contract, client, warehouse.url(), project.key(), zone, held, clock.now)
@@ -118,6 +130,13 @@ def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
             description="The source sent no field and no status that its contract does not name.",
             metadata=counted_as("validity", _DRIFT),
         ),
+        dg.AssetCheckSpec(
+            _KEPT,
+            asset=key,
+            description="No answer lacked most of the rows that were there: such a one is held back, and the lake "
+            "keeps what it had until a second witness confirms it.",
+            metadata=counted_as("completeness", _KEPT),
+        ),
     ]
 
 
@@ -141,7 +160,7 @@ def _result(
             "windows_kept": sum(not entry.was_fetched for entry in done),
             **told,
         },
-        check_results=[_count_check(key, done), _drift_check(key, done)],
+        check_results=[_count_check(key, done), _drift_check(key, done), _kept_check(key, done)],
     )
 
 
@@ -171,6 +190,22 @@ def _drift_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckRes
             "unknown_fields": ", ".join(fields) or "none",
             "columns_with_unknown_values": ", ".join(values) or "none",
         },
+    )
+
+
+def _kept_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckResult:
+    doubted = {entry.key: entry.held_back for entry in done if entry.held_back}
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=_KEPT,
+        passed=not doubted,
+        metadata={"held_back": "; ".join(f"{window}: {why}" for window, why in doubted.items()) or "none"},
+        description=(
+            f"windows {', '.join(doubted)}: the next run that reads the same believes it; if it is right, materialise "
+            f"them with the tag {keys.FEWER_ROWS_TAG}={keys.FEWER_ROWS_ACCEPTED}"
+        )
+        if doubted
+        else None,
     )
 
 

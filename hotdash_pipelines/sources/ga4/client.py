@@ -15,6 +15,7 @@ import orjson
 
 from hotdash_pipelines.sources.errors import PermanentSourceError, QuotaExhausted, TransientSourceError, in_one_line
 from hotdash_pipelines.sources.http import HttpAnswer, HttpReader, Patience, utc_now
+from hotdash_pipelines.sources.registry import Note
 
 API_VERSION = "v1beta"
 SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
@@ -53,11 +54,15 @@ class Ga4Report:
 
 @dataclass(frozen=True)
 class ReportRows:
-    """The pages of one report, the rows Google announced, and the tokens they cost."""
+    """The pages of one report, the rows Google announced, the tokens they cost, and what Google says of the figures.
+
+    `flags`: `sampled_share` (of the sessions read), `is_thresholded`, `has_other_row`, `empty_reason`; absent if not.
+    """
 
     pages: list[bytes]
     rows: int
     tokens: float
+    flags: dict[str, Note]
 
 
 class Ga4Client:
@@ -131,6 +136,7 @@ class Ga4Client:
         """
         pages: list[bytes] = []
         tokens, read = 0.0, 0
+        flags: dict[str, Note] = {}
         while True:
             answer = self._report(wanted, day, read)
             document = answer.document
@@ -138,10 +144,11 @@ class Ga4Client:
             if rows:
                 _check_headers(document, wanted)
             tokens += float(((document.get("propertyQuota") or {}).get("tokensPerDay") or {}).get("consumed") or 0)
+            flags |= _flags(document)
             pages.append(answer.body)
             read += rows
             if read >= total:
-                return ReportRows(pages, total, tokens)
+                return ReportRows(pages, total, tokens, flags)
             if rows < ROWS_A_PAGE:
                 raise TransientSourceError(
                     f"{self._http.host}: runReport sent {read} of {total} rows; materialise the partition again"
@@ -255,6 +262,22 @@ class Ga4Client:
             "exp": issued + int(_TOKEN_LIFE.total_seconds()),
         }
         return jwt.encode(signer, claims).decode()
+
+
+def _flags(document: Mapping[str, Any]) -> dict[str, Note]:
+    """What Google says of a report's figures; a flag that is not so is left out by Google."""
+    said = document.get("metadata") or {}
+    flags: dict[str, Note] = {}
+    if said.get("subjectToThresholding"):
+        flags["is_thresholded"] = True
+    if said.get("dataLossFromOtherRow"):
+        flags["has_other_row"] = True
+    if said.get("emptyReason"):
+        flags["empty_reason"] = str(said["emptyReason"])
+    for sampling in said.get("samplingMetadatas") or ():
+        if space := int(sampling.get("samplingSpaceSize") or 0):
+            flags["sampled_share"] = round(int(sampling.get("samplesReadCount") or 0) / space, 4)
+    return flags
 
 
 def _error_says(document: Any, words: str) -> bool:

@@ -43,4 +43,4 @@ def _fetched(client: Ga4Client, report: Ga4Report, window: Window) -> Fetched:
     """The window's date, in the property's calendar: a property in another zone than the store has other days."""
     before = client.requests
     answer = client.report(report, window.key)
-    return Fetched(answer.pages, client.requests - before, answer.tokens, API_VERSION, answer.rows)
+    return Fetched(answer.pages, client.requests - before, answer.tokens, API_VERSION, answer.rows, dict(answer.flags))

@@ -4,7 +4,7 @@ Belongs here: pointing the settings at a stack and running parts of the job. Doe
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -80,14 +80,21 @@ class Bench:
         raw = [keys.raw_key(contract.source, table.name) for table in contract.tables]
         return self.execute({"both": lake + raw, "lake": lake, "raw": raw}[only], first, first, refetch)
 
-    def execute(self, assets: list[dg.AssetKey] | None, first: str, last: str, refetch: str = "all") -> LoadOutcome:
+    def execute(
+        self,
+        assets: list[dg.AssetKey] | None,
+        first: str,
+        last: str,
+        refetch: str = "all",
+        tags: Mapping[str, str] | None = None,
+    ) -> LoadOutcome:
         """Run these assets of the nightly job over a range of days, all of them for None."""
         result = self.job.execute_in_process(
             instance=self.instance,
             asset_selection=assets,
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags=keys.range_tags(first, last, refetch=refetch),
+            tags={**keys.range_tags(first, last, refetch=refetch), **(tags or {})},
         )
         return outcome_of(result.run_id, result.success, result.all_events)
 
