@@ -17,6 +17,7 @@ from hotdash_pipelines.warehouse.stream_days import (
     DayCount,
     StreamDay,
     days_to_count,
+    note_agent_days,
     note_counts,
     refresh_days,
 )
@@ -294,4 +295,25 @@ def test_only_the_newest_listing_says_what_is_there(ledger):
     ledger.put(PRODUCTS, "2025-03-04", night(5), synthetic(PRODUCTS, 4, key="2025-03-04"))
     refresh_days(ledger.url, PRODUCTS, PROJECT, ZONE, ["2025-03-04"], night(5), is_counted=False)
     assert ledger.counts() == {"2025-03-03": (None, 5, 0), "2025-03-04": (None, 4, 1)}
+    assert ledger.state("2025-03-04") == "complete"
+
+
+def test_days_of_the_support_agent_are_whole_once_they_are_over(ledger):
+    """23:30 and 00:30 in New York are two days, whatever UTC says; the second is not over at 04:05."""
+    for _ in range(2):
+        with connect(ledger.url) as conn:
+            conn.execute("delete from agent.agent_queries")
+            for created in ("2025-03-04T04:30", "2025-03-04T05:30"):
+                conn.execute(
+                    "insert into agent.agent_queries (query, result, conversation_id, agent, created_at) "
+                    "values ('q', '{}', 'c', 'a', %s)",
+                    [at(created)],
+                )
+            note_agent_days(conn, PROJECT, ZONE, night(4))
+    assert ledger.days() == {
+        date(2025, 3, 3): ("complete", at("2025-03-04T05:00"), None),
+        date(2025, 3, 4): ("open", night(4), "the day is not over"),
+    }
+    with connect(ledger.url) as conn:
+        note_agent_days(conn, PROJECT, ZONE, night(5))
     assert ledger.state("2025-03-04") == "complete"
