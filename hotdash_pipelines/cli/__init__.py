@@ -19,6 +19,7 @@ from hotdash_pipelines.cli import (
     erase,
     export,
     housekeeping,
+    lake,
     performance,
     restore,
     retention,
@@ -55,6 +56,8 @@ app.add_typer(contracts.app, name="contracts")
 app.add_typer(performance.app, name="performance")
 app.add_typer(erase.app, name="erase")
 app.add_typer(housekeeping.app, name="housekeeping")
+app.add_typer(lake.app, name="lake")
+app.add_typer(lake.quarantine, name="quarantine")
 app.add_typer(retention.app, name="retention")
 app.add_typer(sla.app, name="sla")
 app.add_typer(incident.app, name="incident")

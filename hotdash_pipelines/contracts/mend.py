@@ -32,6 +32,9 @@ _LIMITS = {"int64": 2**63, "int32": 2**31}
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", bool: "a boolean", str: "a text"}
 
 
+UNREAD = -1
+
+
 class Literal(str):
     """A JSON number as it was spelled."""
 
@@ -42,14 +45,35 @@ class Literal(str):
 class RejectedRecord:
     """A main record that cannot be loaded, with all that is nested in it.
 
-    `page` is its page's position among the pages of the window, `record` the JSON as it was sent, `key` its key as a
-    JSON list (None where that cannot be read), `reason` names table, column and kind of the value, never the value.
+    `page` is its page's position among the pages of the window, UNREAD where it never arrived in one; `record` the JSON
+    as it was sent, `key` its key as a JSON list (None where that cannot be read), `reason` names table, column and kind
+    of the value, never the value.
     """
 
     page: int
     record: bytes
     key: str | None
     reason: str
+
+
+@dataclass(frozen=True)
+class QuarantinedRecord:
+    """One rejected record as it lies in the quarantine. `key_digest` is None where its key could not be read.
+
+    The digests are sha256 in hex and tell rows apart without their data; `reason` holds no value of the record.
+    """
+
+    window: str
+    record_digest: str
+    key_digest: str | None
+    reason: str
+    contract_version: int
+    kept_at: datetime
+
+
+def rejected_unread(record_id: str, reason: str, body: bytes | None) -> RejectedRecord:
+    """A record that its source lists and could not show whole."""
+    return RejectedRecord(UNREAD, body or b"{}", json.dumps([_GID.sub("", record_id)]), reason)
 
 
 @dataclass

@@ -5,7 +5,6 @@ benchmarks and the tests run the very same path.
 Does not belong here: how a source is read (sources), files (lake), SQL (warehouse), Dagster (defs).
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,16 +14,17 @@ from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.casts import ContractBreach
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.contracts.mend import RejectedRecord
+from hotdash_pipelines.contracts.mend import rejected_unread
 from hotdash_pipelines.contracts.parse import Parsed, parse_pages
 from hotdash_pipelines.ingest.held import HeldBefore
 from hotdash_pipelines.ingest.hold_back import HELD_BACK_AT, USUAL_DOUBT, Doubt, arrived, hold_back, state_before
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake import quarantine
-from hotdash_pipelines.sources import FetchFunction, PermanentSourceError, Skipped, SourceError
-from hotdash_pipelines.sources.registry import Fetched
+from hotdash_pipelines.sources import Fetched, FetchFunction, PermanentSourceError, SourceError
 from hotdash_pipelines.storage import Store
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
+from hotdash_pipelines.warehouse.loading.quarantine import note_quarantine
+from hotdash_pipelines.warehouse.postgres import connect
 
 # Rows may leave a window between the count and the reading when they are edited just then.
 COUNT_TOLERANCE = 0.001
@@ -92,12 +92,7 @@ def ingest_window(
 
     def read() -> tuple[Fetched, Parsed]:
         fetched = fetch(client, contract, window.asked_at(now), before)
-        try:
-            parsed = parse_pages(contract, fetched.pages)
-        except ContractBreach as error:
-            raise BadData(f"{name}: {error}; mend the source or the key in its contract") from error
-        parsed.rejected += [_unread(skipped) for skipped in fetched.skipped]
-        return fetched, parsed
+        return fetched, parse(contract, window, fetched)
 
     fetched, parsed = read()
     held = state_before(store, contract, project, window.key)
@@ -109,8 +104,22 @@ def ingest_window(
             kept = hold_back(store, contract, held, parsed.arrived, now)
             told = f"{parsed.arrived} rows came where {arrived(held)} were"
             return Ingested(window.key, kept if kept.key == window.key else None, was_fetched=True, held_back=told)
-    _set_aside(contract, store, project, window, fetched.pages, parsed, now)
-    manifest = lake.write_partition(
+    manifest = land(contract, store, project, window, fetched, parsed, now)
+    return Ingested(window.key, manifest, was_fetched=True)
+
+
+def land(
+    contract: Contract,
+    store: Store,
+    project: str,
+    window: Window,
+    fetched: Fetched,
+    parsed: Parsed,
+    now: datetime,
+) -> PartitionManifest:
+    """Hold what was fetched at `now` against its contract and commit it to the lake; see `ingest_window`."""
+    _judge(contract, store, project, window, fetched.pages, parsed, now)
+    return lake.write_partition(
         store,
         contract,
         project,
@@ -131,13 +140,17 @@ def ingest_window(
         notes=fetched.notes,
         deleted=fetched.deleted,
     )
-    return Ingested(window.key, manifest, was_fetched=True)
 
 
-def _unread(skipped: Skipped) -> RejectedRecord:
-    """A record that never came whole, as the quarantine keeps it."""
-    number = int(skipped.record) if skipped.record.isdecimal() else skipped.record
-    return RejectedRecord(-1, skipped.body or b"{}", json.dumps([number]), skipped.reason)
+def parse(contract: Contract, window: Window, fetched: Fetched) -> Parsed:
+    """The rows of a window, and what is set aside: records that break the contract or that their source cannot show."""
+    try:
+        parsed = parse_pages(contract, fetched.pages)
+    except ContractBreach as error:
+        name = f"{contract.source}/{contract.stream} {window.key}"
+        raise BadData(f"{name}: {error}; mend the source or the key in its contract") from error
+    parsed.rejected += [rejected_unread(one.record, one.reason, one.body) for one in fetched.skipped]
+    return parsed
 
 
 def _count_confirms(contract: Contract, counted: int | None, came: int) -> bool | None:
@@ -150,7 +163,7 @@ def _count_confirms(contract: Contract, counted: int | None, came: int) -> bool 
     return counted - came <= COUNT_TOLERANCE * counted
 
 
-def _set_aside(
+def _judge(
     contract: Contract,
     store: Store,
     project: str,
@@ -241,7 +254,7 @@ def load_windows(
 
     Yields each key with what its load did; None where the stream has no file for that day: a listing, or a date that is
     not over. Raises SourceError when the lake lacks a partition that should be there, LakeError or LoadError when one
-    cannot be read or loaded.
+    cannot be read or loaded. When all are loaded, `ops.quarantined_records` says what of the stream waits.
     """
     with Loader(database_url, contract) as loader:
         for window in windows:
@@ -256,6 +269,8 @@ def load_windows(
                     f"{contract.source}/{contract.stream} {window.key}: the lake has no partition; "
                     f"materialise lake_{contract.source}/{contract.stream} first"
                 )
+    with connect(database_url) as conn:
+        note_quarantine(conn, contract, project, quarantine.quarantined(store, contract, project), now)
 
 
 __all__ = [
@@ -267,5 +282,7 @@ __all__ = [
     "ingest_window",
     "is_due",
     "is_off",
+    "land",
     "load_windows",
+    "parse",
 ]

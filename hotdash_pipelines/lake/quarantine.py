@@ -11,34 +11,18 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.contracts.mend import RejectedRecord
+from hotdash_pipelines.contracts.mend import UNREAD, QuarantinedRecord, RejectedRecord
 from hotdash_pipelines.lake.partition import PrunedPartitions, folder_of, named, stream_folder
 from hotdash_pipelines.storage import Store
 
 _REASON, _RECORDS = ".reason", "records-"
 # Enough to see what is wrong; a window with more than its tolerance is refused anyway.
 _KEPT_RECORDS = 10_000
-
-
-@dataclass(frozen=True)
-class QuarantinedRecord:
-    """One rejected record as it lies in the quarantine. `key_digest` is None where its key could not be read.
-
-    The digests are sha256 in hex and tell rows apart without their data; `reason` holds no value of the record.
-    """
-
-    window: str
-    record_digest: str
-    key_digest: str | None
-    reason: str
-    contract_version: int
-    kept_at: datetime
 
 
 def keep_records(
@@ -62,6 +46,7 @@ def keep_records(
 def _line(contract: Contract, record: RejectedRecord, now: datetime) -> bytes:
     why = {
         "key": record.key,
+        "page": record.page,
         "reason": record.reason,
         "contract_version": contract.version,
         "kept_at": now.isoformat(),
@@ -99,6 +84,22 @@ def quarantined(store: Store, contract: Contract, project: str) -> list[Quaranti
             if name.startswith(_RECORDS):
                 with contextlib.suppress(FileNotFoundError):
                     records += [record for line in store.read(path).splitlines() for record in _read(window, line)]
+    return records
+
+
+def unread(store: Store, contract: Contract, project: str, window: Window) -> list[RejectedRecord]:
+    """The records of a window that its source could not show: they are in no page, so no replay finds them."""
+    folder = _folder(contract, project, window)
+    records = []
+    with named(contract, "(quarantine)", "mend that, then run again"):
+        for path in store.list(folder):
+            if path.removeprefix(f"{folder}/").startswith(_RECORDS):
+                lines = [json.loads(line) for line in store.read(path).splitlines()]
+                records += [
+                    RejectedRecord(UNREAD, line["record"].encode(), line["key"], line["reason"])
+                    for line in lines
+                    if line["page"] == UNREAD
+                ]
     return records
 
 

@@ -100,6 +100,10 @@ def partition_metadata(manifest: PartitionManifest, uri: str) -> dict[str, Any]:
     entries |= {name: manifest.notes[name] for name in _SAID_OF_FIGURES if name in manifest.notes}
     if manifest.is_open:
         entries["open_until_read_again"] = f"read up to {manifest.complete_to:%Y-%m-%d %H:%M} UTC; the day was not over"
+    if manifest.quarantined:
+        entries["quarantined_records"] = manifest.quarantined
+    if manifest.repeated or manifest.superseded:
+        entries["records_that_came_again"] = manifest.repeated + manifest.superseded
     if manifest.unknown_fields:
         entries["unknown_fields"] = ", ".join(sorted(manifest.unknown_fields))
     return entries

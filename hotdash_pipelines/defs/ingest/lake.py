@@ -18,7 +18,7 @@ from hotdash_pipelines.lake.partition import folder_of, prune_pages, read_manife
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.check_results import counted_as, finding_of, keep
 from hotdash_pipelines.orchestration.failures import one_line_errors, windows_of
-from hotdash_pipelines.orchestration.metadata import contract_metadata, partition_metadata, table_description
+from hotdash_pipelines.orchestration.metadata import contract_metadata, partition_metadata, runbook, table_description
 from hotdash_pipelines.orchestration.partitions import BACKFILL_POLICY, daily_partitions
 from hotdash_pipelines.orchestration.resources import (
     ClockResource,
@@ -34,6 +34,7 @@ from hotdash_pipelines.storage import Store
 _COUNTS = "row_counts_match_the_source"
 _DRIFT = "all_fields_and_values_are_known"
 _KEPT = "no_answer_was_held_back"
+_QUARANTINE = "no_record_waits_in_quarantine"
 _NOT_OVER = "its source counts a date once it is over; materialise it after {:%Y-%m-%d %H:%M} UTC"
 
 
@@ -137,6 +138,12 @@ def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
             "keeps what it had until a second witness confirms it.",
             metadata=counted_as("completeness", _KEPT),
         ),
+        dg.AssetCheckSpec(
+            _QUARANTINE,
+            asset=key,
+            description="Every record of the windows could be read; what could not waits in the quarantine.",
+            metadata={**counted_as("validity", _QUARANTINE), "runbook": runbook("runbooks/quarantine.md")},
+        ),
     ]
 
 
@@ -160,7 +167,12 @@ def _result(
             "windows_kept": sum(not entry.was_fetched for entry in done),
             **told,
         },
-        check_results=[_count_check(key, done), _drift_check(key, done), _kept_check(key, done)],
+        check_results=[
+            _count_check(key, done),
+            _drift_check(key, done),
+            _kept_check(key, done),
+            _quarantine_check(key, done),
+        ],
     )
 
 
@@ -169,18 +181,30 @@ def _count_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckRes
     expected = sum(entry.manifest.expected_rows or 0 for entry in counted if entry.manifest)
     landed = sum(entry.rows for entry in counted)
     short = [entry.key for entry in counted if entry.manifest and is_off(entry.manifest)]
+    aside = sum(entry.manifest.quarantined for entry in counted if entry.manifest)
+    alone = [entry for entry in done if entry.manifest and entry.manifest.expected_rows is None]
+    told = f"windows {', '.join(short)}: materialise them again" if short else None
+    if not counted and alone:
+        told = "nothing to compare with: the source gives no count of its own"
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=_COUNTS,
         passed=not short,
-        metadata={"expected_rows": expected, "landed_rows": landed, "windows_off": ", ".join(short) or "none"},
-        description=f"windows {', '.join(short)}: materialise them again" if short else None,
+        metadata={
+            "expected_rows": expected,
+            "landed_rows": landed,
+            "quarantined_records": aside,
+            "windows_off": ", ".join(short) or "none",
+            "windows_without_a_count": len(alone),
+        },
+        description=told,
     )
 
 
 def _drift_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckResult:
     fields = sorted({name for entry in done if entry.manifest for name in entry.manifest.unknown_fields})
     values = sorted({name for entry in done if entry.manifest for name in entry.manifest.unknown_enum_values})
+    mended = sorted({name for entry in done if entry.manifest for name in entry.manifest.mended_values})
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=_DRIFT,
@@ -189,6 +213,7 @@ def _drift_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckRes
         metadata={
             "unknown_fields": ", ".join(fields) or "none",
             "columns_with_unknown_values": ", ".join(values) or "none",
+            "columns_with_respelled_values": ", ".join(mended) or "none",
         },
     )
 
@@ -206,6 +231,17 @@ def _kept_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckResu
         )
         if doubted
         else None,
+    )
+
+
+def _quarantine_check(key: dg.AssetKey, done: Sequence[Ingested]) -> dg.AssetCheckResult:
+    aside = {entry.key: entry.manifest.quarantined for entry in done if entry.manifest and entry.manifest.quarantined}
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=_QUARANTINE,
+        passed=not aside,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"records": sum(aside.values()), "windows": ", ".join(aside) or "none"},
     )
 
 

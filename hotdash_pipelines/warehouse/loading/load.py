@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.contracts import Contract, Table, load_contracts
 from hotdash_pipelines.contracts.arrow import compute
+from hotdash_pipelines.contracts.casts import ContractBreach
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.warehouse.loading import merge
 from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables, raw_schema
+from hotdash_pipelines.warehouse.loading.prepare import one_a_key, storable_rows
 from hotdash_pipelines.warehouse.postgres import WarehouseError, adbc_connection, connect, driver_errors, reason_of
 
 if TYPE_CHECKING:
@@ -103,8 +105,12 @@ class Loader:
     ) -> LoadResult:
         """Load one window; see `load_partition`. After an error the next window may be tried."""
         contract = self._contract
-        tables = {table.name: _prepared(contract, table, read(table.name)) for table in contract.tables}
+        tables = {table.name: storable_rows(read(table.name)) for table in contract.tables}
         _check_dates(contract, manifest, tables)
+        try:
+            tables = one_a_key(contract, tables)
+        except ContractBreach as error:
+            raise LoadError(f"{manifest.name}: {error}; mend the key, then materialise the partition again") from error
         with _one_line(contract, manifest.key):
             conn = self._connect()
             try:
@@ -138,7 +144,7 @@ def _load(load: "_Load", tables: "dict[str, pa.Table]") -> LoadResult:
     load.mark_deleted()
     result = load.mark_told(result)
     reach("load.merged")
-    load.note()
+    load.note(load.ledger(result))
     return result
 
 
@@ -151,6 +157,7 @@ class _Load:
         self._cursor, self._contract, self._manifest = cursor, contract, manifest
         self._project, self._now = project, now
         self._stream = (project, contract.source, contract.stream)
+        self._is_staged = False
 
     def lock(self) -> None:
         """Wait for other loads of the stream."""
@@ -192,6 +199,7 @@ class _Load:
 
     def stage(self, tables: "dict[str, pa.Table]") -> None:
         """Put the rows into temporary tables."""
+        self._is_staged = True
         for table in self._contract.tables:
             self._run(merge.create_stage(self._contract, table))
             if tables[table.name].num_rows:
@@ -232,7 +240,35 @@ class _Load:
         }
         return LoadResult(self._manifest.key, result, newer)
 
-    def note(self) -> None:
+    def ledger(self, result: LoadResult) -> dict[str, int | None]:
+        """What became of the main records of the window, from the source's own count to the raw table.
+
+        Raises LoadError when the numbers do not add up; then nothing was loaded.
+        """
+        manifest, main = self._manifest, self._contract.table
+        staged, in_lake = result.tables[main.name].staged, manifest.rows[main.name]
+        left = in_raw = staged
+        if result.superseded_by is None and self._is_staged:
+            left, in_raw = self._query(merge.count_there(self._contract), self._project)
+        elif result.superseded_by is None:
+            in_raw = self._query(merge.count_rows(self._contract), self._project)[0]
+        if in_raw != left:
+            raise LoadError(
+                f"{manifest.name}: {left} rows of {main.name} were staged and {in_raw} of them are in the table; "
+                "nothing was loaded"
+            )
+        return {
+            "counted": manifest.expected_rows,
+            "arrived": manifest.arrived,
+            "quarantined": manifest.quarantined,
+            "repeated": manifest.repeated,
+            "superseded": manifest.superseded + in_lake - staged,
+            "staged": staged,
+            "deleted": staged - left,
+            "in_raw": in_raw if result.superseded_by is None else None,
+        }
+
+    def note(self, ledger: dict[str, int | None]) -> None:
         """Write the bookkeeping."""
         manifest = self._manifest
         self._run(
@@ -247,6 +283,7 @@ class _Load:
             json.dumps(manifest.rows, sort_keys=True),
             manifest.is_open,
             manifest.complete_to,
+            json.dumps(ledger),
         )
 
     def mark_deleted(self) -> None:
@@ -325,30 +362,6 @@ class _Load:
     def _query(self, statement: str, *values: object) -> Any:
         self._cursor.execute(statement, values)
         return self._cursor.fetchone()
-
-
-def _prepared(contract: Contract, table: Table, rows: "pa.Table") -> "pa.Table":
-    """Rows as they can be staged: one a key, the newest, and without the character that Postgres text cannot hold."""
-    import pyarrow as pa
-
-    pc = compute()
-
-    for position, column in enumerate(rows.schema):
-        if pa.types.is_string(column.type) and pc.any(pc.match_substring(rows.column(position), "\x00")).as_py():
-            rows = rows.set_column(position, column, pc.replace_substring(rows.column(position), "\x00", ""))
-    keys = list(table.key)
-    if len(keys) == 1:
-        distinct = pc.count_distinct(rows[keys[0]]).as_py()
-    else:
-        distinct = rows.group_by(keys).aggregate([]).num_rows
-    if distinct == rows.num_rows:
-        return rows
-    version = contract.version_column if table is contract.table and contract.semantics == "updated" else None
-    if version:
-        rows = rows.take(pc.sort_indices(rows, [(version, "ascending")]))
-    numbered = rows.append_column("_position", pa.array(range(rows.num_rows), pa.int64()))
-    last = numbered.group_by(keys).aggregate([("_position", "max")])["_position_max"]
-    return rows.take(last)
 
 
 def _check_dates(contract: Contract, manifest: PartitionManifest, tables: "dict[str, pa.Table]") -> None:

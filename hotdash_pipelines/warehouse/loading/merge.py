@@ -194,6 +194,15 @@ def count_rows(contract: Contract) -> str:
     return f"select {', '.join(counts)}"
 
 
+def count_there(contract: Contract) -> str:
+    """How many main rows are staged, and how many of them the table has in whichever version. Takes $1."""
+    main = contract.table
+    return (
+        f'select count(*), count(t.project_key) from "{stage(main)}" s left join {target(contract, main)} t '  # noqa: S608
+        f"on t.project_key = $1::text and {_equal(main.key, 't', 's')}"
+    )
+
+
 NEWER_LISTING = """
 select window_key from ops.lake_loads
 where project_key = $1::text and source = $2::text and stream = $3::text
@@ -203,15 +212,15 @@ order by fetched_at desc limit 1
 
 NOTE_LOAD = """
 insert into ops.lake_loads as l
-    (project_key, source, stream, window_key, manifest_sha, fetched_at, loaded_at, rows, is_open, complete_to)
+    (project_key, source, stream, window_key, manifest_sha, fetched_at, loaded_at, rows, is_open, complete_to, ledger)
 values (
     $1::text, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::text::jsonb,
-    $9::boolean, $10::timestamptz
+    $9::boolean, $10::timestamptz, $11::text::jsonb
 )
 on conflict (project_key, source, stream, window_key) do update set
     manifest_sha = excluded.manifest_sha, fetched_at = excluded.fetched_at,
     loaded_at = excluded.loaded_at, rows = excluded.rows,
-    is_open = excluded.is_open, complete_to = excluded.complete_to
+    is_open = excluded.is_open, complete_to = excluded.complete_to, ledger = excluded.ledger
 where (l.manifest_sha, l.fetched_at) is distinct from (excluded.manifest_sha, excluded.fetched_at)
 """
 

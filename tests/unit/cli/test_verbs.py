@@ -35,6 +35,8 @@ GIVEN = {
     ("agent", "cleanup"): (),
     ("backup", "prune"): (),
     ("erase",): ("--subject", "1", "--approved-by", "Ada", "--approved-by", "Grace"),
+    ("lake", "replay"): ("--stream", "shopify/orders", "--from", "2026-03-01", "--to", "2026-03-02"),
+    ("quarantine", "replay"): (),
     ("retention", "run"): (),
     ("restore",): ("--backup-id", "latest", "--replace"),
     ("agent", "seed"): (),
