@@ -26,7 +26,6 @@ class Kind:
     left_out: str | None = None
 
 
-_UNREAD = "The marts do not read this part of an order."
 KINDS: tuple[Kind, ...] = (
     Kind(
         "late_touches",
@@ -39,42 +38,36 @@ KINDS: tuple[Kind, ...] = (
         0.4,
         "orders with shipping to pay",
         "Shipping is taxed at the rate of the goods, and a refund gives its tax back.",
-        _UNREAD,
     ),
     Kind(
         "tax_included",
         0.5,
         "orders of the site from abroad",
         "Prices, shipping and refunds hold their tax, as where prices are shown so.",
-        _UNREAD,
     ),
     Kind(
         "tips",
         0.03,
         "orders",
         "The buyer adds a tip: a line without a product that is no part of the subtotal.",
-        _UNREAD,
     ),
     Kind(
         "duties",
         0.15,
         "orders of the site from abroad",
         "Customs duties are charged on top, and a refund of all goods gives them back.",
-        _UNREAD,
     ),
     Kind(
         "cash_rounding",
         0.5,
         "orders at the till",
         "The buyer pays in coins: the payment is rounded to five cents, the order's total is not.",
-        _UNREAD,
     ),
     Kind(
         "split_refunds",
         0.5,
         "orders",
         "A refund of several units names their line twice, each time with its own id.",
-        "The contract takes two entries of one line for one row.",
     ),
     Kind(
         "odd_attributes",

@@ -86,6 +86,7 @@ DIMENSIONS = registered(
             {
                 "equal_sums",
                 "expression_is_true",
+                "expression_is_true_of_most",
                 "foreign_keys_exist",
                 "has_unknown_member",
                 "known_time_zone",

@@ -5,6 +5,16 @@ where not coalesce({{ expression }}, false)
 {% endtest %}
 
 
+{# One row that counts the exceptions, where they are more than the share `tolerated` of all rows. #}
+{% test expression_is_true_of_most(model, expression, tolerated) %}
+select
+    count(*) as row_count,
+    count(*) filter (where not coalesce({{ expression }}, false)) as exception_count
+from {{ model }}
+having count(*) filter (where not coalesce({{ expression }}, false)) > {{ tolerated }} * count(*)
+{% endtest %}
+
+
 {# A column of whole numbers or dates (as numbers) without gaps. #}
 {% test sequential_values(model, column_name, step) %}
 select {{ column_name }}

@@ -26,7 +26,8 @@ adjustments as (
     group by project_key, refund_id
 ),
 
--- What no line and no adjustment explains is shipping: newer API versions list shipping refunds apart from adjustments.
+-- Shipping refunds are listed apart from adjustments. Of a refund read before they were (shipping_amount is null), what no
+-- line and no adjustment explains is shipping.
 explained as (
     select
         refunds.project_key,
@@ -35,14 +36,15 @@ explained as (
         refunds.refund_date,
         refunds.refunded_amount,
         orders.channel_key,
-        coalesce(adjustments.shipping_amount, 0) as shipping_amount,
-        coalesce(adjustments.shipping_tax_amount, 0) as shipping_tax_amount,
+        -- Where prices include tax, so does the refunded shipping.
+        coalesce(adjustments.shipping_amount, 0)
+        + coalesce(refunds.shipping_amount, 0)
+        - case when orders.taxes_included then coalesce(refunds.shipping_tax_amount, 0) else 0 end as shipping_amount,
+        coalesce(adjustments.shipping_tax_amount, 0) + coalesce(refunds.shipping_tax_amount, 0) as shipping_tax_amount,
         coalesce(adjustments.discrepancy_amount, 0) as discrepancy_amount,
-        orders.shipping_amount as order_shipping_amount,
-        refunds.refunded_amount
-        - coalesce(lines.amount, 0)
-        - coalesce(adjustments.shipping_amount + adjustments.shipping_tax_amount, 0)
-        - coalesce(adjustments.discrepancy_amount, 0) as rest_amount
+        refunds.duty_amount,
+        case when refunds.shipping_amount is null then orders.shipping_amount else 0 end as most_shipping_amount,
+        coalesce(lines.amount, 0) as line_amount
     from refunds
     inner join orders
         on orders.project_key = refunds.project_key
@@ -55,6 +57,13 @@ explained as (
         and adjustments.refund_id = refunds.refund_id
 ),
 
+rested as (
+    select
+        explained.*,
+        refunded_amount - line_amount - shipping_amount - shipping_tax_amount - duty_amount - discrepancy_amount as rest_amount
+    from explained
+),
+
 final as (
     select
         project_key,
@@ -64,13 +73,14 @@ final as (
         channel_key,
         refunded_amount,
         (
-            shipping_amount + case when rest_amount between 0 and order_shipping_amount then rest_amount else 0 end
+            shipping_amount + case when rest_amount between 0 and most_shipping_amount then rest_amount else 0 end
         )::numeric(18, 4) as returned_shipping_amount,
         shipping_tax_amount::numeric(18, 4) as returned_shipping_tax_amount,
+        duty_amount::numeric(18, 4) as returned_duty_amount,
         (
-            discrepancy_amount + case when rest_amount between 0 and order_shipping_amount then 0 else rest_amount end
+            discrepancy_amount + case when rest_amount between 0 and most_shipping_amount then 0 else rest_amount end
         )::numeric(18, 4) as refund_discrepancy_amount
-    from explained
+    from rested
 )
 
 select * from final

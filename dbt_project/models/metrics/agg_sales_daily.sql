@@ -44,7 +44,11 @@ orders_placed as (
         sum(discount_amount) as discount_amount,
         sum(gift_card_amount) as gift_card_amount,
         sum(tax_amount) as tax_amount,
-        sum(shipping_amount) as shipping_amount
+        sum(shipping_amount) as shipping_amount,
+        -- Rows from before these columns have none.
+        coalesce(sum(tip_amount), 0) as tip_amount,
+        coalesce(sum(duty_amount), 0) as duty_amount,
+        coalesce(sum(cash_rounding_amount), 0) as cash_rounding_amount
     from orders
     group by project_key, business_date, channel_key
 ),
@@ -65,9 +69,10 @@ lines_refunded as (
         refund_lines.project_key,
         refund_lines.refund_date as business_date,
         lines.channel_key,
-        sum(refund_lines.returned_quantity) as returned_quantity,
-        sum(case when lines.is_gift_card then 0 else refund_lines.returned_amount end) as returned_amount,
+        sum(case when lines.is_tip then 0 else refund_lines.returned_quantity end) as returned_quantity,
+        sum(case when lines.is_gift_card or lines.is_tip then 0 else refund_lines.returned_amount end) as returned_amount,
         sum(case when lines.is_gift_card then refund_lines.returned_amount else 0 end) as gift_card_amount,
+        sum(case when lines.is_tip then refund_lines.returned_amount else 0 end) as tip_amount,
         sum(refund_lines.returned_tax_amount) as tax_amount
     from dated_refund_lines as refund_lines
     inner join lines
@@ -82,9 +87,10 @@ units_removed as (
         lines.project_key,
         coalesce(orders.cancelled_date, orders.business_date) as business_date,
         lines.channel_key,
-        sum(lines.removed_quantity) as returned_quantity,
-        sum(case when lines.is_gift_card then 0 else lines.removed_amount end) as returned_amount,
+        sum(case when lines.is_tip then 0 else lines.removed_quantity end) as returned_quantity,
+        sum(case when lines.is_gift_card or lines.is_tip then 0 else lines.removed_amount end) as returned_amount,
         sum(case when lines.is_gift_card then lines.removed_amount else 0 end) as gift_card_amount,
+        sum(case when lines.is_tip then lines.removed_amount else 0 end) as tip_amount,
         sum(lines.removed_tax_amount) as tax_amount
     from lines
     inner join orders
@@ -101,18 +107,21 @@ shipping_refunded as (
         channel_key,
         sum(returned_shipping_amount) as shipping_amount,
         sum(returned_shipping_tax_amount) as tax_amount,
+        sum(returned_duty_amount) as duty_amount,
         sum(refund_discrepancy_amount) as refund_discrepancy_amount,
         sum(refunded_amount) as refunded_amount
     from {{ ref('int_refund__split') }}
     group by project_key, refund_date, channel_key
 ),
 
-shipping_voided as (
+charges_voided as (
     select
         project_key,
         cancelled_date as business_date,
         channel_key,
-        sum(voided_shipping_amount) as shipping_amount
+        sum(voided_shipping_amount) as shipping_amount,
+        coalesce(sum(voided_shipping_tax_amount), 0) as tax_amount,
+        coalesce(sum(voided_duty_amount), 0) as duty_amount
     from orders
     where is_voided
     group by project_key, cancelled_date, channel_key
@@ -122,33 +131,34 @@ movements as (
     select
         project_key, business_date, channel_key, order_count, cancelled_order_count, ordered_quantity,
         0 as returned_quantity, gross_amount, discount_amount, 0 as returned_amount, gift_card_amount, tax_amount,
-        shipping_amount, 0 as refunded_amount, 0 as refund_discrepancy_amount, 0 as new_customer_count
+        shipping_amount, tip_amount, duty_amount, cash_rounding_amount, 0 as refunded_amount,
+        0 as refund_discrepancy_amount, 0 as new_customer_count
     from orders_placed
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, new_customer_count
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, new_customer_count
     from customers_won
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, 0, 0, 0
+        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, -tip_amount, 0, 0, 0, 0, 0
     from lines_refunded
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, 0, 0, 0
+        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, -tip_amount, 0, 0, 0, 0, 0
     from units_removed
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        0, 0, 0, 0, 0, -tax_amount, -shipping_amount, refunded_amount, refund_discrepancy_amount, 0
+        0, 0, 0, 0, 0, -tax_amount, -shipping_amount, 0, -duty_amount, 0, refunded_amount, refund_discrepancy_amount, 0
     from shipping_refunded
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, -shipping_amount, 0, 0, 0
-    from shipping_voided
+        0, 0, 0, 0, 0, -tax_amount, -shipping_amount, 0, -duty_amount, 0, 0, 0, 0
+    from charges_voided
 ),
 
 summed as (
@@ -167,6 +177,9 @@ summed as (
         sum(gross_amount - discount_amount - returned_amount)::numeric(18, 4) as net_amount,
         sum(tax_amount)::numeric(18, 4) as tax_amount,
         sum(shipping_amount)::numeric(18, 4) as shipping_amount,
+        sum(tip_amount)::numeric(18, 4) as tip_amount,
+        sum(duty_amount)::numeric(18, 4) as duty_amount,
+        sum(cash_rounding_amount)::numeric(18, 4) as cash_rounding_amount,
         sum(gift_card_amount)::numeric(18, 4) as gift_card_amount,
         sum(refunded_amount)::numeric(18, 4) as refunded_amount,
         sum(refund_discrepancy_amount)::numeric(18, 4) as refund_discrepancy_amount
@@ -192,7 +205,12 @@ final as (
         summed.net_amount,
         summed.tax_amount,
         summed.shipping_amount,
-        (summed.net_amount + summed.tax_amount + summed.shipping_amount)::numeric(18, 4) as total_amount,
+        summed.tip_amount,
+        summed.duty_amount,
+        summed.cash_rounding_amount,
+        (
+            summed.net_amount + summed.tax_amount + summed.shipping_amount + summed.tip_amount + summed.duty_amount
+        )::numeric(18, 4) as total_amount,
         summed.gift_card_amount,
         summed.refunded_amount,
         summed.refund_discrepancy_amount,

@@ -50,8 +50,8 @@ class Money(NamedTuple):
         return Money(self.shop - other.shop, self.presentment - other.presentment)
 
     def share(self, part: int, whole: int) -> Money:
-        """`part` of `whole` of the amount, rounded down; shares of 0..whole grow to exactly the amount."""
-        return Money(self.shop * part // whole, self.presentment * part // whole)
+        """`part` of `whole` of the amount, half a cent up; shares of 0..whole grow to exactly the amount."""
+        return Money(*((2 * cents * part + whole) // (2 * whole) for cents in self))
 
 
 ZERO = Money(0, 0)

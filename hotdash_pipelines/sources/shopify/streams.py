@@ -39,6 +39,13 @@ fragment RefundLine on RefundLineItem {
 }
 """
 
+_SHIPPING_BACK = """
+fragment ShippingBack on RefundShippingLine {
+  subtotalAmountSet { shopMoney { amount } }
+  taxAmountSet { shopMoney { amount } }
+}
+"""
+
 _ADJUSTMENT = """
 fragment Adjustment on OrderAdjustment {
   id reason
@@ -61,6 +68,9 @@ query Orders($first: Int!, $after: String, $query: String) {{
       totalTaxSet {{ shopMoney {{ amount }} }}
       totalShippingPriceSet {{ shopMoney {{ amount }} }}
       totalPriceSet {{ shopMoney {{ amount }} presentmentMoney {{ amount }} }}
+      totalTipReceivedSet {{ shopMoney {{ amount }} }}
+      originalTotalDutiesSet {{ shopMoney {{ amount }} }}
+      totalCashRoundingAdjustment {{ paymentSet {{ shopMoney {{ amount }} }} }}
       totalRefundedSet {{ shopMoney {{ amount }} }}
       currentTotalPriceSet {{ shopMoney {{ amount }} }}
       customer {{ legacyResourceId }}
@@ -73,13 +83,15 @@ query Orders($first: Int!, $after: String, $query: String) {{
         legacyResourceId createdAt updatedAt
         totalRefundedSet {{ shopMoney {{ amount currencyCode }} }}
         refundLineItems(first: 10) {{ nodes {{ ...RefundLine }} {_PAGE_INFO} }}
+        refundShippingLines(first: 5) {{ nodes {{ ...ShippingBack }} {_PAGE_INFO} }}
+        duties {{ amountSet {{ shopMoney {{ amount }} }} }}
         orderAdjustments(first: 5) {{ nodes {{ ...Adjustment }} {_PAGE_INFO} }}
       }}
     }}
     {_PAGE_INFO}
   }}
 }}
-{_LINE}{_REFUND_LINE}{_ADJUSTMENT}
+{_LINE}{_REFUND_LINE}{_SHIPPING_BACK}{_ADJUSTMENT}
 """
 
 ORDER_LINES = f"""
@@ -94,6 +106,13 @@ query RefundLines($id: ID!, $first: Int!, $after: String) {{
   refund(id: $id) {{ refundLineItems(first: $first, after: $after) {{ nodes {{ ...RefundLine }} {_PAGE_INFO} }} }}
 }}
 {_REFUND_LINE}
+"""
+
+REFUND_SHIPPING = f"""
+query RefundShipping($id: ID!, $first: Int!, $after: String) {{
+  refund(id: $id) {{ refundShippingLines(first: $first, after: $after) {{ nodes {{ ...ShippingBack }} {_PAGE_INFO} }} }}
+}}
+{_SHIPPING_BACK}
 """
 
 REFUND_ADJUSTMENTS = f"""
@@ -166,12 +185,20 @@ query {operation}($first: Int!, $after: String, $query: String) {{
 def sum_line_parts(order: dict[str, Any]) -> bool:
     """Add `lineTotals {discountAmount, taxAmount}` to every line: the API gives both only as lists of parts.
 
-    `LineItem.totalDiscountSet` leaves order-wide discounts out and there is no total of `taxLines`. True: it changed.
+    `LineItem.totalDiscountSet` leaves order-wide discounts out and there is no total of `taxLines`. Every refund gets
+    `charges {shippingAmount, shippingTaxAmount, dutyAmount}` likewise. True: it changed.
     """
     for line in order["lineItems"]["nodes"]:
         line["lineTotals"] = {
             "discountAmount": _sum(line["discountAllocations"], "allocatedAmountSet"),
             "taxAmount": _sum(line["taxLines"], "priceSet"),
+        }
+    for refund in order["refunds"]:
+        shipping = refund["refundShippingLines"]["nodes"]
+        refund["charges"] = {
+            "shippingAmount": _sum(shipping, "subtotalAmountSet"),
+            "shippingTaxAmount": _sum(shipping, "taxAmountSet"),
+            "dutyAmount": _sum(refund["duties"] or [], "amountSet"),
         }
     return True
 
@@ -194,6 +221,7 @@ ORDERS_CONNECTION = Connection(
     nested=(
         Nested((), "lineItems", "Order", "order", ORDER_LINES, "OrderLines"),
         Nested(("refunds",), "refundLineItems", "Refund", "refund", REFUND_LINES, "RefundLines"),
+        Nested(("refunds",), "refundShippingLines", "Refund", "refund", REFUND_SHIPPING, "RefundShipping"),
         Nested(("refunds",), "orderAdjustments", "Refund", "refund", REFUND_ADJUSTMENTS, "RefundAdjustments"),
     ),
     finish=sum_line_parts,

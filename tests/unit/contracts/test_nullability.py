@@ -12,7 +12,7 @@ from hotdash_pipelines.contracts.arrow import steps
 
 SHOPIFY = [contract for contract in load_contracts() if contract.source == "shopify"]
 # The client works these out of the parts of a line and always sends them.
-CLIENTS_OWN = "lineTotals"
+CLIENTS_OWN = ("lineTotals", "charges")
 
 
 @pytest.fixture(scope="module")

@@ -83,4 +83,10 @@ def orders(node):
 
 
 def refund(number, items, adjustments=None):
-    return {"legacyResourceId": str(number), "refundLineItems": items, "orderAdjustments": adjustments or nested([])}
+    return {
+        "legacyResourceId": str(number),
+        "refundLineItems": items,
+        "refundShippingLines": nested([]),
+        "duties": None,
+        "orderAdjustments": adjustments or nested([]),
+    }

@@ -48,6 +48,9 @@ _LINE = "lineItems.nodes"
 SUMMED = {
     f"{_LINE}.lineTotals.taxAmount": f"{_LINE}.taxLines.priceSet.shopMoney.amount",
     f"{_LINE}.lineTotals.discountAmount": f"{_LINE}.discountAllocations.allocatedAmountSet.shopMoney.amount",
+    "refunds.charges.shippingAmount": "refunds.refundShippingLines.nodes.subtotalAmountSet.shopMoney.amount",
+    "refunds.charges.shippingTaxAmount": "refunds.refundShippingLines.nodes.taxAmountSet.shopMoney.amount",
+    "refunds.charges.dutyAmount": "refunds.duties.amountSet.shopMoney.amount",
 }
 
 

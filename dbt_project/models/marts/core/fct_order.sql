@@ -48,8 +48,8 @@ lines as (
         lines.project_key,
         lines.order_id,
         count(*) as line_count,
-        sum(lines.quantity) as quantity,
-        sum(lines.returned_quantity) as returned_quantity,
+        sum(lines.quantity) filter (where lines.is_tip is not true) as quantity,
+        sum(lines.returned_quantity) filter (where lines.is_tip is not true) as returned_quantity,
         sum(lines.removed_quantity) as removed_quantity,
         sum(lines.gross_amount) as gross_amount,
         sum(lines.discount_amount) as discount_amount,
@@ -57,6 +57,8 @@ lines as (
         sum(lines.net_amount) as net_amount,
         sum(lines.gift_card_amount) as gift_card_amount,
         sum(lines.returned_gift_card_amount) as returned_gift_card_amount,
+        sum(lines.tip_amount) as line_tip_amount,
+        sum(lines.returned_tip_amount) as returned_tip_amount,
         sum(lines.tax_amount) as line_tax_amount,
         sum(lines.returned_tax_amount) as returned_tax_amount,
         sum(lines.gross_amount - lines.discount_amount + lines.gift_card_amount) as sold_net_amount
@@ -87,6 +89,7 @@ refunds as (
         min(refunds.refund_date) as first_refund_date,
         sum(refunds.returned_shipping_amount) as shipping_amount,
         sum(refunds.returned_shipping_tax_amount) as shipping_tax_amount,
+        sum(refunds.returned_duty_amount) as duty_amount,
         sum(refunds.refund_discrepancy_amount) as discrepancy_amount
     from split_refunds as refunds
     inner join touched
@@ -109,14 +112,18 @@ charged as (
         coalesce(lines.gift_card_amount, 0) as gift_card_amount,
         coalesce(lines.returned_gift_card_amount, 0) as returned_gift_card_amount,
         coalesce(lines.returned_tax_amount, 0) as line_returned_tax_amount,
+        coalesce(lines.line_tip_amount, 0) as line_tip_amount,
+        coalesce(lines.returned_tip_amount, 0) as returned_tip_amount,
         coalesce(refunds.refund_count, 0)::int as refund_count,
         refunds.first_refund_date,
         coalesce(refunds.shipping_amount, 0) as refunded_shipping_amount,
         coalesce(refunds.shipping_tax_amount, 0) as refunded_shipping_tax_amount,
+        coalesce(refunds.duty_amount, 0) as refunded_duty_amount,
+        orders.tax_amount - coalesce(lines.line_tax_amount, 0) as shipping_tax_amount,
         coalesce(refunds.discrepancy_amount, 0) as refund_discrepancy_amount,
         -- The listed shipping is the price before discounts: what discounts exceed those of the lines was given on it.
         orders.shipping_amount
-        - greatest(orders.discount_amount - (coalesce(listed.gross_amount, 0) - orders.subtotal_amount), 0)
+        - greatest(orders.discount_amount - (coalesce(listed.gross_amount, 0) - coalesce(lines.line_tip_amount, 0) - orders.subtotal_amount), 0)
         - case when orders.taxes_included then orders.tax_amount - coalesce(lines.line_tax_amount, 0) else 0 end as charged_shipping_amount,
         orders.cancelled_at is not null and orders.financial_status = 'voided' as is_voided
     from orders
@@ -134,8 +141,10 @@ charged as (
 measured as (
     select
         charged.*,
-        -- A voided order was never paid: the shipping it no longer charges has no refund to tell of it.
-        case when is_voided then charged_shipping_amount - refunded_shipping_amount else 0 end as voided_shipping_amount
+        -- A voided order was never paid: shipping and duties that it no longer charges have no refund to tell of them.
+        case when is_voided then charged_shipping_amount - refunded_shipping_amount else 0 end as voided_shipping_amount,
+        case when is_voided then shipping_tax_amount - refunded_shipping_tax_amount else 0 end as voided_shipping_tax_amount,
+        case when is_voided then duty_amount - refunded_duty_amount else 0 end as voided_duty_amount
     from charged
 ),
 
@@ -189,10 +198,17 @@ final as (
         gift_card_amount,
         returned_gift_card_amount,
         tax_amount,
-        line_returned_tax_amount + refunded_shipping_tax_amount as returned_tax_amount,
+        line_returned_tax_amount + refunded_shipping_tax_amount + voided_shipping_tax_amount as returned_tax_amount,
         charged_shipping_amount as shipping_amount,
         refunded_shipping_amount + voided_shipping_amount as returned_shipping_amount,
         voided_shipping_amount,
+        voided_shipping_tax_amount,
+        tip_amount,
+        returned_tip_amount,
+        duty_amount,
+        refunded_duty_amount + voided_duty_amount as returned_duty_amount,
+        voided_duty_amount,
+        cash_rounding_amount,
         total_amount,
         current_total_amount,
         refunded_amount,

@@ -93,6 +93,9 @@ priced as (
         lines.product_id,
         lines.variant_id,
         lines.is_gift_card,
+        -- Nothing marks the line of a tip but that it is no goods, on an order that was tipped.
+        orders.tip_amount > 0 and lines.product_id is null and lines.sku is null
+        and not (lines.is_gift_card or lines.is_taxable or lines.requires_shipping) as is_tip,
         lines.quantity,
         lines.tax_amount as line_tax_amount,
         lines.discount_amount as line_discount_amount,
@@ -152,13 +155,19 @@ measured as (
         reversed.cancelled_at is not null as is_cancelled,
         reversed.is_deleted,
         reversed.is_gift_card,
+        reversed.is_tip,
         reversed.taxes_included as is_tax_included,
         reversed.quantity,
         reversed.refunded_quantity + reversed.removed_quantity as returned_quantity,
         reversed.removed_quantity,
-        case when reversed.is_gift_card then 0 else reversed.sold_amount end as gross_amount,
-        case when reversed.is_gift_card then 0 else reversed.line_discount_amount end as discount_amount,
-        case when reversed.is_gift_card then 0 else reversed.refunded_line_amount + reversed.removed_net_amount end as returned_amount,
+        case when reversed.is_gift_card or reversed.is_tip then 0 else reversed.sold_amount end as gross_amount,
+        case when reversed.is_gift_card or reversed.is_tip then 0 else reversed.line_discount_amount end as discount_amount,
+        case
+            when reversed.is_gift_card or reversed.is_tip then 0
+            else reversed.refunded_line_amount + reversed.removed_net_amount
+        end as returned_amount,
+        case when reversed.is_tip then reversed.sold_net_amount else 0 end as tip_amount,
+        case when reversed.is_tip then reversed.refunded_line_amount + reversed.removed_net_amount else 0 end as returned_tip_amount,
         case when reversed.is_gift_card then reversed.sold_net_amount else 0 end as gift_card_amount,
         case when reversed.is_gift_card then reversed.refunded_line_amount + reversed.removed_net_amount else 0 end as returned_gift_card_amount,
         reversed.removed_net_amount as removed_amount,
