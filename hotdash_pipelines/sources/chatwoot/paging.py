@@ -35,7 +35,7 @@ _RECORDS_A_BODY = 100
 
 
 @dataclass
-class Reading:
+class ListReading:
     """Records kept of a list, how often it had to be swept again, and what was left out."""
 
     records: list[Record]
@@ -93,7 +93,7 @@ class _Sweep:
 
 def read_list(
     read: Callable[[int], HttpAnswer], what: str, keep: Callable[[Record], bool], is_past: Callable[[Record], bool]
-) -> Reading:
+) -> ListReading:
     """The records of a list, sorted by newest activity, that `keep` wants.
 
     `read(page)` gets a page from 1, `what` names the records, `is_past(record)` tells that no later record can matter.
@@ -105,15 +105,15 @@ def read_list(
     while True:
         sweep = _sweep(read, what, union, is_past, skipped)
         if sweep.is_whole:
-            return Reading([union.kept[one] for one in sweep.numbers if one in union.kept], attempt, skipped)
+            return ListReading([union.kept[one] for one in sweep.numbers if one in union.kept], attempt, skipped)
         is_enough = sweep.has_moved and sweep.is_even and (sweep.least is None or len(union.at) >= sweep.least)
         if is_enough and attempt and not sweep.brought_new:
-            return Reading(list(union.kept.values()), attempt, skipped)
+            return ListReading(list(union.kept.values()), attempt, skipped)
         if attempt == REREADS:
             break
         attempt += 1
     if is_enough:
-        return Reading(list(union.kept.values()), REREADS, skipped, is_settled=False)
+        return ListReading(list(union.kept.values()), REREADS, skipped, is_settled=False)
     raise TransientSourceError(
         f"the {what} did not add up in {REREADS + 1} readings; materialise the partition again when it is quieter"
     )
@@ -152,7 +152,7 @@ def _sweep(
     return _Sweep(numbers, even and not has_moved and adds_up, even, has_moved, brought_new, least)
 
 
-def changed_since(client: ChatwootClient, since: datetime) -> Reading | None:
+def changed_since(client: ChatwootClient, since: datetime) -> ListReading | None:
     """Every conversation, whatever its status, that changed after `since`, in one answer; None where the server pages.
 
     `updated_within` is unknown to servers before 3.0, which answer it with the first page of the usual list. Raises
@@ -165,7 +165,7 @@ def changed_since(client: ChatwootClient, since: datetime) -> Reading | None:
     oldest = since.timestamp() - _HOUR_S
     is_older = any("updated_at" in one and updated(one) < oldest for one in page.records)
     may_be_a_page = page.entries == _DEFAULT_PAGE and page.count != _DEFAULT_PAGE
-    return None if is_older or may_be_a_page else Reading(page.records, skipped=skipped)
+    return None if is_older or may_be_a_page else ListReading(page.records, skipped=skipped)
 
 
 def filtered(
@@ -174,7 +174,7 @@ def filtered(
     wanted: list[dict[str, Any]],
     keep: Callable[[Record], bool],
     since: datetime | None = None,
-) -> Reading:
+) -> ListReading:
     """The conversations or contacts that meet the conditions and that `keep` wants, last active since `since`."""
     start = since.timestamp() if since else 0.0
     return read_list(lambda page: client.filter(kind, wanted, page), kind, keep, lambda record: active(record) < start)

@@ -18,7 +18,7 @@ from hotdash_pipelines.sources.chatwoot.client import API_VERSION, ChatwootClien
 from hotdash_pipelines.sources.chatwoot.messages import Asked, read_messages
 from hotdash_pipelines.sources.chatwoot.paging import (
     LATELY,
-    Reading,
+    ListReading,
     bodies,
     changed_since,
     conditions,
@@ -183,7 +183,7 @@ def _listing(client: ChatwootClient, path: str) -> Fetched:
     return Fetched([body], client.requests - before, None, API_VERSION, None, skipped.notes(), skipped.skipped())
 
 
-def _changed_lately(client: ChatwootClient, since: datetime, keep: Callable[[Record], bool]) -> Reading | None:
+def _changed_lately(client: ChatwootClient, since: datetime, keep: Callable[[Record], bool]) -> ListReading | None:
     """The conversations that changed since and that `keep` wants; None where that is too long ago, or unknown."""
     client.require_administrator()
     if client.now() - since > LATELY:
