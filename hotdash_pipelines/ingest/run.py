@@ -247,28 +247,51 @@ def settled_from(contract: Contract, window: Window) -> datetime:
     return window.end + timedelta(days=contract.refetch_days - 1)
 
 
+def is_whole(contract: Contract, window: Window, manifest: PartitionManifest | None, now: datetime) -> bool:
+    """Whether the lake has of a window what it can have; `manifest` is what it has, None where that is nothing."""
+    return not is_off(manifest) if manifest else _has_none(contract, window, now)
+
+
+def _has_none(contract: Contract, window: Window, now: datetime) -> bool:
+    """Whether there is nothing to be had: a past day of a listing, or a date that is not over."""
+    return contract.semantics == "snapshot" or (contract.semantics == "event_date" and now < window.end)
+
+
+def load_window(
+    loader: Loader,
+    contract: Contract,
+    store: Store,
+    project: str,
+    window: Window,
+    manifest: PartitionManifest | None,
+    now: datetime,
+) -> LoadResult | None:
+    """Load a window of the lake into the raw tables, in a transaction of its own; `manifest` is what the lake has.
+
+    Returns what the load did, None where there is nothing to be had. Raises SourceError when the lake lacks a partition
+    that should be there, LakeError or LoadError when one cannot be read or loaded.
+    """
+    if manifest is not None:
+        return loader.load(project, manifest, partial(lake.read_table, store, contract, manifest), now)
+    if _has_none(contract, window, now):
+        return None
+    raise PermanentSourceError(
+        f"{contract.source}/{contract.stream} {window.key}: the lake has no partition; "
+        f"materialise lake_{contract.source}/{contract.stream} first"
+    )
+
+
 def load_windows(
     contract: Contract, store: Store, database_url: str, project: str, windows: Sequence[Window], now: datetime
 ) -> Iterator[tuple[str, LoadResult | None]]:
-    """Load windows of the lake into the raw tables, each in its own transaction on one connection.
+    """Load windows of the lake on one connection, each as `load_window` does, errors included.
 
-    Yields each key with what its load did; None where the stream has no file for that day: a listing, or a date that is
-    not over. Raises SourceError when the lake lacks a partition that should be there, LakeError or LoadError when one
-    cannot be read or loaded. When all are loaded, `ops.quarantined_records` says what of the stream waits.
+    When all are loaded, `ops.quarantined_records` says what of the stream waits.
     """
     with Loader(database_url, contract) as loader:
         for window in windows:
             manifest = lake.read_manifest(store, contract, project, window.key)
-            if manifest is not None:
-                read = partial(lake.read_table, store, contract, manifest)
-                yield window.key, loader.load(project, manifest, read, now)
-            elif contract.semantics == "snapshot" or (contract.semantics == "event_date" and now < window.end):
-                yield window.key, None
-            else:
-                raise PermanentSourceError(
-                    f"{contract.source}/{contract.stream} {window.key}: the lake has no partition; "
-                    f"materialise lake_{contract.source}/{contract.stream} first"
-                )
+            yield window.key, load_window(loader, contract, store, project, window, manifest, now)
     with connect(database_url) as conn:
         note_quarantine(conn, contract, project, quarantine.quarantined(store, contract, project), now)
 
@@ -282,7 +305,9 @@ __all__ = [
     "ingest_window",
     "is_due",
     "is_off",
+    "is_whole",
     "land",
+    "load_window",
     "load_windows",
     "parse",
 ]

@@ -15,8 +15,9 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.errors import HotdashError
@@ -39,10 +40,10 @@ def main(definitions: str, first: str, last: str) -> None:
         # Here, so that a module that cannot be imported is told like any other failure.
         from hotdash_pipelines.local.instance import end_orphaned_runs, open_instance
 
-        defs = importlib.import_module(definitions).defs()
+        nightly_job(definitions)
         with open_instance() as instance:
             tell(ended=end_orphaned_runs(instance))
-            tell(outcome=asdict(run_nightly(defs, instance, first, last, lambda steps: tell(steps=steps))))
+            tell(outcome=asdict(run_nightly(definitions, instance, first, last, lambda steps: tell(steps=steps))))
     except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits is told in one line
         traceback.print_exc()
         kind = "" if isinstance(error, HotdashError) else f"{type(error).__name__}: "
@@ -71,47 +72,60 @@ def _end_with_the_parent() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+@cache
+def nightly_job(definitions: str) -> "dg.JobDefinition":
+    """The nightly job of a module of definitions, all of its steps in this process."""
+    from hotdash_pipelines.orchestration import keys
+    from hotdash_pipelines.orchestration.executor import in_this_process
+
+    job = importlib.import_module(definitions).defs().resolve_job_def(keys.NIGHTLY_JOB)
+    return job.with_executor_def(in_this_process())
+
+
 def run_nightly(
-    definitions: "dg.Definitions",
+    definitions: str,
     instance: "dg.DagsterInstance",
     first: str,
     last: str,
     report: Callable[[list[dict[str, Any]]], None],
 ) -> LoadOutcome:
     """Run the nightly job over `first`..`last` in this process; `report` is called with the steps as they move."""
+    import dagster as dg
+
     from hotdash_pipelines.orchestration import keys
 
-    job = definitions.resolve_job_def(keys.NIGHTLY_JOB)
-    run_id = str(uuid.uuid4())
+    job = nightly_job(definitions)
     steps = [node.name for node in job.graph.nodes_in_topological_order]
+    ours = {"hotdash/load": str(uuid.uuid4())}
     stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(instance, run_id, steps, report, stop), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(instance, ours, steps, report, stop), daemon=True)
     watcher.start()
     try:
-        result = job.execute_in_process(
-            run_id=run_id,
-            instance=instance,
-            raise_on_error=False,
+        # Not JobDefinition.execute_in_process, which has an executor of its own.
+        result = dg.execute_job(
+            dg.build_reconstructable_job(nightly_job.__module__, nightly_job.__name__, (definitions,)),
+            instance,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={
                 **keys.range_tags(first, last, refetch=keys.REFETCH_DUE),
                 "hotdash/pid": str(os.getpid()),
                 "hotdash/started_by": "hotdash up",
+                **ours,
             },
         )
     finally:
         stop.set()
         watcher.join()
-    outcome = outcome_of(run_id, result.success, result.all_events)
+    outcome = outcome_of(result.run_id, result.success, result.all_events)
     if not outcome.success:
-        specs = definitions.resolve_all_asset_specs()
-        outcome.owners = {spec.key.to_user_string(): spec.owners[0] for spec in specs if spec.owners}
+        nodes = job.asset_layer.asset_graph.asset_nodes
+        outcome.owners = {node.key.to_user_string(): node.owners[0] for node in nodes if node.owners}
     return outcome
 
 
 def _watch(
     instance: "dg.DagsterInstance",
-    run_id: str,
+    tags: Mapping[str, str],
     steps: Sequence[str],
     report: Callable[[list[dict[str, Any]]], None],
     stop: threading.Event,
@@ -127,9 +141,16 @@ def _watch(
     }
     progress = {name: StepProgress(name) for name in steps}
     started: dict[str, float] = {}
-    cursor = None
+    cursor, run_id = None, None
     while True:
         ending = stop.is_set()
+        if run_id is None:
+            run_id = next((run.run_id for run in instance.get_runs(dg.RunsFilter(tags=tags), limit=1)), None)
+            if run_id is None:
+                if ending:
+                    return
+                stop.wait(_POLL_S)
+                continue
         page = instance.get_records_for_run(run_id, cursor=cursor, of_type=set(states))
         cursor = page.cursor
         for record in page.records:
@@ -180,4 +201,5 @@ def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") 
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    # By its own name, under which the job is found again.
+    importlib.import_module("hotdash_pipelines.local.nightly_run").main(*sys.argv[1:])

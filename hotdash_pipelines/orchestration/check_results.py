@@ -70,7 +70,7 @@ def finding_of(
         check=result.check_name,
         dimension=spec.metadata["dimension"],
         severity="critical" if is_error else "warning",
-        blocking=spec.blocking,
+        blocking=spec.blocking and is_error,
         passed=bool(result.passed),
         type=kind,
         message="passed" if result.passed else "failed",

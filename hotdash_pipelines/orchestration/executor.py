@@ -1,12 +1,16 @@
 """How the steps of a run are executed.
 
-Belongs here: the executors that a setting chooses between.
+Belongs here: the executors that a setting chooses between, and what a failed step means for those behind it.
 Does not belong here: where runs are launched (dagster.yaml).
 """
 
 import dagster as dg
 
 from hotdash_pipelines.settings import Settings
+
+# A step goes on behind one that failed, as soon as that has handed over what it has: a lake or raw step hands over the
+# windows that landed and then fails. A step that hands over nothing stops what is behind it, as ever.
+_GOES_ON = {"step_dependency_config": {"require_upstream_step_success": False}}
 
 
 def build_executor(settings: Settings) -> dg.ExecutorDefinition:
@@ -17,7 +21,16 @@ def build_executor(settings: Settings) -> dg.ExecutorDefinition:
     of several sources should run side by side.
     """
     if settings.executor == "in_process":
-        return dg.in_process_executor
+        return in_this_process()
     return dg.multiprocess_executor.configured(
-        {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["hotdash_pipelines.definitions"]}}}
+        {
+            "max_concurrent": 2,
+            "start_method": {"forkserver": {"preload_modules": ["hotdash_pipelines.definitions"]}},
+            **_GOES_ON,
+        }
     )
+
+
+def in_this_process() -> dg.ExecutorDefinition:
+    """All steps one after the other in the process of the run."""
+    return dg.in_process_executor.configured(_GOES_ON)

@@ -29,29 +29,33 @@ def one_line_errors(step: dg.OpExecutionContext, where: str) -> Iterator[None]:
     """
     try:
         yield
-    except HotdashError as error:
-        line = _told(where, error)
-        wait = FIRST_WAIT_S * 2**step.retry_number if error.retry_after is None else error.retry_after
-        if not error.is_transient or step.retry_number >= STEP_RETRIES or wait > LONGEST_WAIT_S:
-            raise dg.Failure(line, allow_retries=False) from error
-        step.log.warning(f"{line} (retry {step.retry_number + 1} of {STEP_RETRIES} in {wait:.0f} s)")
-        raise dg.RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=wait) from error
-    except OSError as error:
-        raise dg.Failure(
-            f"{where}: the disk refused: {error.strerror or error}; mend that, then materialise again",
-            allow_retries=False,
-        ) from error
+    except (HotdashError, OSError) as error:
+        raise sorted_out(step, where, error) from error
+
+
+def sorted_out(step: dg.OpExecutionContext, where: str, error: Exception) -> dg.Failure | dg.RetryRequested:
+    """What Dagster should do about an error: try the step again, or end it with a line that names `where`."""
+    if not isinstance(error, HotdashError):
+        return dg.Failure(_unexpected(where, error), allow_retries=False)
+    said = str(error)
+    line = said if said.startswith(f"{where.partition(' ')[0]} ") else f"{where}: {said}"
+    wait = FIRST_WAIT_S * 2**step.retry_number if error.retry_after is None else error.retry_after
+    if not error.is_transient or step.retry_number >= STEP_RETRIES or wait > LONGEST_WAIT_S:
+        return dg.Failure(line, allow_retries=False)
+    step.log.warning(f"{line} (retry {step.retry_number + 1} of {STEP_RETRIES} in {wait:.0f} s)")
+    return dg.RetryRequested(max_retries=STEP_RETRIES, seconds_to_wait=wait)
+
+
+def _unexpected(where: str, error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{where}: the disk refused: {error.strerror or error}; mend that, then materialise again"
+    return f"{where}: failed by a {type(error).__name__} that nothing foresaw; the run's log has its traceback"
 
 
 def windows_of(contract: Contract, keys: Sequence[str]) -> str:
     """`source/stream key`, or `source/stream first to last`, as errors name what they are about."""
     name = f"{contract.source}/{contract.stream}"
     return f"{name} {keys[0]}" if len(keys) == 1 else f"{name} {keys[0]} to {keys[-1]}"
-
-
-def _told(where: str, error: Exception) -> str:
-    said = str(error)
-    return said if said.startswith(f"{where.partition(' ')[0]} ") else f"{where}: {said}"
 
 
 def failure_line(event: dg.DagsterEvent) -> str:

@@ -5,7 +5,9 @@ Does not belong here: how a stream is fetched, parsed or stored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -17,7 +19,8 @@ from hotdash_pipelines.ingest.run import Ingested, can_be_read, ingest_window, i
 from hotdash_pipelines.lake.partition import folder_of, prune_pages, read_manifest
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.check_results import counted_as, finding_of, keep
-from hotdash_pipelines.orchestration.failures import one_line_errors, windows_of
+from hotdash_pipelines.orchestration.failures import one_line_errors
+from hotdash_pipelines.orchestration.landing import NO_LISTING, Landing
 from hotdash_pipelines.orchestration.metadata import contract_metadata, partition_metadata, runbook, table_description
 from hotdash_pipelines.orchestration.partitions import BACKFILL_POLICY, daily_partitions
 from hotdash_pipelines.orchestration.resources import (
@@ -64,7 +67,7 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
         lake: LakeResource,
         warehouse: WarehouseResource,
         project: ProjectResource,
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
         now, store, zone = clock.now(), lake.store(), settings.zone
         newest = window_of(last_complete_day(now, zone).isoformat(), zone)
         routine = context.run.tags.get(keys.REFETCH_TAG) == keys.REFETCH_DUE
@@ -75,43 +78,56 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
             is_waived=context.run.tags.get(keys.FEWER_ROWS_TAG) == keys.FEWER_ROWS_ACCEPTED,
         )
         done: list[Ingested] = []
-        told: dict[str, str] = {}
-        where = windows_of(contract, context.partition_keys)
-        with one_line_errors(context.op_execution_context, where), sources.client(contract.source) as client:
+        landing = Landing(context, contract, [key])
+        with ExitStack() as stack:
+            client = None
+            with landing.doing(*landing.keys):
+                client = stack.enter_context(sources.client(contract.source))
             # The oldest first: a row that is touched while we read leaves its day for the newest one.
-            for partition_key in sorted(context.partition_keys):
+            for partition_key in landing.left():
                 window = window_of(partition_key, zone)
-                held = read_manifest(store, contract, project.key(), partition_key)
-                if not can_be_read(contract, window, newest) or (
-                    routine and not is_due(contract, window, newest, held, just_read_since)
-                ):
-                    done.append(Ingested(partition_key, held, was_fetched=False))
-                    if contract.semantics == "event_date" and window.end > newest.end:
-                        told["not_read"] = f"{partition_key}: {_NOT_OVER.format(window.end)}"
-                    continue
-                fetch = fetcher(contract.source, contract.stream)
-                done.append(
-                    ingest_window(
-                        contract, client, fetch, store, project.key(), window, clock.now(), warehouse.url(), doubt
-                    )
-                )
-                if done[-1].held_back:
-                    context.log.warning(f"{partition_key}: held back: {done[-1].held_back}")
-                else:
-                    context.log.info(f"{partition_key}: {done[-1].rows} rows")
-            held = [entry.manifest for entry in done if entry.manifest]
-            try:
-                count_days(contract, client, warehouse.url(), project.key(), zone, held, clock.now)
-            except SourceError as error:
-                # The rows are here; days that were not counted are counted by the next run.
-                context.log.warning(f"not counted by day: {error}")
-            prune_pages(store, contract, project.key(), now - timedelta(days=settings.raw_pages_days))
-        result = _result(context, contract, key, store, done, told)
+                with landing.doing(partition_key):
+                    held = read_manifest(store, contract, project.key(), partition_key)
+                    if not can_be_read(contract, window, newest) or (
+                        routine and not is_due(contract, window, newest, held, just_read_since)
+                    ):
+                        done.append(Ingested(partition_key, held, was_fetched=False))
+                    else:
+                        fetch = fetcher(contract.source, contract.stream)
+                        done.append(
+                            ingest_window(
+                                contract, client, fetch, store, project.key(), window, clock.now(), warehouse.url(), doubt
+                            )
+                        )
+                        if done[-1].held_back:
+                            context.log.warning(f"{partition_key}: held back: {done[-1].held_back}")
+                        else:
+                            context.log.info(f"{partition_key}: {done[-1].rows} rows")
+                    manifest = done[-1].manifest
+                    if manifest and is_off(manifest):
+                        landing.leaves_out(partition_key, "it has other rows than its source counted")
+                    else:
+                        is_not_over = contract.semantics == "event_date" and window.end > newest.end
+                        told = {"not_read": _NOT_OVER.format(window.end)} if is_not_over else {}
+                        yield _landed(landing, contract, key, store, done, told)
+            if client and done:
+                held = [entry.manifest for entry in done if entry.manifest]
+                with landing.doing(*landing.keys):
+                    try:
+                        count_days(contract, client, warehouse.url(), project.key(), zone, held, clock.now)
+                    except SourceError as error:
+                        # The rows are here; days that were not counted are counted by the next run.
+                        context.log.warning(f"not counted by day: {error}")
+        checks = [_nothing_to_count(key)]
+        if done:
+            checks = [check(key, done) for check in (_count_check, _drift_check, _kept_check, _quarantine_check)]
         specs = {spec.name: spec for spec in _check_specs(key)}
-        findings = [finding_of(check, specs[str(check.check_name)], "ingest") for check in result.check_results or ()]
-        with one_line_errors(context.op_execution_context, where):
+        with one_line_errors(context.op_execution_context, landing.where):
+            prune_pages(store, contract, project.key(), now - timedelta(days=settings.raw_pages_days))
+            findings = [finding_of(check, specs[str(check.check_name)], "ingest") for check in checks]
             keep(warehouse.url(), findings, project.key(), context.run_id, now)
-        yield result
+        yield landing.done(key, checks)
+        landing.conclude()
 
     return stream
 
@@ -147,32 +163,31 @@ def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def _result(
-    context: dg.AssetExecutionContext,
+def _landed(
+    landing: Landing,
     contract: Contract,
     key: dg.AssetKey,
     store: Store,
     done: Sequence[Ingested],
     told: Mapping[str, str],
-) -> dg.MaterializeResult:
-    held = [(entry.key, entry.manifest) for entry in done if entry.manifest]
-    for partition_key, manifest in held:
-        uri = store.uri(folder_of(contract, manifest.project, partition_key))
-        context.add_asset_metadata(partition_metadata(manifest, uri), asset_key=key, partition_key=partition_key)
-    return dg.MaterializeResult(
+) -> dg.AssetMaterialization:
+    newest, rows = done[-1], sum(entry.rows for entry in done)
+    metadata: dict[str, Any] = {"dagster/row_count": rows, "fetched": newest.was_fetched, **told}
+    version = NO_LISTING
+    if manifest := newest.manifest:
+        uri = store.uri(folder_of(contract, manifest.project, newest.key))
+        metadata |= partition_metadata(manifest, uri)
+        version = manifest.content_digest()
+    return landing.reported(key, newest.key, version, metadata)
+
+
+def _nothing_to_count(key: dg.AssetKey) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
         asset_key=key,
-        metadata={
-            "dagster/row_count": sum(entry.rows for entry in done),
-            "windows_fetched": sum(entry.was_fetched for entry in done),
-            "windows_kept": sum(not entry.was_fetched for entry in done),
-            **told,
-        },
-        check_results=[
-            _count_check(key, done),
-            _drift_check(key, done),
-            _kept_check(key, done),
-            _quarantine_check(key, done),
-        ],
+        check_name=_COUNTS,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="no window landed, so nothing could be counted",
     )
 
 

@@ -3,7 +3,6 @@
 Belongs here: one multi-asset for each contract. Does not belong here: the merge itself (warehouse.loading.load).
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -12,10 +11,11 @@ import dagster as dg
 from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.ingest.completeness import DaysVerdict, has_count_by_day, verdict
-from hotdash_pipelines.ingest.run import load_windows
+from hotdash_pipelines.ingest.run import is_whole, load_window
+from hotdash_pipelines.lake.partition import read_manifest
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.check_results import counted_as, finding_of, keep
-from hotdash_pipelines.orchestration.failures import one_line_errors, windows_of
+from hotdash_pipelines.orchestration.landing import NO_LISTING, Landing
 from hotdash_pipelines.orchestration.metadata import (
     LOADER_COLUMNS,
     contract_metadata,
@@ -25,7 +25,7 @@ from hotdash_pipelines.orchestration.metadata import (
 from hotdash_pipelines.orchestration.partitions import BACKFILL_POLICY, daily_partitions
 from hotdash_pipelines.orchestration.resources import ClockResource, LakeResource, ProjectResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
-from hotdash_pipelines.warehouse.loading.load import TableLoad
+from hotdash_pipelines.warehouse.loading.load import Loader, TableLoad
 from hotdash_pipelines.warehouse.stream_days import refresh_days
 
 _DAYS = "days_match_the_source"
@@ -70,40 +70,42 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
         lake: LakeResource,
         warehouse: WarehouseResource,
         project: ProjectResource,
-    ) -> Iterator[dg.MaterializeResult]:
-        changes: dict[str, Counter[str]] = {table.name: Counter() for table in contract.tables}
-        is_counted = has_count_by_day(contract)
-        with one_line_errors(context.op_execution_context, windows_of(contract, context.partition_keys)):
-            windows = [window_of(key, settings.zone) for key in context.partition_keys]
-            loads = load_windows(contract, lake.store(), warehouse.url(), project.key(), windows, clock.now())
-            for _, result in loads:
-                for name, table in result.tables.items() if result else ():
-                    changes[name].update(_counts(table))
-                    changes[name]["dagster/row_count"] = table.total
-            days = verdict(
-                refresh_days(
-                    warehouse.url(),
-                    contract,
-                    project.key(),
-                    settings.store_timezone,
-                    context.partition_keys,
-                    clock.now(),
-                    is_counted=is_counted,
-                )
+    ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
+        store, assets = lake.store(), [keys.raw_key(contract.source, table.name) for table in contract.tables]
+        lake_key = keys.lake_key(contract.source, contract.stream)
+        landing, is_counted, checks = Landing(context, contract, assets), has_count_by_day(contract), []
+        with Loader(warehouse.url(), contract) as loader:
+            for key in landing.left():
+                window = window_of(key, settings.zone)
+                with landing.doing(key):
+                    manifest = read_manifest(store, contract, project.key(), key)
+                    if landing.is_with(lake_key) and not is_whole(contract, window, manifest, clock.now()):
+                        landing.leaves_out(key, "it did not land in the lake")
+                        continue
+                    result = load_window(loader, contract, store, project.key(), window, manifest, clock.now())
+                    version = manifest.content_digest() if manifest else NO_LISTING
+                    for asset, table in zip(assets, contract.tables, strict=True):
+                        counts = _counts(result.tables[table.name]) if result else {}
+                        if table is contract.table and not is_counted:
+                            counts["days_by_the_source"] = "no independent count"
+                        yield landing.reported(asset, key, version, counts, made_from=version)
+        with landing.doing(*landing.keys):
+            days = refresh_days(
+                warehouse.url(),
+                contract,
+                project.key(),
+                settings.store_timezone,
+                landing.keys,
+                clock.now(),
+                is_counted=is_counted,
             )
-            result = _days_check(contract, days)
             if is_counted:
-                finding = finding_of(result, _check_specs(contract)[0], "ingest")
+                checks.append(_days_check(contract, verdict(days)))
+                finding = finding_of(checks[0], _check_specs(contract)[0], "ingest")
                 keep(warehouse.url(), [finding], project.key(), context.run_id, clock.now())
-        for table in contract.tables:
-            counts: dict[str, int | str] = dict(changes[table.name])
-            if table is contract.table and not is_counted:
-                counts["days_by_the_source"] = "no independent count"
-            yield dg.MaterializeResult(
-                asset_key=keys.raw_key(contract.source, table.name),
-                metadata=counts,
-                check_results=[result] if table is contract.table and is_counted else None,
-            )
+        for asset, table in zip(assets, contract.tables, strict=True):
+            yield landing.done(asset, checks if table is contract.table else ())
+        landing.conclude()
 
     return load
 
@@ -138,8 +140,9 @@ def _days_check(contract: Contract, days: DaysVerdict) -> dg.AssetCheckResult:
     )
 
 
-def _counts(table: TableLoad) -> dict[str, int]:
+def _counts(table: TableLoad) -> dict[str, int | str]:
     return {
+        "dagster/row_count": table.total,
         "rows_inserted": table.inserted,
         "rows_updated": table.updated,
         "rows_deleted": table.deleted,

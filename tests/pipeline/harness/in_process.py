@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.local.first_load import LoadOutcome
 from hotdash_pipelines.local.nightly_run import outcome_of
 from hotdash_pipelines.orchestration import failures, keys
+from hotdash_pipelines.orchestration.executor import in_this_process
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 from hotdash_pipelines.sources.ga4.client import Ga4Client
@@ -28,6 +30,7 @@ from hotdash_pipelines.sources.shopify import client as shopify
 from tests.pipeline.harness.stack import Stack
 
 KEY = "2026-03-08"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def contract_of(name: str) -> Contract:
@@ -89,11 +92,11 @@ class Bench:
         tags: Mapping[str, str] | None = None,
     ) -> LoadOutcome:
         """Run these assets of the nightly job over a range of days, all of them for None."""
-        result = self.job.execute_in_process(
-            instance=self.instance,
+        result = dg.execute_job(
+            dg.reconstructable(nightly_job),
+            self.instance,
             asset_selection=assets,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config=_QUIET,
             tags={**keys.range_tags(first, last, refetch=refetch), **(tags or {})},
         )
         return outcome_of(result.run_id, result.success, result.all_events)
@@ -118,13 +121,35 @@ class Bench:
         }
 
 
-@contextmanager
-def open_bench(stack: Stack, store: RunningStandIn) -> Iterator[Bench]:
-    """Point this process at a stack and a stand-in; waits of clients and of step retries are not slept."""
+@cache
+def nightly_job() -> dg.JobDefinition:
+    """The nightly job as this process runs it."""
     from hotdash_pipelines.definitions import defs
 
-    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
-        bench = Bench(stack, store, defs().resolve_job_def(keys.NIGHTLY_JOB), instance, patch)
+    return defs().resolve_job_def(keys.NIGHTLY_JOB).with_executor_def(in_this_process())
+
+
+def resume(bench: Bench, run_id: str) -> LoadOutcome:
+    """Execute a failed run again from its failure, as the button of the UI does."""
+    run = bench.instance.get_run_by_id(run_id)
+    assert run is not None
+    result = dg.execute_job(
+        dg.reconstructable(nightly_job),
+        bench.instance,
+        tags={**run.tags, "dagster/is_resume_retry": "true"},
+        reexecution_options=dg.ReexecutionOptions.from_failure(run_id, bench.instance),
+    )
+    return outcome_of(result.run_id, result.success, result.all_events)
+
+
+@contextmanager
+def open_bench(stack: Stack, store: RunningStandIn, instance: dg.DagsterInstance | None = None) -> Iterator[Bench]:
+    """Point this process at a stack and a stand-in; waits of clients and of step retries are not slept.
+
+    Runs are kept in memory, or by `instance`.
+    """
+    with pytest.MonkeyPatch.context() as patch, instance or dg.DagsterInstance.ephemeral() as instance:
+        bench = Bench(stack, store, nightly_job(), instance, patch)
         bench.set(**{name.removeprefix("HOTDASH_").lower(): value for name, value in stack.environment.items()})
         bench.endpoint()
         for client in (shopify.ShopifyClient, ChatwootClient, Ga4Client):
