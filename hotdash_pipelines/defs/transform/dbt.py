@@ -3,6 +3,7 @@
 Belongs here: how dbt's project looks in Dagster. Does not belong here: SQL (dbt_project/).
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -20,12 +21,14 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.orchestration import keys
+from hotdash_pipelines.orchestration.blast_radius import BUILT_WITHOUT, Failures, failures_so_far, left_out
 from hotdash_pipelines.orchestration.check_results import finding_of, keep
 from hotdash_pipelines.orchestration.failures import dbt_failure
 from hotdash_pipelines.orchestration.metadata import column_schema
 from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, WarehouseDbt, WarehouseResource
 from hotdash_pipelines.quality.dimensions import dimension_of_dbt_test
 from hotdash_pipelines.settings import get_settings
+from hotdash_pipelines.transform.left_out import Plan, plan
 from hotdash_pipelines.transform.manifest import DBT_PROJECT_DIR, prepare_manifest
 
 _COLUMNS = """
@@ -142,8 +145,11 @@ def _results(invocation: DbtCliInvocation) -> Sequence[Mapping[str, Any]]:
         return []
 
 
+_MANIFEST = prepare_manifest()
+
+
 @dbt_assets(
-    manifest=prepare_manifest(),
+    manifest=_MANIFEST,
     dagster_dbt_translator=WarehouseTranslator(
         settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)
     ),
@@ -158,15 +164,26 @@ def dbt_models(
     project: ProjectResource,
     clock: ClockResource,
 ) -> Iterator[Any]:
-    """Build every selected model and run its tests; unit tests run in `make test`, not every night."""
-    invocation = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context)
+    """Build every selected model and run its tests; unit tests run in `make test`, not every night.
+
+    A model that reads what did not land in this run is left out and keeps its last state; the others are built.
+    """
+    step = context.op_execution_context
+    failures = failures_so_far(step)
+    manifest = json.loads(_MANIFEST.read_bytes()) if failures.reasons else {}
+    planned = plan(manifest, failures.missing, failures.bad) if manifest else Plan()
+    yield from _observations(step, manifest, planned, failures)
+    invocation = dbt.cli(["build", "--exclude-resource-type", "unit_test", *_without(planned)], context=context)
     specs = {(str(spec.asset_key), spec.name): spec for spec in context.assets_def.check_specs}
     built = _Built(warehouse, invocation.manifest)
     findings = []
     try:
         for event in invocation.stream():
             if isinstance(event, dg.Output):
-                yield event.with_metadata({**event.metadata, **built.facts(str(event.metadata["unique_id"].value))})
+                unique_id = str(event.metadata["unique_id"].value)
+                lacks = planned.built_without.get(unique_id)
+                note = {BUILT_WITHOUT: ", ".join(sorted(lacks))} if lacks else {}
+                yield event.with_metadata({**event.metadata, **built.facts(unique_id), **note})
                 reach("dbt.model_built")
                 continue
             if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
@@ -177,3 +194,19 @@ def dbt_models(
     finally:
         built.close()
         keep(warehouse.url(), findings, project.key(), context.run_id, clock.now())
+
+
+def _without(planned: Plan) -> list[str]:
+    names = [name.rpartition(".")[2] for name in sorted(planned.left_out)]
+    return ["--exclude", " ".join(names)] if names else []
+
+
+def _observations(
+    step: dg.OpExecutionContext, manifest: Mapping[str, Any], planned: Plan, failures: Failures
+) -> Iterator[dg.AssetObservation]:
+    """For each model that is left out: why, and of when the state is that it keeps."""
+    for unique_id, lacks in sorted(planned.left_out.items()):
+        node = manifest["nodes"][unique_id]
+        key = dg.AssetKey([node["schema"], node["alias"]])
+        if key in step.job_def.asset_layer.selected_asset_keys:
+            yield left_out(step.instance, key, {failures.reasons[dataset] for dataset in lacks})

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,8 @@ from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.demo.credentials import write_endpoint_file
 from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.local.first_load import LoadOutcome
-from hotdash_pipelines.local.nightly_run import outcome_of
+from hotdash_pipelines.local.nightly_run import nightly_job, outcome_of
 from hotdash_pipelines.orchestration import failures, keys
-from hotdash_pipelines.orchestration.executor import in_this_process
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 from hotdash_pipelines.sources.ga4.client import Ga4Client
@@ -30,6 +28,8 @@ from hotdash_pipelines.sources.shopify import client as shopify
 from tests.pipeline.harness.stack import Stack
 
 KEY = "2026-03-08"
+_DEFINITIONS = "hotdash_pipelines.definitions"
+_JOB = dg.build_reconstructable_job(nightly_job.__module__, nightly_job.__name__, (_DEFINITIONS,))
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -93,7 +93,7 @@ class Bench:
     ) -> LoadOutcome:
         """Run these assets of the nightly job over a range of days, all of them for None."""
         result = dg.execute_job(
-            dg.reconstructable(nightly_job),
+            _JOB,
             self.instance,
             asset_selection=assets,
             run_config=_QUIET,
@@ -121,20 +121,12 @@ class Bench:
         }
 
 
-@cache
-def nightly_job() -> dg.JobDefinition:
-    """The nightly job as this process runs it."""
-    from hotdash_pipelines.definitions import defs
-
-    return defs().resolve_job_def(keys.NIGHTLY_JOB).with_executor_def(in_this_process())
-
-
 def resume(bench: Bench, run_id: str) -> LoadOutcome:
     """Execute a failed run again from its failure, as the button of the UI does."""
     run = bench.instance.get_run_by_id(run_id)
     assert run is not None
     result = dg.execute_job(
-        dg.reconstructable(nightly_job),
+        _JOB.get_subset(asset_selection=run.asset_selection, asset_check_selection=run.asset_check_selection),
         bench.instance,
         tags={**run.tags, "dagster/is_resume_retry": "true"},
         reexecution_options=dg.ReexecutionOptions.from_failure(run_id, bench.instance),
@@ -149,7 +141,7 @@ def open_bench(stack: Stack, store: RunningStandIn, instance: dg.DagsterInstance
     Runs are kept in memory, or by `instance`.
     """
     with pytest.MonkeyPatch.context() as patch, instance or dg.DagsterInstance.ephemeral() as instance:
-        bench = Bench(stack, store, nightly_job(), instance, patch)
+        bench = Bench(stack, store, nightly_job(_DEFINITIONS), instance, patch)
         bench.set(**{name.removeprefix("HOTDASH_").lower(): value for name, value in stack.environment.items()})
         bench.endpoint()
         for client in (shopify.ShopifyClient, ChatwootClient, Ga4Client):
