@@ -91,7 +91,8 @@ def _run(
 
 def _as_json(outcome: "LoadOutcome", seconds: float) -> dict[str, Any]:
     checks = picked(outcome, "passed", "failed", "warned")
-    return {"assets": outcome.assets, "checks": checks, "seconds": round(seconds, 1)}
+    built = picked(outcome, "assets", "left_out")
+    return {**built, "checks": checks, "seconds": round(seconds, 1)}
 
 
 def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "LoadOutcome":
@@ -176,6 +177,9 @@ def _summary(console: "Console", outcome: "LoadOutcome", seconds: float) -> None
         # As text and unwrapped: errors hold brackets and paths, and somebody greps for them.
         colour = "yellow" if line.endswith("(warning)") else "red"
         console.print(f"  {line}", style=colour, markup=False, highlight=False, soft_wrap=True)
+    for key in sorted(outcome.left_out, key=_layer):
+        line = f"  left out    {key}, whose state is of {outcome.left_out[key]}"
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _layer(key: str) -> tuple[int, str]:

@@ -45,6 +45,8 @@ class LoadOutcome:
     warned: int = 0
     failed_checks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Models that were not built because something they read did not land, with the instant that their state is of."""
     owners: dict[str, str] = field(default_factory=dict)
     """By asset, for whoever is told; only of a run that failed."""
 

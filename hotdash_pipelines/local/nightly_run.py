@@ -177,6 +177,7 @@ def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") 
     """What a finished run did, read from its events."""
     import dagster as dg
 
+    from hotdash_pipelines.orchestration.blast_radius import LEFT_OUT_BECAUSE, STATE_OF
     from hotdash_pipelines.orchestration.failures import failure_line
 
     outcome = LoadOutcome(run_id, success)
@@ -195,6 +196,10 @@ def outcome_of(run_id: str, success: bool, events: "Sequence[dg.DagsterEvent]") 
             else:
                 outcome.failed += 1
                 outcome.failed_checks.append(f"{check.asset_key.to_user_string()}: {check.check_name}")
+        elif event.event_type_value == "ASSET_OBSERVATION" and event.asset_key:
+            facts = event.asset_observation_data.asset_observation.metadata
+            if LEFT_OUT_BECAUSE in facts:
+                outcome.left_out[event.asset_key.to_user_string()] = str(facts[STATE_OF].value)
         elif event.is_step_failure:
             outcome.errors.append(f"{event.step_key}: {failure_line(event)}")
     return outcome

@@ -42,6 +42,7 @@ class Landing:
         self.keys = sorted(context.partition_keys)
         self.landed_before = self._landed_before()
         self._tried: set[str] = set()
+        self.has_landed = bool(self.landed_before)
         self._failures: list[tuple[Sequence[str], dg.Failure, Exception]] = []
         self._in_a_row = 0
 
@@ -97,6 +98,7 @@ class Landing:
         `version` tells contents apart; `made_from` is the version of the lake's partition behind a raw table's.
         """
         self._tried.add(key)
+        self.has_landed = True
         tags = {"dagster/code_version": self._contract.digest, "dagster/data_version": version}
         if made_from is not None:
             (parent,) = self._context.assets_def.asset_deps[asset]

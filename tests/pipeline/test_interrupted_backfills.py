@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -96,10 +97,10 @@ class Sick:
         source, stream = self.name.split("/")
         read = fetcher(source, stream)
 
-        def fetch(client: object, contract: Contract, window: Window) -> object:
+        def fetch(client: object, contract: Contract, window: Window, *more: Any) -> object:
             if window.key in days:
                 raise error(f"{self.name} {window.key}: planted")
-            return read(client, contract, window)
+            return read(client, contract, window, *more)
 
         self.patch.setitem(registry._FETCHERS, (source, stream), fetch)
 
@@ -151,11 +152,11 @@ def test_a_step_that_is_tried_again_goes_on_where_it_stopped(
         read = fetcher(source, stream)
         called: list[str] = []
 
-        def fetch(client: object, contract: Contract, window: Window) -> object:
+        def fetch(client: object, contract: Contract, window: Window, *more: Any) -> object:
             called.append(window.key)
             if window.key == days[at] and (error := next(tries, None)):
                 raise error("planted")
-            return read(client, contract, window)
+            return read(client, contract, window, *more)
 
         patch.setitem(registry._FETCHERS, (source, stream), fetch)
         outcome = bench.execute(assets(CUSTOMERS), days[0], days[-1])

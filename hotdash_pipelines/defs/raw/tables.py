@@ -3,7 +3,7 @@
 Belongs here: one multi-asset for each contract. Does not belong here: the merge itself (warehouse.loading.load).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -73,7 +73,7 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
         store, assets = lake.store(), [keys.raw_key(contract.source, table.name) for table in contract.tables]
         lake_key = keys.lake_key(contract.source, contract.stream)
-        landing, is_counted, checks = Landing(context, contract, assets), has_count_by_day(contract), []
+        landing, is_counted, checks = Landing(context, contract, assets), has_count_by_day(contract), ()
         with Loader(warehouse.url(), contract) as loader:
             for key in landing.left():
                 window = window_of(key, settings.zone)
@@ -89,25 +89,35 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
                         if table is contract.table and not is_counted:
                             counts["days_by_the_source"] = "no independent count"
                         yield landing.reported(asset, key, version, counts, made_from=version)
-        with landing.doing(*landing.keys):
-            days = refresh_days(
-                warehouse.url(),
-                contract,
-                project.key(),
-                settings.store_timezone,
-                landing.keys,
-                clock.now(),
-                is_counted=is_counted,
-            )
-            if is_counted:
-                checks.append(_days_check(contract, verdict(days)))
-                finding = finding_of(checks[0], _check_specs(contract)[0], "ingest")
-                keep(warehouse.url(), [finding], project.key(), context.run_id, clock.now())
+        if landing.has_landed:
+            with landing.doing(*landing.keys):
+                checks = _counted_days(context, contract, landing.keys, warehouse, project, clock)
         for asset, table in zip(assets, contract.tables, strict=True):
             yield landing.done(asset, checks if table is contract.table else ())
         landing.conclude()
 
     return load
+
+
+def _counted_days(
+    context: dg.AssetExecutionContext,
+    contract: Contract,
+    partition_keys: Sequence[str],
+    warehouse: WarehouseResource,
+    project: ProjectResource,
+    clock: ClockResource,
+) -> list[dg.AssetCheckResult]:
+    now, is_counted = clock.now(), has_count_by_day(contract)
+    zone = get_settings().store_timezone
+    days = verdict(
+        refresh_days(warehouse.url(), contract, project.key(), zone, partition_keys, now, is_counted=is_counted)
+    )
+    if not is_counted:
+        return []
+    result = _days_check(contract, days)
+    finding = finding_of(result, _check_specs(contract)[0], "ingest")
+    keep(warehouse.url(), [finding], project.key(), context.run_id, now)
+    return [result]
 
 
 def _check_specs(contract: Contract) -> list[dg.AssetCheckSpec]:
