@@ -292,6 +292,11 @@ def load_windows(
         for window in windows:
             manifest = lake.read_manifest(store, contract, project, window.key)
             yield window.key, load_window(loader, contract, store, project, window, manifest, now)
+    note_waiting(contract, store, database_url, project, now)
+
+
+def note_waiting(contract: Contract, store: Store, database_url: str, project: str, now: datetime) -> None:
+    """Let `ops.quarantined_records` say what of the stream waits in the lake's quarantine."""
     with connect(database_url) as conn:
         note_quarantine(conn, contract, project, quarantine.quarantined(store, contract, project), now)
 
@@ -309,5 +314,6 @@ __all__ = [
     "land",
     "load_window",
     "load_windows",
+    "note_waiting",
     "parse",
 ]

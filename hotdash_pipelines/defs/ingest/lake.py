@@ -109,6 +109,8 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
                     else:
                         is_not_over = contract.semantics == "event_date" and window.end > newest.end
                         told = {"not_read": _NOT_OVER.format(window.end)} if is_not_over else {}
+                        if done[-1].held_back:
+                            told["held_back"] = done[-1].held_back
                         yield _landed(landing, contract, key, store, done, told)
             if client and done:
                 held = [entry.manifest for entry in done if entry.manifest]

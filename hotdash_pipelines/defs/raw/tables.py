@@ -11,7 +11,7 @@ import dagster as dg
 from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.ingest.completeness import DaysVerdict, has_count_by_day, verdict
-from hotdash_pipelines.ingest.run import is_whole, load_window
+from hotdash_pipelines.ingest.run import is_whole, load_window, note_waiting
 from hotdash_pipelines.lake.partition import read_manifest
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.check_results import counted_as, finding_of, keep
@@ -89,6 +89,8 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
                         if table is contract.table and not is_counted:
                             counts["days_by_the_source"] = "no independent count"
                         yield landing.reported(asset, key, version, counts, made_from=version)
+        with landing.doing(*landing.keys):
+            note_waiting(contract, store, warehouse.url(), project.key(), clock.now())
         if landing.has_landed:
             with landing.doing(*landing.keys):
                 checks = _counted_days(context, contract, landing.keys, warehouse, project, clock)
