@@ -117,12 +117,16 @@ def _order(number: int, chance: random.Random) -> tuple[dict[str, Any], int, int
         "totalDiscountsSet": _money(discount),
         "totalTaxSet": _money(tax),
         "totalShippingPriceSet": _money(shipping),
+        "totalTipReceivedSet": _money(0),
+        "originalTotalDutiesSet": None,
+        "totalCashRoundingAdjustment": {"paymentSet": _money(0)},
         "totalPriceSet": {**_money(total), "presentmentMoney": {"amount": _amount(total)}},
         "totalRefundedSet": _money(refund),
         "currentTotalPriceSet": _money(total - refund),
         "customer": {"legacyResourceId": str(7_000_000_000 + customer)} if customer % 10 else None,
         "shippingAddress": {"city": city, "provinceCode": province, "countryCodeV2": country},
         "customerJourneySummary": {
+            "customerOrderIndex": number % 7,
             "lastVisit": {
                 "landingPage": f"https://shop.example.com/products/p{chance.randrange(400)}",
                 "utmParameters": {"source": source, "medium": medium, "campaign": campaign},
@@ -173,6 +177,7 @@ def _line(number: int, position: int, chance: random.Random) -> _Line:
 
 def _refund(number: int, moment: datetime, line: _Line, amount: int) -> dict[str, Any]:
     taken_back = {
+        "id": f"gid://shopify/RefundLineItem/{_FIRST_REFUND + number}",
         "quantity": line.quantity,
         "restockType": "RETURN",
         "lineItem": {"id": line.node["id"]},
@@ -190,6 +195,7 @@ def _refund(number: int, moment: datetime, line: _Line, amount: int) -> dict[str
         "createdAt": _instant(moment),
         "updatedAt": _instant(moment),
         "totalRefundedSet": _money(amount, "USD"),
+        "charges": {"shippingAmount": "0", "shippingTaxAmount": "0", "dutyAmount": "0"},
         "refundLineItems": {"nodes": [taken_back], "pageInfo": _NO_MORE},
         "orderAdjustments": {"nodes": [adjustment] if number % 3 == 0 else [], "pageInfo": _NO_MORE},
     }

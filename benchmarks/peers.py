@@ -22,7 +22,7 @@ _KEYS = {
     "orders": ("order_id",),
     "order_lines": ("order_line_id",),
     "refunds": ("refund_id",),
-    "refund_lines": ("refund_id", "order_line_id"),
+    "refund_lines": ("refund_id", "refund_line_id"),
     "refund_adjustments": ("adjustment_id",),
 }
 # 10,000 orders: a batch that keeps memory low and the share of fixed costs small.
@@ -70,12 +70,16 @@ def _order(order_id: int, node: Row) -> Row:
         "discount_amount": node["totalDiscountsSet"]["shopMoney"]["amount"],
         "tax_amount": node["totalTaxSet"]["shopMoney"]["amount"],
         "shipping_amount": node["totalShippingPriceSet"]["shopMoney"]["amount"],
+        "tip_amount": node["totalTipReceivedSet"]["shopMoney"]["amount"],
+        "duty_amount": None,
+        "cash_rounding_amount": node["totalCashRoundingAdjustment"]["paymentSet"]["shopMoney"]["amount"],
         "total_amount": node["totalPriceSet"]["shopMoney"]["amount"],
         "refunded_amount": node["totalRefundedSet"]["shopMoney"]["amount"],
         "current_total_amount": node["currentTotalPriceSet"]["shopMoney"]["amount"],
         "presentment_total_amount": node["totalPriceSet"]["presentmentMoney"]["amount"],
         "customer_id": int(customer["legacyResourceId"]) if customer else None,
         "email": node["email"],
+        "customer_order_number": node["customerJourneySummary"]["customerOrderIndex"],
         "source_name": node["sourceName"],
         "tags": node["tags"],
         "discount_codes": node["discountCodes"],
@@ -122,6 +126,9 @@ def _add_refund(tables: dict[str, list[Row]], order_id: int, refund: Row) -> Non
             "created_at": refund["createdAt"],
             "updated_at": refund["updatedAt"],
             "refunded_amount": whole["amount"],
+            "shipping_amount": refund["charges"]["shippingAmount"],
+            "shipping_tax_amount": refund["charges"]["shippingTaxAmount"],
+            "duty_amount": refund["charges"]["dutyAmount"],
             "currency_code": whole["currencyCode"],
         }
     )
@@ -129,6 +136,7 @@ def _add_refund(tables: dict[str, list[Row]], order_id: int, refund: Row) -> Non
         tables["refund_lines"].append(
             {
                 **keys,
+                "refund_line_id": _number(line["id"]),
                 "order_line_id": _number(line["lineItem"]["id"]),
                 "quantity": line["quantity"],
                 "restock_type": line["restockType"],
