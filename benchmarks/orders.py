@@ -71,7 +71,9 @@ def write_pages(folder: Path, orders: int, seed: int = 7) -> Totals:
 def read_pages(folder: Path) -> Iterator[bytes]:
     """The responses, in order."""
     for path in sorted(folder.glob("pages-*.jsonl")):
-        yield from path.read_bytes().splitlines()
+        with path.open("rb") as file:
+            for line in file:
+                yield line.rstrip(b"\n")
 
 
 def size_of(folder: Path) -> int:

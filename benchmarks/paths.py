@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import orjson
@@ -25,10 +26,9 @@ from benchmarks.orders import DAY, read_pages
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR, load_contract
-from hotdash_pipelines.contracts.parse import parse_pages
-from hotdash_pipelines.lake import partition as lake
-from hotdash_pipelines.storage import FolderStore
-from hotdash_pipelines.warehouse.loading.load import load_partition
+from hotdash_pipelines.ingest.run import ingest_window, load_windows
+from hotdash_pipelines.sources import Fetched, Held, Pages
+from hotdash_pipelines.storage import FolderStore, Workspace
 
 URL_VARIABLE = "HOTDASH_BENCHMARK_DATABASE_URL"
 SERVER_VARIABLE = "HOTDASH_BENCHMARK_SERVER_PID"
@@ -60,20 +60,20 @@ class Stages:
 def ours(url: str, folder: Path, scratch: Path) -> Timed:
     """Pages -> contract -> lake (Parquet and raw pages, synced, with checksums) -> raw tables without rows."""
     _create_tables(url)
-    return lambda: _ingest(url, scratch, lambda: list(read_pages(folder)), "2026-03-02")
+    return lambda: _ingest(url, scratch, read_pages(folder), "2026-03-02")
 
 
 def ours_onto_rows(url: str, folder: Path, scratch: Path) -> Timed:
     """The same into raw tables that have rows, so that every row is staged and merged."""
     _create_tables(url)
-    _ingest(url, scratch, lambda: [next(read_pages(folder))], "2026-03-01")
-    return lambda: _ingest(url, scratch, lambda: list(read_pages(folder)), "2026-03-02")
+    _ingest(url, scratch, islice(read_pages(folder), 1), "2026-03-01")
+    return lambda: _ingest(url, scratch, read_pages(folder), "2026-03-02")
 
 
 def ours_again(url: str, folder: Path, scratch: Path) -> Timed:
     """The same a second time over its own rows: everything is compared and nothing changes."""
     ours(url, folder, scratch)()
-    return lambda: _ingest(url, scratch, lambda: list(read_pages(folder)), "2026-03-02")
+    return lambda: _ingest(url, scratch, read_pages(folder), "2026-03-02")
 
 
 def _create_tables(url: str) -> None:
@@ -86,38 +86,22 @@ def _create_tables(url: str) -> None:
         ensure_raw_tables(conn, (orders_contract(),))
 
 
-def _ingest(url: str, scratch: Path, read: Callable[[], list[bytes]], key: str) -> dict[str, float]:
+def _ingest(url: str, scratch: Path, responses: Iterator[bytes], key: str) -> dict[str, float]:
     contract, store, stages = orders_contract(), FolderStore(scratch / "lake"), Stages()
-    with stages.time("read"):
-        pages = read()
-    with stages.time("parse"):
-        parsed = parse_pages(contract, pages)
-    if parsed.bad_pages:
-        raise SystemExit(f"the contract refuses a page: {parsed.bad_pages[0].reason}")
+    workspace = Workspace(scratch / "unfinished")
+
+    def fetch(_client: object, _contract: Contract, _window: Window, _held: Held, pages: Pages) -> Fetched:
+        with stages.time("read"):
+            for response in responses:
+                pages.append(response)
+        return Fetched(pages, len(pages), None, "2026-10", None)
+
     with stages.time("lake"):
-        manifest = lake.write_partition(
-            store,
-            contract,
-            PROJECT,
-            Window(key, DAY, DAY + timedelta(days=1)),
-            parsed.tables,
-            pages,
-            fetched_at=NOW,
-            api_version="2026-10",
-            requests=len(pages),
-            cost=None,
-            expected_rows=None,
-            unknown_fields=parsed.unknown_fields,
-            unknown_enum_values=parsed.unknown_enum_values,
-            quarantined=0,
-            notes={},
-        )
-    # The pipeline loads in another step, which has the lake's files and nothing else.
-    del parsed, pages
+        window = Window(key, DAY, DAY + timedelta(days=1))
+        ingest_window(contract, None, fetch, store, PROJECT, window, NOW, workspace=workspace)
     with stages.time("load"):
-        load_partition(
-            url, contract, PROJECT, manifest, lambda table: lake.read_table(store, contract, manifest, table), NOW
-        )
+        for _ in load_windows(contract, store, url, PROJECT, [window], NOW):
+            pass
     return stages.seconds
 
 

@@ -3,8 +3,9 @@
 Belongs here: tables for tests of lake and warehouse. Does not belong here: believable data (hotdash_pipelines.demo).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +16,9 @@ from hotdash_pipelines.contracts import Contract, Table
 from hotdash_pipelines.contracts.arrow import column_type, table_schema
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR, Field, load_contract
+from hotdash_pipelines.lake.draft import PartitionDraft
 from hotdash_pipelines.lake.partition import write_partition
-from hotdash_pipelines.storage import Store
+from hotdash_pipelines.storage import Spool, Store, Workspace
 
 PROJECT = "hotdash-demo"
 KEY = "2025-03-01"
@@ -102,22 +104,23 @@ def write(
     *,
     key: str = KEY,
     fetched_at: datetime = FETCHED_AT,
+    pages: Sequence[bytes] = (b'{"page": 1}',),
+    **said: Any,
 ) -> PartitionManifest:
-    """Write tables as a partition, with one small raw page."""
-    return write_partition(
-        store,
-        contract,
-        PROJECT,
-        window(key),
-        tables,
-        [b'{"page": 1}'],
-        fetched_at=fetched_at,
-        api_version="2026-10",
-        requests=1,
-        cost=None,
-        expected_rows=tables[contract.table.name].num_rows,
-        unknown_fields={},
-        unknown_enum_values={},
-        quarantined=0,
-        notes={},
-    )
+    """Write tables as a partition with raw pages; `said` is what the manifest shall say instead of the usual."""
+    usual = {
+        "api_version": "2026-10",
+        "requests": 1,
+        "cost": None,
+        "expected_rows": tables[contract.table.name].num_rows,
+        "unknown_fields": {},
+        "unknown_enum_values": {},
+        "quarantined": 0,
+        "notes": {},
+    }
+    workspace = Workspace()
+    with PartitionDraft(contract, workspace) as draft, Spool(workspace, pages) as spool:
+        draft.add(tables)
+        return write_partition(
+            store, contract, PROJECT, window(key), draft, spool, fetched_at=fetched_at, **{**usual, **said}
+        )

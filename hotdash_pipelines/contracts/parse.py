@@ -9,9 +9,9 @@ contract names: what stands beside that may be of any shape. Pages that it refus
 that one sick record costs neither its page nor its window.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,8 @@ from hotdash_pipelines.contracts.unique import settle
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Pages are parsed in groups of about this many bytes: enough to keep the cores busy, little enough memory.
-_GROUP_BYTES = 32 * 2**20
+# Pages are parsed in groups of about this many bytes, unless the caller says otherwise.
+GROUP_BYTES = 8 * 2**20
 # Arrow reads JSON on all cores but does the rest of a group on one, so two groups at a time keep two cores busy.
 _GROUPS_AT_ONCE = 2
 # A JSON block must hold the longest single page.
@@ -79,16 +79,37 @@ class Parsed:
         self.mended_values.update(part.mended_values)
 
 
-def parse_pages(contract: Contract, pages: Sequence[bytes]) -> Parsed:
-    """Parse the responses of one window.
+def parse_groups(
+    contract: Contract, pages: Iterable[bytes], group_bytes: int = GROUP_BYTES
+) -> Iterator[tuple[int, Parsed]]:
+    """Parse the responses of one window, group by group in their order: a few groups are in memory at a time.
 
-    `pages` are whole JSON response bodies, one object each. Whether what was set aside is little enough is for the
-    caller (`quarantine_tolerance`). Raises ContractBreach where rows have one key that must not.
+    `pages` are whole JSON response bodies, one object each. Gives the place of each group's first page, and what came
+    of the group.
     """
-    groups = list(_groups(pages))
+    going: deque[tuple[int, Future[Parsed]]] = deque()
     with ThreadPoolExecutor(_GROUPS_AT_ONCE, thread_name_prefix="parse") as workers:
-        parts = workers.map(lambda group: (group[0], parse_group(contract, group[1])), groups)
-        parsed = _joined(contract, parts)
+        try:
+            for first, group in _groups(pages, group_bytes):
+                if len(going) == _GROUPS_AT_ONCE:
+                    ready, parsed = going.popleft()
+                    yield ready, parsed.result()
+                going.append((first, workers.submit(parse_group, contract, group)))
+            while going:
+                ready, parsed = going.popleft()
+                yield ready, parsed.result()
+        finally:
+            for _, left in going:
+                left.cancel()
+
+
+def parse_pages(contract: Contract, pages: Iterable[bytes], group_bytes: int = GROUP_BYTES) -> Parsed:
+    """`parse_groups` with everything in one result, its rows settled.
+
+    Whether what was set aside is little enough is for the caller (`quarantine_tolerance`). Raises ContractBreach where
+    rows have one key that must not.
+    """
+    parsed = joined(contract, parse_groups(contract, pages, group_bytes))
     settle(contract, parsed)
     return parsed
 
@@ -100,7 +121,7 @@ def parse_group(contract: Contract, pages: Sequence[bytes]) -> Parsed:
     return parsed
 
 
-def _joined(contract: Contract, parts: Iterator[tuple[int, Parsed]]) -> Parsed:
+def joined(contract: Contract, parts: Iterable[tuple[int, Parsed]]) -> Parsed:
     """The parts, each with the position of its first page, as one."""
     import pyarrow as pa
 
@@ -120,15 +141,18 @@ def _joined(contract: Contract, parts: Iterator[tuple[int, Parsed]]) -> Parsed:
     return whole
 
 
-def _groups(pages: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
-    start = size = 0
-    for index, page in enumerate(pages):
-        if size and size + len(page) > _GROUP_BYTES:
-            yield start, pages[start:index]
-            start, size = index, 0
+def _groups(pages: Iterable[bytes], group_bytes: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Pages that come to `group_bytes` together, or one that is longer; each group with the place of its first."""
+    group: list[bytes] = []
+    first = size = 0
+    for page in pages:
+        if group and size + len(page) > group_bytes:
+            yield first, group
+            first, group, size = first + len(group), [], 0
+        group.append(page)
         size += len(page)
-    if start < len(pages):
-        yield start, pages[start:]
+    if group:
+        yield first, group
 
 
 def _parse_or_split(contract: Contract, pages: Sequence[bytes]) -> Parsed:
@@ -142,7 +166,7 @@ def _parse_or_split(contract: Contract, pages: Sequence[bytes]) -> Parsed:
             return _mended(contract, pages[0])
     size = -(-len(pages) // _PARTS)
     starts = range(0, len(pages), size)
-    return _joined(contract, ((start, _parse_or_split(contract, pages[start : start + size])) for start in starts))
+    return joined(contract, ((start, _parse_or_split(contract, pages[start : start + size])) for start in starts))
 
 
 def _mended(contract: Contract, page: bytes) -> Parsed:

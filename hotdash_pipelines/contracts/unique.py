@@ -7,6 +7,8 @@ A listing that shifts while it is read gives a record twice. The same record aga
 superseded by the newest. A restated date has no versions: there rows of one key that differ are a breach.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hotdash_pipelines.contracts.arrow import compute
@@ -55,6 +57,43 @@ def settle(contract: Contract, parsed: "Parsed") -> None:
         stays = pc.is_in(parsed.record_of[name], value_set=winners)
         parsed.tables[name] = table.filter(stays)
         parsed.record_of[name] = parsed.record_of[name].filter(stays)
+
+
+def repeated_keys(keys: "Sequence[pa.Table]") -> "pa.Table":
+    """The keys that occur more than once among those of all groups."""
+    import pyarrow as pa
+
+    every = pa.concat_tables(keys)
+    names = every.column_names
+    if has_one_row_a_key(every, names):
+        return every.slice(0, 0)
+    counted = every.append_column("_one", pa.repeat(1, every.num_rows)).group_by(names).aggregate([("_one", "sum")])
+    return counted.filter(compute().greater(counted["_one_sum"], 1)).select(names)
+
+
+def part_repeated(contract: Contract, parsed: "Parsed", repeated: "pa.Table") -> "tuple[Parsed, Parsed]":
+    """Rows of a group whose record has a key of its own, and those whose record has one of the `repeated` keys."""
+    import numpy as np
+    import pyarrow as pa
+
+    pc = compute()
+
+    if not parsed.tables:
+        return parsed, parsed
+    main = parsed.tables[contract.table.name].select(repeated.column_names)
+    numbered = main.append_column("_row", pa.array(np.arange(main.num_rows)))
+    rows = numbered.join(repeated, repeated.column_names, join_type="left semi")["_row"].combine_chunks()
+    parts = []
+    for is_wanted in (pc.invert, lambda mask: mask):
+        masks = {name: is_wanted(pc.is_in(records, value_set=rows)) for name, records in parsed.record_of.items()}
+        tables = {name: table.filter(masks[name]) for name, table in parsed.tables.items()}
+        left = parsed.record_of[contract.table.name].filter(masks[contract.table.name])
+        record_of = {
+            name: pc.index_in(records.filter(masks[name]), value_set=left).cast(pa.int64())
+            for name, records in parsed.record_of.items()
+        }
+        parts.append(replace(parsed, tables=tables, record_of=record_of))
+    return parts[0], parts[1]
 
 
 def has_one_row_a_key(rows: "pa.Table", keys: list[str]) -> bool:

@@ -13,12 +13,12 @@ from typing import Any
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.ingest.run import BadData, land, parse
+from hotdash_pipelines.ingest.landing import BadData, Landing
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake.quarantine import unread
 from hotdash_pipelines.sources import Fetched
 from hotdash_pipelines.sources.registry import Skipped
-from hotdash_pipelines.storage import Store
+from hotdash_pipelines.storage import Store, Workspace
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,14 @@ class ReplayedWindow:
 
 
 def replay(
-    contract: Contract, store: Store, project: str, first: date, last: date, *, dry_run: bool
+    contract: Contract,
+    store: Store,
+    project: str,
+    first: date,
+    last: date,
+    *,
+    dry_run: bool,
+    workspace: Workspace | None = None,
 ) -> Iterator[ReplayedWindow]:
     """Parse the kept pages of every window from `first` to `last` by today's contract and commit them to the lake.
 
@@ -53,32 +60,41 @@ def replay(
         if first <= date.fromisoformat(key) <= last:
             held = lake.read_manifest(store, contract, project, key)
             if held is not None:
-                yield _replay(contract, store, project, held, dry_run=dry_run)
+                yield _replay(contract, store, project, held, workspace, dry_run=dry_run)
 
 
 def _replay(
-    contract: Contract, store: Store, project: str, held: PartitionManifest, *, dry_run: bool
+    contract: Contract,
+    store: Store,
+    project: str,
+    held: PartitionManifest,
+    workspace: Workspace | None,
+    *,
+    dry_run: bool,
 ) -> ReplayedWindow:
     window = Window(held.key, held.window_start, held.window_end)
     stream, rows = f"{held.source}/{held.stream}", held.rows[held.stream]
     try:
-        skipped = unread(store, contract, project, window)
-        fetched = Fetched(
-            lake.read_pages(store, contract, held) if held.pages_file or rows else [],
-            held.requests,
-            held.cost,
-            held.api_version,
-            held.expected_rows,
-            held.notes,
-            tuple(Skipped(json.loads(one.key or "[null]")[0] or "", one.reason, one.record) for one in skipped),
-            {key: datetime.fromisoformat(at) for key, at in held.deleted.items()},
-        )
-        parsed = parse(contract, window, fetched)
-        if dry_run:
-            after, aside = parsed.tables[contract.table.name].num_rows, len(parsed.rejected)
-        else:
-            written = land(contract, store, project, window, fetched, parsed, held.fetched_at)
-            after, aside = written.rows[written.stream], written.quarantined
+        with Landing(contract, store, project, window, workspace) as landing:
+            if held.pages_file or rows:
+                for page in lake.read_pages(store, contract, held, workspace):
+                    landing.pages.append(page)
+            skipped = unread(store, contract, project, window)
+            fetched = Fetched(
+                landing.pages,
+                held.requests,
+                held.cost,
+                held.api_version,
+                held.expected_rows,
+                held.notes,
+                tuple(Skipped(json.loads(one.key or "[null]")[0] or "", one.reason, one.record) for one in skipped),
+                {key: datetime.fromisoformat(at) for key, at in held.deleted.items()},
+            )
+            parsed = landing.parse(fetched)
+            after, aside = landing.rows, len(parsed.rejected)
+            if not dry_run:
+                written = landing.land(fetched, parsed, held.fetched_at)
+                after, aside = written.rows[written.stream], written.quarantined
     except (lake.LakeError, BadData) as error:
         return ReplayedWindow(stream, held.key, rows, rows, held.quarantined, held.quarantined, str(error))
     return ReplayedWindow(stream, held.key, rows, after, held.quarantined, aside)

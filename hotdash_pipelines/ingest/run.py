@@ -5,23 +5,23 @@ benchmarks and the tests run the very same path.
 Does not belong here: how a source is read (sources), files (lake), SQL (warehouse), Dagster (defs).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.contracts.casts import ContractBreach
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.contracts.mend import rejected_unread
-from hotdash_pipelines.contracts.parse import Parsed, parse_pages
+from hotdash_pipelines.contracts.parse import Parsed
 from hotdash_pipelines.ingest.held import HeldBefore
 from hotdash_pipelines.ingest.hold_back import HELD_BACK_AT, USUAL_DOUBT, Doubt, arrived, hold_back, state_before
+from hotdash_pipelines.ingest.landing import BadData, Landing
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake import quarantine
-from hotdash_pipelines.sources import Fetched, FetchFunction, PermanentSourceError, SourceError
-from hotdash_pipelines.storage import Store
+from hotdash_pipelines.sources import Fetched, Held, Pages, PermanentSourceError, SourceError
+from hotdash_pipelines.storage import Store, Workspace
 from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
 from hotdash_pipelines.warehouse.loading.quarantine import note_quarantine
 from hotdash_pipelines.warehouse.postgres import connect
@@ -30,10 +30,6 @@ from hotdash_pipelines.warehouse.postgres import connect
 COUNT_TOLERANCE = 0.001
 # How long a window is asked for records that their source could not show for the moment.
 _SICK_DAYS = 7
-
-
-class BadData(PermanentSourceError):
-    """The source broke its contract; what it sent is in quarantine and the window was not written."""
 
 
 class NotYetOver(PermanentSourceError):
@@ -59,13 +55,14 @@ class Ingested:
 def ingest_window(
     contract: Contract,
     client: object,
-    fetch: FetchFunction,
+    fetch: Callable[[Any, Contract, Window, Held, Pages], Fetched],
     store: Store,
     project: str,
     window: Window,
     now: datetime,
     database_url: str | None = None,
     doubt: Doubt = USUAL_DOUBT,
+    workspace: Workspace | None = None,
 ) -> Ingested:
     """Fetch a window, hold it against its contract and commit it to the lake.
 
@@ -89,68 +86,24 @@ def ingest_window(
             f"{name}: the day {state} in the store's zone; materialise it after {readable_from:%Y-%m-%d %H:%M} UTC"
         )
     before = HeldBefore(store, contract, project, window, database_url)
+    with Landing(contract, store, project, window, workspace) as landing:
 
-    def read() -> tuple[Fetched, Parsed]:
-        fetched = fetch(client, contract, window.asked_at(now), before)
-        return fetched, parse(contract, window, fetched)
+        def read() -> tuple[Fetched, Parsed]:
+            landing.pages.clear()
+            fetched = fetch(client, contract, window.asked_at(now), before, landing.pages)
+            return fetched, landing.parse(fetched)
 
-    fetched, parsed = read()
-    held = state_before(store, contract, project, window.key)
-    if held is not None and not parsed.bad_pages and doubt.falls_on(parsed.arrived, held):
-        confirms = _count_confirms(contract, fetched.expected_rows, parsed.arrived)
-        if confirms is None and contract.semantics == "updated":
-            fetched, parsed = read()
-        elif confirms is False or (confirms is None and not doubt.was_witnessed(held, now)):
-            kept = hold_back(store, contract, held, parsed.arrived, now)
-            told = f"{parsed.arrived} rows came where {arrived(held)} were"
-            return Ingested(window.key, kept if kept.key == window.key else None, was_fetched=True, held_back=told)
-    manifest = land(contract, store, project, window, fetched, parsed, now)
-    return Ingested(window.key, manifest, was_fetched=True)
-
-
-def land(
-    contract: Contract,
-    store: Store,
-    project: str,
-    window: Window,
-    fetched: Fetched,
-    parsed: Parsed,
-    now: datetime,
-) -> PartitionManifest:
-    """Hold what was fetched at `now` against its contract and commit it to the lake; see `ingest_window`."""
-    _judge(contract, store, project, window, fetched.pages, parsed, now)
-    return lake.write_partition(
-        store,
-        contract,
-        project,
-        window,
-        parsed.tables,
-        fetched.pages,
-        fetched_at=now,
-        api_version=fetched.api_version,
-        requests=fetched.requests,
-        cost=fetched.cost,
-        expected_rows=fetched.expected_rows,
-        unknown_fields=parsed.unknown_fields,
-        unknown_enum_values=parsed.unknown_enum_values,
-        quarantined=len(parsed.rejected),
-        repeated=parsed.repeated,
-        superseded=parsed.superseded,
-        mended_values=parsed.mended_values,
-        notes=fetched.notes,
-        deleted=fetched.deleted,
-    )
-
-
-def parse(contract: Contract, window: Window, fetched: Fetched) -> Parsed:
-    """The rows of a window, and what is set aside: records that break the contract or that their source cannot show."""
-    try:
-        parsed = parse_pages(contract, fetched.pages)
-    except ContractBreach as error:
-        name = f"{contract.source}/{contract.stream} {window.key}"
-        raise BadData(f"{name}: {error}; mend the source or the key in its contract") from error
-    parsed.rejected += [rejected_unread(one.record, one.reason, one.body) for one in fetched.skipped]
-    return parsed
+        fetched, parsed = read()
+        held = state_before(store, contract, project, window.key)
+        if held is not None and not parsed.bad_pages and doubt.falls_on(landing.arrived, held):
+            confirms = _count_confirms(contract, fetched.expected_rows, landing.arrived)
+            if confirms is None and contract.semantics == "updated":
+                fetched, parsed = read()
+            elif confirms is False or (confirms is None and not doubt.was_witnessed(held, now)):
+                kept = hold_back(store, contract, held, landing.arrived, now)
+                told = f"{landing.arrived} rows came where {arrived(held)} were"
+                return Ingested(window.key, kept if kept.key == window.key else None, was_fetched=True, held_back=told)
+        return Ingested(window.key, landing.land(fetched, parsed, now), was_fetched=True)
 
 
 def _count_confirms(contract: Contract, counted: int | None, came: int) -> bool | None:
@@ -161,34 +114,6 @@ def _count_confirms(contract: Contract, counted: int | None, came: int) -> bool 
     if counted is None or contract.semantics == "event_date":
         return None
     return counted - came <= COUNT_TOLERANCE * counted
-
-
-def _judge(
-    contract: Contract,
-    store: Store,
-    project: str,
-    window: Window,
-    pages: Sequence[bytes],
-    parsed: Parsed,
-    now: datetime,
-) -> None:
-    """Put what cannot be loaded into the quarantine; BadData when it is too much."""
-    rejected, bad = parsed.rejected, parsed.bad_pages
-    where = quarantine.keep_records(store, contract, project, window, rejected, now)
-    name = f"{contract.source}/{contract.stream} {window.key}"
-    mend = (
-        f"mend contracts/{contract.source}/{contract.stream}.yaml or the source, then materialise the partition again"
-    )
-    if bad:
-        kept = quarantine.keep_pages(store, contract, project, window, [(pages[p.index], p.reason) for p in bad], now)
-        raise BadData(
-            f"{name}: {len(bad)} of {len(pages)} pages cannot be read ({bad[0].reason}); kept at {kept[0]}; {mend}"
-        )
-    if len(rejected) > max(1, int(contract.quarantine_tolerance * parsed.arrived)):
-        raise BadData(
-            f"{name}: {len(rejected)} of {parsed.arrived} records break the contract ({rejected[0].reason}); "
-            f"kept at {where}; {mend}"
-        )
 
 
 def is_off(manifest: PartitionManifest) -> bool:
@@ -311,9 +236,7 @@ __all__ = [
     "is_due",
     "is_off",
     "is_whole",
-    "land",
     "load_window",
     "load_windows",
     "note_waiting",
-    "parse",
 ]

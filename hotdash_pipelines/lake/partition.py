@@ -11,25 +11,29 @@ loading.
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.base.failpoints import reach
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.contracts.arrow import compute, table_schema
+from hotdash_pipelines.contracts.arrow import table_schema
 from hotdash_pipelines.contracts.manifest import FileEntry, PartitionManifest
-from hotdash_pipelines.storage import Store, StoreError
+from hotdash_pipelines.lake.draft import PartitionDraft
+from hotdash_pipelines.storage import COPIED_AT_ONCE, Spool, Store, StoreError, Workspace, digest_of, disk_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow import parquet
 
 _MANIFEST = "manifest.json"
 _PAGES = re.compile(r"^pages-[0-9a-f]{12}\.jsonl\.zst$")
+_AS_IT_WAS = "the partition is as it was; mend that, then materialise it again"
+# Where rows are small, their number is what makes a batch large.
+_MOST_ROWS = 16_384
 _PROJECT = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
 
@@ -76,8 +80,8 @@ def write_partition(
     contract: Contract,
     project: str,
     window: Window,
-    tables: Mapping[str, "pa.Table"],
-    pages: Sequence[bytes],
+    draft: PartitionDraft,
+    pages: Spool,
     *,
     fetched_at: datetime,
     api_version: str,
@@ -96,27 +100,25 @@ def write_partition(
     """Write or replace a partition; until the manifest is in place, readers see what was there before.
 
     What another run read later than this one stays, and its manifest is returned.
-    `tables` holds every table of the contract in the contract's schema; `quarantined` counts main records that arrived
-    but are not in it. The same input gives byte-identical files.
+    `draft` holds every row of the window, `pages` the responses they came from; `quarantined` counts main records that
+    arrived but are not in the draft. The same input gives byte-identical files.
     Raises LakeError when the store refuses; then the partition is as it was.
     """
     folder = folder_of(contract, project, window.key)
-    files, contents = [], {}
-    # Arrow compresses without holding the interpreter's lock, so the raw pages are packed beside the tables.
-    with ThreadPoolExecutor(1, thread_name_prefix="lake") as worker:
-        packing = worker.submit(_pack, pages)
-        parquet = [_parquet(tables[table.name]) for table in contract.tables]
-        packed = packing.result()
-    for table, content in zip(contract.tables, parquet, strict=True):
-        sha = hashlib.sha256(content).hexdigest()
-        name = f"{table.name}-{sha[:12]}.parquet"
-        files.append(FileEntry(table.name, name, len(content), sha, tables[table.name].num_rows))
-        contents[name] = content
+    with named(contract, window.key, _AS_IT_WAS):
+        finished = draft.finish()
+        packed = pages.packed() if len(pages) else None
+    contents: dict[str, BinaryIO] = {}
+    files = []
+    for table in finished:
+        name = f"{table.table}-{table.sha256[:12]}.parquet"
+        files.append(FileEntry(table.table, name, table.bytes, table.sha256, table.rows))
+        contents[name] = table.content
     pages_name = None
-    if pages:
-        pages_name = f"pages-{hashlib.sha256(packed).hexdigest()[:12]}.jsonl.zst"
+    if packed is not None:
+        pages_name = f"pages-{digest_of(packed)[:12]}.jsonl.zst"
         contents[pages_name] = packed
-    lowest, highest = _cursor_range(contract, tables[contract.table.name])
+    lowest, highest = draft.cursor_range
     manifest = PartitionManifest(
         source=contract.source,
         stream=contract.stream,
@@ -146,15 +148,12 @@ def write_partition(
         deleted={record: at.isoformat() for record, at in (deleted or {}).items()},
         is_open=fetched_at < window.end,
     )
-    with (
-        named(contract, window.key, "the partition is as it was; mend that, then materialise it again"),
-        store.exclusive(stream_folder(contract, project)),
-    ):
+    with named(contract, window.key, _AS_IT_WAS), store.exclusive(stream_folder(contract, project)):
         held = _readable(store, contract, project, window.key)
         if held is not None and held.fetched_at > fetched_at:
             return held
         for name, content in contents.items():
-            store.write(f"{folder}/{name}", content)
+            store.put(f"{folder}/{name}", content)
             reach("lake.part_written")
         reach("lake.before_manifest")
         store.write(f"{folder}/{_MANIFEST}", manifest.to_json())
@@ -168,36 +167,6 @@ def _collect(store: Store, folder: str, named: set[str]) -> None:
         if path.removeprefix(f"{folder}/") not in named:
             store.delete(path)
     store.sweep(folder)
-
-
-def _parquet(table: "pa.Table") -> bytes:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    sink = pa.BufferOutputStream()
-    parquet.write_table(table.combine_chunks(), sink, compression="zstd")
-    return sink.getvalue().to_pybytes()
-
-
-def _pack(pages: Sequence[bytes]) -> bytes:
-    import pyarrow as pa
-
-    sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "zstd") as packed:
-        for page in pages:
-            # A raw line feed is illegal inside a JSON string, so replacing it only touches white space.
-            packed.write(page.replace(b"\n", b" ") + b"\n")
-    return sink.getvalue().to_pybytes()
-
-
-def _cursor_range(contract: Contract, table: "pa.Table") -> tuple[str | None, str | None]:
-    pc = compute()
-
-    if contract.cursor is None or not table.num_rows:
-        return None, None
-    ends = pc.min_max(table[contract.cursor]).as_py()
-    lowest, highest = ends["min"], ends["max"]
-    return (lowest.isoformat(), highest.isoformat()) if lowest is not None else (None, None)
 
 
 def read_manifest(store: Store, contract: Contract, project: str, key: str) -> PartitionManifest | None:
@@ -237,7 +206,16 @@ def add_notes(
 
 
 def read_table(store: Store, contract: Contract, manifest: PartitionManifest, table: str) -> "pa.Table":
-    """One table of a partition in the contract's schema, after its size, sha256 and row count were verified.
+    """One table of a partition at once; see `open_table`."""
+    with open_table(store, contract, manifest, table) as rows:
+        return rows.read_all()
+
+
+@contextlib.contextmanager
+def open_table(
+    store: Store, contract: Contract, manifest: PartitionManifest, table: str, workspace: Workspace | None = None
+) -> "Iterator[pa.RecordBatchReader]":
+    """One table of a partition in the contract's schema, batch by batch, after size, sha256 and rows were verified.
 
     A nullable column that the contract gained since is null. Raises LakeCorruption for a damaged or missing file,
     LakeError when the contract changed in a way that needs a new fetch.
@@ -250,42 +228,75 @@ def read_table(store: Store, contract: Contract, manifest: PartitionManifest, ta
         raise LakeError(
             f"{manifest.name}: the partition was written before the contract had table {table}; materialise it again"
         )
-    path = f"{folder_of(contract, manifest.project, manifest.key)}/{entry.name}"
-    try:
-        with named(contract, manifest.key, "mend that, then run again"):
-            content = store.read(path)
-    except FileNotFoundError as error:
-        raise _corrupt(contract, manifest.key, f"{store.uri(path)} is missing") from error
-    if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
-        raise _corrupt(contract, manifest.key, f"{store.uri(path)} was changed after it was written (sha256 differs)")
-    try:
-        rows = parquet.read_table(pa.BufferReader(content))
-    except pa.ArrowException as error:
-        raise _corrupt(contract, manifest.key, f"{store.uri(path)} is no Parquet file") from error
-    if rows.num_rows != entry.rows:
-        raise _corrupt(contract, manifest.key, f"{store.uri(path)} has {rows.num_rows} rows, not {entry.rows}")
-    return _conformed(contract, manifest, table, rows)
+    workspace = workspace or Workspace()
+    with _verified(store, contract, manifest, entry.name, entry.sha256, workspace) as content:
+        uri = store.uri(f"{folder_of(contract, manifest.project, manifest.key)}/{entry.name}")
+        try:
+            file = parquet.ParquetFile(content, pre_buffer=False)
+        except pa.ArrowException as error:
+            raise _corrupt(contract, manifest.key, f"{uri} is no Parquet file") from error
+        if file.metadata.num_rows != entry.rows:
+            raise _corrupt(contract, manifest.key, f"{uri} has {file.metadata.num_rows} rows, not {entry.rows}")
+        schema = table_schema(contract, next(known for known in contract.tables if known.name == table))
+        _check_columns(manifest, table, file.schema_arrow, schema)
+        batches = file.iter_batches(_rows_at_once(file.metadata, workspace))
+        yield pa.RecordBatchReader.from_batches(schema, (_conformed(batch, schema) for batch in batches))
 
 
-def read_pages(store: Store, contract: Contract, manifest: PartitionManifest) -> list[bytes]:
+def _rows_at_once(file: "parquet.FileMetaData", workspace: Workspace) -> int:
+    """Rows of a batch that stays small in memory, by what the file's rows take on the average."""
+    size = sum(file.row_group(number).total_byte_size for number in range(file.num_row_groups))
+    return max(1, min(_MOST_ROWS, workspace.batch_bytes * file.num_rows // max(size, 1)))
+
+
+def read_pages(
+    store: Store, contract: Contract, manifest: PartitionManifest, workspace: Workspace | None = None
+) -> Iterator[bytes]:
     """The raw responses of a partition, one JSON document each, to parse them again by a newer contract.
 
-    Raises LakeError when they were pruned, LakeCorruption when they are damaged.
+    Raises LakeError when they were pruned, LakeCorruption when they are damaged: before the first is handed out.
     """
+    name = manifest.pages_file
+    if name is None:
+        raise LakeError(f"{manifest.name}: its raw responses are no longer kept; materialise it from the source")
+    digest = name.removeprefix("pages-").removesuffix(".jsonl.zst")
+    return _lines(_verified(store, contract, manifest, name, digest, workspace or Workspace()))
+
+
+def _lines(packed: BinaryIO) -> Iterator[bytes]:
     import pyarrow as pa
 
-    if manifest.pages_file is None:
-        raise LakeError(f"{manifest.name}: its raw responses are no longer kept; materialise it from the source")
-    path = f"{folder_of(contract, manifest.project, manifest.key)}/{manifest.pages_file}"
+    left = b""
+    with packed, pa.CompressedInputStream(pa.PythonFile(packed), "zstd") as stream:
+        while read := stream.read(COPIED_AT_ONCE):
+            *lines, left = (left + read).split(b"\n")
+            yield from lines
+
+
+def _verified(
+    store: Store, contract: Contract, manifest: PartitionManifest, name: str, sha256: str, workspace: Workspace
+) -> BinaryIO:
+    """A file of the partition, copied while its sha256, or the beginning of it, was compared."""
+    path = f"{folder_of(contract, manifest.project, manifest.key)}/{name}"
+    digest = hashlib.sha256()
+    copy = workspace.unnamed_file()
     try:
-        with named(contract, manifest.key, "mend that, then run again"):
-            packed = store.read(path)
+        with named(contract, manifest.key, "mend that, then run again"), disk_errors("a copy of the lake's file"):
+            for chunk in store.chunks(path):
+                digest.update(chunk)
+                copy.write(chunk)
+            copy.seek(0)
+        if not digest.hexdigest().startswith(sha256):
+            raise _corrupt(
+                contract, manifest.key, f"{store.uri(path)} was changed after it was written (sha256 differs)"
+            )
     except FileNotFoundError as error:
+        copy.close()
         raise _corrupt(contract, manifest.key, f"{store.uri(path)} is missing") from error
-    if f"pages-{hashlib.sha256(packed).hexdigest()[:12]}.jsonl.zst" != manifest.pages_file:
-        raise _corrupt(contract, manifest.key, f"{store.uri(path)} was changed after it was written (sha256 differs)")
-    with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as stream:
-        return stream.read().split(b"\n")[:-1]
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def partitions(store: Store, contract: Contract, project: str) -> list[str]:
@@ -333,25 +344,27 @@ def prune_pages(
     return PrunedPartitions(tuple(pruned), size)
 
 
-def _conformed(contract: Contract, manifest: PartitionManifest, table: str, rows: "pa.Table") -> "pa.Table":
-    """`found` in today's schema of the contract."""
-    import pyarrow as pa
-
-    columns = []
-    schema = table_schema(contract, next(known for known in contract.tables if known.name == table))
-    for field in schema:
-        position = rows.schema.get_field_index(field.name)
-        if position < 0 and field.nullable:
-            columns.append(pa.nulls(rows.num_rows, field.type))
-        elif position < 0 or rows.schema.field(position).type != field.type:
-            was = "missing" if position < 0 else str(rows.schema.field(position).type)
+def _check_columns(manifest: PartitionManifest, table: str, there: "pa.Schema", wanted: "pa.Schema") -> None:
+    for field in wanted:
+        position = there.get_field_index(field.name)
+        if (position < 0 and not field.nullable) or (position >= 0 and there.field(position).type != field.type):
+            was = "missing" if position < 0 else str(there.field(position).type)
             raise LakeError(
                 f"{manifest.name}: {table}.{field.name} is {was} in the lake and {field.type} in the contract; "
                 "materialise the partition again, or give the changed column a new name"
             )
-        else:
-            columns.append(rows.column(position))
-    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _conformed(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.RecordBatch":
+    """The batch in today's schema of the contract."""
+    import pyarrow as pa
+
+    there = batch.schema
+    columns = [
+        batch.column(field.name) if there.get_field_index(field.name) >= 0 else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _corrupt(contract: Contract, key: str, what: str) -> LakeCorruption:

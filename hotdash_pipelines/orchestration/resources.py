@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from hotdash_pipelines.alerts.channels.channel import Destination
-    from hotdash_pipelines.storage import Store
+    from hotdash_pipelines.storage import Store, Workspace
     from hotdash_pipelines.warehouse.projects import Project
 
 _DBT_RUNS_KEPT = 9
@@ -61,6 +61,10 @@ class LakeResource(dg.ConfigurableResource):
     def store(self) -> "Store":
         """The store behind the lake."""
         return Stores(get_settings()).lake()
+
+    def workspace(self) -> "Workspace":
+        """What reading and loading one window may use: memory by HOTDASH_INGEST_MEMORY_MIB, a folder for the rest."""
+        return Stores(get_settings()).workspace
 
 
 class StoresResource(dg.ConfigurableResource):

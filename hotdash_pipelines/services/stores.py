@@ -13,7 +13,7 @@ from hotdash_pipelines.settings import Settings
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from hotdash_pipelines.storage import Store
+    from hotdash_pipelines.storage import Store, Workspace
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,13 @@ class Stores:
     def scratch(self) -> Path:
         """Local folder for files on their way; nothing stays there."""
         return self.settings.home / "scratch"
+
+    @property
+    def workspace(self) -> "Workspace":
+        """What reading and loading one window may use."""
+        from hotdash_pipelines.storage import Workspace
+
+        return Workspace(self.scratch, self.settings.ingest_memory_mib << 20)
 
     @property
     def rollback_dumps(self) -> Path:

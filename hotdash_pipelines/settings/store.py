@@ -47,6 +47,12 @@ class StoreSettings(SettingsGroup):
     )
     lake_url: str | None = Field(default=None, description="`s3://bucket/prefix` or a folder; unset: `<home>/lake`.")
     s3_endpoint_url: str | None = Field(default=None, description="S3-compatible endpoint other than AWS.")
+    ingest_memory_mib: int = Field(
+        default=256,
+        ge=64,
+        description="Memory in MiB that reading and loading one window may take beyond the base process, "
+        "however much the window holds.",
+    )
     reread_after_minutes: float = Field(
         default=15,
         ge=0,

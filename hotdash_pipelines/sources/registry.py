@@ -7,7 +7,7 @@ the records of the sources (records.py).
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
@@ -19,8 +19,25 @@ from hotdash_pipelines.settings.sources import HalfSource
 from hotdash_pipelines.sources.errors import in_one_line
 from hotdash_pipelines.sources.held import NOTHING, Held, Note
 
-# Client, contract, window.
-_ALWAYS_GIVEN = 3
+
+class Pages(Protocol):
+    """Where a fetch function puts the response bodies as they come: a spool on the disk, or a list."""
+
+    def append(self, page: bytes, /) -> None:
+        """Add a body at the end."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all: the reading begins anew."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def __getitem__(self, index: int, /) -> bytes: ...
+
+    def __setitem__(self, index: int, page: bytes, /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,7 @@ class Fetched:
     their key, whichever window they were read in.
     """
 
-    pages: list[bytes]
+    pages: Pages
     requests: int
     cost: float | None
     api_version: str
@@ -56,9 +73,14 @@ class Fetched:
 
 
 class FetchFunction(Protocol):
-    """Reads one window of a stream; `held` is for streams that go on from what is held, or look for what is gone."""
+    """Reads one window of a stream; `held` is for streams that go on from what is held, or look for what is gone.
 
-    def __call__(self, client: Any, contract: Contract, window: Window, held: Held = ..., /) -> Fetched:
+    The response bodies go to `pages`; without it they are kept in memory.
+    """
+
+    def __call__(
+        self, client: Any, contract: Contract, window: Window, held: Held = ..., pages: Pages | None = None, /
+    ) -> Fetched:
         """The window as the source answers it. Raises SourceError."""
         ...
 
@@ -72,19 +94,23 @@ _COUNTERS: dict[tuple[str, str], CountFunction] = {}
 
 
 def fetches(source: str, stream: str) -> Callable[[Callable[..., Fetched]], FetchFunction]:
-    """Mark a function as the reader of a stream: of (client, contract, window), and of Held if it takes a fourth.
+    """Mark a function of (client, contract, window) as the reader of a stream; `held` and `pages` it has if it asks.
 
-    Errors it raises then name stream and window.
+    To `pages` it appends every response body as it comes, once it is whole, and keeps none itself. Errors it raises
+    then name stream and window.
     """
 
     def mark(function: Callable[..., Fetched]) -> FetchFunction:
-        goes_on = len(inspect.signature(function).parameters) > _ALWAYS_GIVEN
+        asked = inspect.signature(function).parameters
 
         @wraps(function)
-        def fetch(client: Any, contract: Contract, window: Window, held: Held = NOTHING, /) -> Fetched:
-            more = (held,) if goes_on else ()
+        def fetch(
+            client: Any, contract: Contract, window: Window, held: Held = NOTHING, pages: Pages | None = None, /
+        ) -> Fetched:
+            given = {"held": held, "pages": [] if pages is None else pages}
+            more = {name: value for name, value in given.items() if name in asked}
             with in_one_line(lambda: f"{source}/{stream} {window.key}"):
-                return function(client, contract, window, *more)
+                return function(client, contract, window, **more)
 
         if (source, stream) in _FETCHERS:
             raise HalfSource(f"{source}/{stream} has two fetch functions: take one @fetches out")

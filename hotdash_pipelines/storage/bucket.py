@@ -19,7 +19,7 @@ _PART_BYTES = 64 << 20
 
 
 class S3Store:
-    """Objects below a prefix of a bucket; a write is one PUT, which S3 makes visible as a whole.
+    """Objects below a prefix of a bucket; a write is visible as a whole when it is over.
 
     Credentials come from where boto3 looks for them (environment, profile, role). Runs that write the same partition
     at the same time are kept apart by the pools of the orchestrator, not here.
@@ -56,6 +56,15 @@ class S3Store:
         """See Store."""
         with self._errors(path):
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + path, Body=data)
+
+    def put(self, path: str, content: BinaryIO) -> None:
+        """See Store. A large file goes in parts of 8 MiB, one after the other, and is there with the last."""
+        from boto3.s3.transfer import TransferConfig
+
+        with self._errors(path):
+            self._client.upload_fileobj(
+                content, self._bucket, self._prefix + path, Config=TransferConfig(use_threads=False)
+            )
 
     def exists(self, path: str) -> bool:
         """See Store."""

@@ -6,11 +6,14 @@ here: what the files mean (lake, operations).
 
 import contextlib
 import fcntl
+import hashlib
+import io
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from hotdash_pipelines.base.errors import HotdashError
 from hotdash_pipelines.storage.store import COPIED_AT_ONCE, StoreError
@@ -32,13 +35,18 @@ class FolderStore:
 
     def write(self, path: str, data: bytes) -> None:
         """See Store."""
+        self.put(path, io.BytesIO(data))
+
+    def put(self, path: str, content: BinaryIO) -> None:
+        """See Store."""
         target = self._root / path
         temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
         with disk_errors(path):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_private(target.parent)
             try:
-                with temporary.open("xb") as file:
-                    file.write(data)
+                private_file(temporary)
+                with temporary.open("wb") as file:
+                    shutil.copyfileobj(content, file, COPIED_AT_ONCE)
                     file.flush()
                     os.fsync(file.fileno())
                 temporary.rename(target)
@@ -115,8 +123,8 @@ class FolderStore:
         """See Store."""
         folder = self._root / prefix
         with disk_errors(prefix):
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            make_private(folder)
+            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -175,6 +183,13 @@ def make_private(folder: Path) -> None:
 def private_file(path: Path) -> None:
     """Create an empty file that only its owner may read. Raises FileExistsError."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def digest_of(file: BinaryIO) -> str:
+    """sha256 of an open local file, in hex; the file stands at its start before and after."""
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
+    file.seek(0)
+    return digest
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from hotdash_pipelines.base.errors import HotdashError
-from hotdash_pipelines.storage.folder import FolderStore
+from hotdash_pipelines.storage.folder import FolderStore, digest_of
 from hotdash_pipelines.storage.store import Store
 
 Body = Mapping[str, Any]
@@ -90,7 +90,7 @@ class Seal:
 def sha256_of(path: Path) -> str:
     """Digest of a local file, in hex."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_of(file)
 
 
 def leads_elsewhere(store: Store, path: str) -> bool:

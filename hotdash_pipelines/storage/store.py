@@ -7,7 +7,7 @@ them an address names (open.py).
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from hotdash_pipelines.base.errors import HotdashError
 
@@ -27,6 +27,10 @@ class Store(Protocol):
 
     def write(self, path: str, data: bytes) -> None:
         """Create or replace the file: readers see the old content or the new, never a part."""
+        ...
+
+    def put(self, path: str, content: BinaryIO) -> None:
+        """`write` for content of any size, read from where the open file stands. It may be closed afterwards."""
         ...
 
     def exists(self, path: str) -> bool:

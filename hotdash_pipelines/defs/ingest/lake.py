@@ -96,7 +96,16 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
                         fetch = fetcher(contract.source, contract.stream)
                         done.append(
                             ingest_window(
-                                contract, client, fetch, store, project.key(), window, clock.now(), warehouse.url(), doubt
+                                contract,
+                                client,
+                                fetch,
+                                store,
+                                project.key(),
+                                window,
+                                clock.now(),
+                                warehouse.url(),
+                                doubt,
+                                lake.workspace(),
                             )
                         )
                         if done[-1].held_back:

@@ -6,14 +6,16 @@ Belongs here: what makes a window of any Shopify stream complete. Does not belon
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from hotdash_pipelines.sources.errors import QueryTooCostly, TransientSourceError
-from hotdash_pipelines.sources.registry import Fetched, Skipped
+from hotdash_pipelines.sources.registry import Fetched, Pages, Skipped
 from hotdash_pipelines.sources.shopify.nested import Circle, Cursors, Nested, Node, RecordGone, complete
 from hotdash_pipelines.sources.shopify.page_size import PageSize
 
@@ -51,29 +53,20 @@ class Connection:
 
 
 @dataclass
-class _Page:
-    document: dict[str, Any]
-    body: bytes
-    nodes: list[Node]
-    is_changed: bool = False
-
-    def bytes(self) -> bytes:
-        return orjson.dumps(self.document) if self.is_changed else self.body
-
-
-@dataclass
 class _Reading:
-    """One pass over the connection: its pages, and the records that could not be read, by id."""
+    """One pass over the connection: what is in its pages, and the records that could not be read, by id.
 
-    pages: list[_Page] = field(default_factory=list)
+    `ids` are those of the records in the pages, in order, `sizes` how many each page holds.
+    """
+
+    pages: Pages
+    ids: array[int] = field(default_factory=lambda: array("q"))
+    sizes: list[int] = field(default_factory=list)
     skipped: dict[str, Skipped] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
-        return sum(len(page.nodes) for page in self.pages) + len(self.skipped)
-
-    def ids(self) -> set[str]:
-        return {node["legacyResourceId"] for page in self.pages for node in page.nodes}
+        return len(self.ids) + len(self.skipped)
 
     def skip(self, operation: str, record: str, reason: str, node: Node | None = None) -> None:
         """Set a record aside. Raises TransientSourceError once there are too many."""
@@ -86,9 +79,14 @@ class _Reading:
 
 
 def read_connection(
-    client: ShopifyClient, connection: Connection, search: str | None, *, may_grow: bool = False
+    client: ShopifyClient,
+    connection: Connection,
+    search: str | None,
+    pages: Pages | None = None,
+    *,
+    may_grow: bool = False,
 ) -> Fetched:
-    """All records that match `search`, their nested lists complete, each record once.
+    """All records that match `search` into `pages`, their nested lists complete, each record once.
 
     The records are counted by the source before; while the pages disagree they are read again, until two readings are
     alike. What still disagrees is left to the check on `expected_rows`. `may_grow`: records come to the search while
@@ -103,7 +101,8 @@ def read_connection(
     requests, cost = client.requests, client.cost
     notes: dict[str, str | int | float | bool] = {}
     expected = _count(client, connection, search)
-    reading = _read(client, connection, search)
+    pages = [] if pages is None else pages
+    reading = _read(client, connection, search, pages)
     for _ in range(_READINGS - 1):
         if not disagrees():
             break
@@ -111,8 +110,8 @@ def read_connection(
         expected = _count(client, connection, search)
         if expected is not None and not disagrees():
             break
-        earlier, reading = reading, _read(client, connection, search)
-        if reading.ids() == earlier.ids():
+        earlier, reading = reading, _read(client, connection, search, pages)
+        if sorted(reading.ids) == sorted(earlier.ids):
             break
     if expected is None:
         notes["count_precision"] = "AT_LEAST"
@@ -121,7 +120,7 @@ def read_connection(
     if reading.skipped:
         notes["skipped"] = "; ".join(f"{skipped.record}: {skipped.reason}" for skipped in reading.skipped.values())
     return Fetched(
-        pages=[page.bytes() for page in reading.pages],
+        pages=pages,
         requests=client.requests - requests,
         cost=client.cost - cost,
         api_version=client.served_version,
@@ -140,58 +139,77 @@ def _count(client: ShopifyClient, connection: Connection, search: str | None) ->
     return count["count"]
 
 
-def _read(client: ShopifyClient, connection: Connection, search: str | None) -> _Reading:
+def _read(client: ShopifyClient, connection: Connection, search: str | None, pages: Pages) -> _Reading:
     """One pass: every record once, in the last state seen, its nested lists complete."""
-    reading = _Reading()
-    page_of: dict[str, _Page] = {}
+    pages.clear()
+    reading = _Reading(pages)
+    seen: set[int] = set()
     barren = 0
     for answer in _answers(client, connection, search, reading):
-        page = _Page(answer.document, answer.body, answer.data[connection.root]["nodes"])
-        known = len(page_of) + len(reading.skipped)
-        for node in list(page.nodes):
+        nodes = answer.data[connection.root]["nodes"]
+        known = len(seen) + len(reading.skipped)
+        is_changed = False
+        for node in list(nodes):
             record = node["legacyResourceId"]
-            _keep_newest(page_of, page, record)
-            if (reason := _completed(client, connection, page, node)) is not None:
-                page.nodes.remove(node)
-                page.is_changed = True
+            seen.add(int(record))
+            reason, has_grown = _completed(client, connection, node)
+            is_changed |= has_grown or reason is not None
+            if reason is not None:
+                nodes.remove(node)
                 reading.skip(connection.operation, record, reason, node)
             else:
                 reading.skipped.pop(record, None)
-        reading.pages.append(page)
-        barren = 0 if len(page_of) + len(reading.skipped) > known else barren + 1
+        reading.ids.extend(int(node["legacyResourceId"]) for node in nodes)
+        reading.sizes.append(len(nodes))
+        pages.append(orjson.dumps(answer.document) if is_changed else answer.body)
+        barren = 0 if len(seen) + len(reading.skipped) > known else barren + 1
         if barren >= _BARREN_PAGES:
             raise Circle(
                 f"{connection.operation} sends pages that bring nothing new; materialise the partition again later"
             )
+    if len(seen) < len(reading.ids) + len(reading.skipped):
+        _drop_earlier_copies(connection, reading)
     return reading
 
 
-def _completed(client: ShopifyClient, connection: Connection, page: _Page, node: Node) -> str | None:
-    """Make a record complete; why it cannot be, None if it could."""
+def _drop_earlier_copies(connection: Connection, reading: _Reading) -> None:
+    """A record that changed while it was read comes again further on: only its last copy stays, be it a sick one."""
+    later = {int(record) for record in reading.skipped}
+    kept: list[array[int]] = []
+    end = len(reading.ids)
+    for index in reversed(range(len(reading.sizes))):
+        here = reading.ids[end - reading.sizes[index] : end]
+        end -= reading.sizes[index]
+        if later.intersection(here):
+            document = orjson.loads(reading.pages[index])
+            held = document["data"][connection.root]
+            held["nodes"] = [node for node in held["nodes"] if int(node["legacyResourceId"]) not in later]
+            reading.pages[index] = orjson.dumps(document)
+            here = array("q", (number for number in here if number not in later))
+        later.update(here)
+        kept.append(here)
+    reading.sizes = [len(here) for here in reversed(kept)]
+    reading.ids = array("q", chain.from_iterable(reversed(kept)))
+
+
+def _completed(client: ShopifyClient, connection: Connection, node: Node) -> tuple[str | None, bool]:
+    """Make a record complete: why it cannot be, None if it could, and whether it was changed."""
+    is_changed = False
     try:
-        page.is_changed |= complete(client, connection.nested, node)
+        is_changed |= complete(client, connection.nested, node)
         if connection.finish is not None:
-            page.is_changed |= connection.finish(node)
+            is_changed |= connection.finish(node)
     except RecordGone:
-        return _GONE
+        return _GONE, is_changed
     except Circle as error:
-        return error.message
+        return error.message, is_changed
     except TransientSourceError as error:
         if error.retry_after is not None:
             raise
-        return _SICK
+        return _SICK, is_changed
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError):
-        return _STRANGE
-    return None
-
-
-def _keep_newest(page_of: dict[str, _Page], page: _Page, record: str) -> None:
-    """A record that changed while it was read comes again further on: the earlier copy is dropped."""
-    earlier = page_of.get(record)
-    if earlier is not None and earlier is not page:
-        earlier.nodes[:] = [node for node in earlier.nodes if node["legacyResourceId"] != record]
-        earlier.is_changed = True
-    page_of[record] = page
+        return _STRANGE, is_changed
+    return None, is_changed
 
 
 def _answers(
@@ -239,7 +257,7 @@ def _listing(answer: GraphqlPage, root: str, operation: str) -> tuple[list[Node]
     page = answer.data.get(root)
     nodes = page.get("nodes") if isinstance(page, dict) else None
     if not isinstance(nodes, list) or not all(
-        isinstance(node, dict) and isinstance(node.get("legacyResourceId"), str) for node in nodes
+        isinstance(node, dict) and str(node.get("legacyResourceId")).isdecimal() for node in nodes
     ):
         raise TransientSourceError(
             f"{operation} was answered with something that is not a list of records; "

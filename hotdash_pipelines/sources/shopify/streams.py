@@ -10,7 +10,7 @@ from typing import Any
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.sources.registry import Fetched, fetches
+from hotdash_pipelines.sources.registry import Fetched, Pages, fetches
 from hotdash_pipelines.sources.shopify.client import ShopifyClient
 from hotdash_pipelines.sources.shopify.deletions import with_deletions
 from hotdash_pipelines.sources.shopify.nested import Nested
@@ -286,22 +286,24 @@ def instant_of(moment: datetime) -> str:
 
 
 @fetches("shopify", "orders")
-def fetch_orders(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
+def fetch_orders(client: ShopifyClient, _contract: Contract, window: Window, pages: Pages) -> Fetched:
     """Orders last changed in the window, with all their lines and refunds, and the orders deleted in it."""
     connection = as_allowed(client, ORDERS_CONNECTION)
-    orders = read_connection(client, connection, f"status:any {updated_within(window)}", may_grow=window.is_open)
+    orders = read_connection(
+        client, connection, f"status:any {updated_within(window)}", pages=pages, may_grow=window.is_open
+    )
     return with_deletions(client, orders, "ORDER", window)
 
 
 @fetches("shopify", "customers")
-def fetch_customers(client: ShopifyClient, _contract: Contract, window: Window) -> Fetched:
+def fetch_customers(client: ShopifyClient, _contract: Contract, window: Window, pages: Pages) -> Fetched:
     """Customers last changed in the window, and those deleted in it."""
     connection = as_allowed(client, CUSTOMERS_CONNECTION)
-    customers = read_connection(client, connection, updated_within(window), may_grow=window.is_open)
+    customers = read_connection(client, connection, updated_within(window), pages=pages, may_grow=window.is_open)
     return with_deletions(client, customers, "CUSTOMER", window)
 
 
 @fetches("shopify", "products")
-def fetch_products(client: ShopifyClient, _contract: Contract, _window: Window) -> Fetched:
+def fetch_products(client: ShopifyClient, _contract: Contract, _window: Window, pages: Pages) -> Fetched:
     """All products with all their variants, as they stand now; the window only names the day."""
-    return read_connection(client, PRODUCTS_CONNECTION, EVERY_PRODUCT)
+    return read_connection(client, PRODUCTS_CONNECTION, EVERY_PRODUCT, pages)

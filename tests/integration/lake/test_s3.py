@@ -81,7 +81,7 @@ def test_a_partition_is_written_read_and_collected_as_in_a_folder(store: S3Store
     assert read_manifest(store, ORDERS, PROJECT, "2025-03-02") is None
     for name, table in tables.items():
         assert read_table(store, ORDERS, manifest, name).equals(table)
-    assert read_pages(store, ORDERS, manifest) == [b'{"page": 1}']
+    assert list(read_pages(store, ORDERS, manifest)) == [b'{"page": 1}']
     assert partitions(store, ORDERS, PROJECT) == [KEY]
     named = {entry.name for entry in manifest.files} | {manifest.pages_file, "manifest.json"}
     assert {path.rsplit("/", 1)[1] for path in store.list(folder_of(ORDERS, PROJECT, KEY))} == named

@@ -23,7 +23,7 @@ from hotdash_pipelines.sla import Observation
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.sla.kept import Kept
-from tests.synthetic import synthetic
+from tests.synthetic import synthetic, write
 from tests.unit.sla.story import sla
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -90,23 +90,7 @@ class Place:
 
 
 def write_pages(store: FolderStore, key: str, fetched_at: datetime) -> None:
-    partition.write_partition(
-        store,
-        ORDERS,
-        PROJECT,
-        window_of(key, LIMITS.zone),
-        synthetic(ORDERS, 1, key=key),
-        [b'{"page": 1}'],
-        fetched_at=fetched_at,
-        api_version="2026-10",
-        requests=1,
-        cost=None,
-        expected_rows=None,
-        unknown_fields={},
-        unknown_enum_values={},
-        quarantined=0,
-        notes={},
-    )
+    write(store, ORDERS, synthetic(ORDERS, 1, key=key), key=key, fetched_at=fetched_at, expected_rows=None)
 
 
 def at(days: int, more: timedelta = OLDER) -> datetime:

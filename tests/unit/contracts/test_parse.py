@@ -289,13 +289,12 @@ def test_an_epoch_outside_the_calendar_is_a_bad_record(sent: Any) -> None:
     assert parsed.tables["conversations"].num_rows == 1
 
 
-def test_pages_in_many_groups_equal_pages_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_in_many_groups_equal_pages_in_one() -> None:
     pages = [_page(_customer(number), _customer(number + 100)) for number in range(20)]
     pages[7] = b"{"
     pages[9] = _page(_customer(9), _customer(None), _customer(109))
     together = parse_pages(CUSTOMERS, pages)
-    monkeypatch.setattr(parse, "_GROUP_BYTES", 2 * len(pages[0]))
-    apart = parse_pages(CUSTOMERS, pages)
+    apart = parse_pages(CUSTOMERS, pages, 2 * len(pages[0]))
     assert apart.tables["customers"].equals(together.tables["customers"])
     assert apart.bad_pages == together.bad_pages
     assert [page.index for page in apart.bad_pages] == [7]
@@ -498,15 +497,14 @@ def test_nested_lists_become_tables_that_carry_the_keys_of_all_their_parents() -
     assert parsed.tables["refund_adjustments"].num_rows == 0
 
 
-def test_children_follow_their_parents_over_pages_and_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_follow_their_parents_over_pages_and_groups() -> None:
     pages = [
         json.dumps({"data": {"orders": {"nodes": [_order(number, lines=number % 3)]}}}).encode()
         for number in range(1, 7)
     ]
     expected = [(number, int(f"{number}{n}")) for number in range(1, 7) for n in range(number % 3)]
     for size in (10**9, 1):
-        monkeypatch.setattr(parse, "_GROUP_BYTES", size)
-        lines = parse_pages(ORDERS, pages).tables["order_lines"].select(["order_id", "order_line_id"]).to_pylist()
+        lines = parse_pages(ORDERS, pages, size).tables["order_lines"].select(["order_id", "order_line_id"]).to_pylist()
         assert [tuple(row.values()) for row in lines] == expected
 
 
@@ -594,12 +592,10 @@ def _version(number: int, minute: int, lines: int, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("apart", [1, 10**9])
-def test_of_two_versions_of_an_order_the_newest_counts_with_its_own_lines(
-    monkeypatch: pytest.MonkeyPatch, apart: int
-) -> None:
-    monkeypatch.setattr(parse, "_GROUP_BYTES", apart)
+def test_of_two_versions_of_an_order_the_newest_counts_with_its_own_lines(apart: int) -> None:
     orders = [_version(1, 5, 1, "new"), _version(2, 0, 2, "x"), _version(1, 4, 3, "old"), _version(2, 0, 2, "x")]
-    parsed = parse_pages(ORDERS, [json.dumps({"data": {"orders": {"nodes": [order]}}}).encode() for order in orders])
+    pages = [json.dumps({"data": {"orders": {"nodes": [order]}}}).encode() for order in orders]
+    parsed = parse_pages(ORDERS, pages, apart)
     assert sorted(parsed.tables["orders"]["order_name"].to_pylist()) == ["new", "x"]
     lines = parsed.tables["order_lines"].select(["order_id", "order_line_id"]).to_pylist()
     assert sorted(tuple(row.values()) for row in lines) == [(1, 10), (2, 20), (2, 21)]

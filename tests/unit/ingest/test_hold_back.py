@@ -50,7 +50,9 @@ class Source:
     def __init__(self, page: bytes, expected: int | None = None) -> None:
         self.pages, self.expected, self.asked = [page], expected, 0
 
-    def fetch(self, _client: object, _contract: Contract, _window: Window, _before: Callable[[], object]) -> Fetched:
+    def fetch(
+        self, _client: object, _contract: Contract, _window: Window, _before: Callable[[], object], _pages: object
+    ) -> Fetched:
         self.asked += 1
         return Fetched([self.pages[min(self.asked, len(self.pages)) - 1]], 1, None, "v", self.expected)
 

@@ -21,7 +21,7 @@ def ingest(store: FolderStore, key: str, **notes: int) -> tuple[Ingested, dict[s
     """A window whose source notes these; and what it was told."""
     told: dict[str, object] = {}
 
-    def fetch(_client, _contract, _window, held) -> Fetched:
+    def fetch(_client, _contract, _window, held, _pages) -> Fetched:
         told.update(held.notes_before())
         return Fetched([], 1, None, "v1", None, dict(notes))
 

@@ -5,13 +5,13 @@ import errno
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pytest
 
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.lake import partition
 from hotdash_pipelines.lake.partition import (
     LakeCorruption,
     LakeError,
@@ -121,14 +121,14 @@ def test_parts_without_a_manifest_are_no_partition(store: FolderStore) -> None:
 def test_a_disk_that_fills_up_at_any_file_leaves_the_partition_as_it_was(store: FolderStore, fails_at: int) -> None:
     old = write(store, ORDERS, synthetic(ORDERS, 20))
     writes = iter(range(100))
-    real = store.write
+    real = store.put
 
-    def full(path: str, data: bytes) -> None:
+    def full(path: str, content: BinaryIO) -> None:
         if next(writes) == fails_at:
             raise StoreError(f"the disk refused {path}: No space left on device")
-        real(path, data)
+        real(path, content)
 
-    store.write = full  # type: ignore[method-assign]
+    store.put = full  # type: ignore[method-assign]
     with pytest.raises(
         LakeError, match=rf"shopify/orders {KEY}: the disk refused .*; the partition is as it was"
     ) as caught:
@@ -136,7 +136,7 @@ def test_a_disk_that_fills_up_at_any_file_leaves_the_partition_as_it_was(store: 
     assert "\n" not in str(caught.value)
     assert read_manifest(store, ORDERS, PROJECT, KEY) == old
     assert read_table(store, ORDERS, old, "orders").num_rows == 20
-    store.write = real  # type: ignore[method-assign]
+    store.put = real  # type: ignore[method-assign]
     write(store, ORDERS, synthetic(ORDERS, 20, salt=1))
 
 
@@ -234,23 +234,8 @@ def test_raw_pages_are_kept_and_read_back_one_document_each(store: FolderStore) 
 def _write_pages(
     store: FolderStore, pages: list[bytes], key: str = KEY, fetched_at: datetime = FETCHED_AT
 ) -> PartitionManifest:
-    return partition.write_partition(
-        store,
-        ORDERS,
-        PROJECT,
-        window(key),
-        synthetic(ORDERS, 1, key=key),
-        pages,
-        fetched_at=fetched_at,
-        api_version="2026-10",
-        requests=2,
-        cost=12.5,
-        expected_rows=None,
-        unknown_fields={"note": "string"},
-        unknown_enum_values={"orders.cancel_reason": 1},
-        quarantined=1,
-        notes={"planner": "paged"},
-    )
+    said = {"unknown_fields": {"note": "string"}, "unknown_enum_values": {"orders.cancel_reason": 1}, "quarantined": 1}
+    return write(store, ORDERS, synthetic(ORDERS, 1, key=key), key=key, fetched_at=fetched_at, pages=pages, **said)
 
 
 def test_old_raw_pages_are_pruned_and_the_rows_stay(store: FolderStore) -> None:

@@ -50,6 +50,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_remains(
 
 
 def test_a_write_is_flushed_before_it_gets_its_name(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write("another", b"makes the folder")
     steps: list[str] = []
     fsync, rename = os.fsync, Path.rename
     monkeypatch.setattr(os, "fsync", lambda handle: (steps.append("fsync"), fsync(handle))[1])
