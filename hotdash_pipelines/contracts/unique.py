@@ -18,7 +18,7 @@ from hotdash_pipelines.contracts.model import Contract
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hotdash_pipelines.contracts.parse import Parsed
+    from hotdash_pipelines.contracts.parsed import Parsed
 
 
 def settle(contract: Contract, parsed: "Parsed") -> None:

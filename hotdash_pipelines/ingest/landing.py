@@ -12,7 +12,8 @@ from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.casts import ContractBreach
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.mend import rejected_unread
-from hotdash_pipelines.contracts.parse import Parsed, joined, parse_groups
+from hotdash_pipelines.contracts.parse import joined, parse_groups
+from hotdash_pipelines.contracts.parsed import Parsed
 from hotdash_pipelines.contracts.unique import part_repeated, repeated_keys, settle
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake import quarantine

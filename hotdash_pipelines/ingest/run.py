@@ -14,7 +14,7 @@ from typing import Any
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.contracts.parse import Parsed
+from hotdash_pipelines.contracts.parsed import Parsed
 from hotdash_pipelines.ingest.held import HeldBefore
 from hotdash_pipelines.ingest.hold_back import HELD_BACK_AT, USUAL_DOUBT, Doubt, arrived, hold_back, state_before
 from hotdash_pipelines.ingest.landing import BadData, Landing
