@@ -132,7 +132,7 @@ def _order(number: int, chance: random.Random) -> tuple[dict[str, Any], int, int
             "lastVisit": {
                 "landingPage": f"https://shop.example.com/products/p{chance.randrange(400)}",
                 "utmParameters": {"source": source, "medium": medium, "campaign": campaign},
-            }
+            },
         },
         "lineItems": {"nodes": [line.node for line in lines], "pageInfo": _NO_MORE},
         "refunds": [_refund(number, moment, lines[0], refund)] if is_refunded else [],
