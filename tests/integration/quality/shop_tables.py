@@ -195,6 +195,8 @@ def sales_day(day: int) -> dict[str, Any]:
         order_count=1,
         tax_amount=Decimal("1.50"),
         shipping_amount=Decimal(5),
+        tip_amount=Decimal(0),
+        duty_amount=Decimal(0),
         total_amount=Decimal("21.50"),
     )
 

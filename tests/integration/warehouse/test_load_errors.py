@@ -161,7 +161,9 @@ def test_a_server_that_dies_under_an_open_loader_is_a_transient_error_and_the_sa
 
 def test_a_database_without_migrations_says_so(store: FolderStore, empty_database_url: str) -> None:
     manifest = write(store, ORDERS, synthetic(ORDERS, 3))
-    with pytest.raises(LoadError, match=r"a table or column is missing \(relation \"ops.lake_loads\" does not exist\)"):
+    with pytest.raises(
+        LoadError, match=r"a table or column is missing \(relation \"ops.source_deletions\" does not exist\)"
+    ):
         _load(store, empty_database_url, manifest)
 
 
