@@ -26,7 +26,7 @@ class BadData(PermanentSourceError):
     """The source broke its contract; the pages are in quarantine and the window was not written."""
 
 
-class Landing:
+class WindowDraft:
     """A window that is being read. A context manager: what was not committed is gone at the end.
 
     `pages` is where the responses go. After `parse`, `arrived` is how many main records they hold, `rows` how many of
@@ -42,7 +42,7 @@ class Landing:
         self._name = f"{contract.source}/{contract.stream} {window.key}"
         self.arrived = self.rows = 0
 
-    def __enter__(self) -> "Landing":
+    def __enter__(self) -> "WindowDraft":
         self.pages = self._closing.enter_context(Spool(self._workspace))
         self._draft = self._closing.enter_context(PartitionDraft(self._contract, self._workspace))
         return self

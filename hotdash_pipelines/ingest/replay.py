@@ -13,7 +13,7 @@ from typing import Any
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.ingest.landing import BadData, Landing
+from hotdash_pipelines.ingest.landing import BadData, WindowDraft
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake.quarantine import unread
 from hotdash_pipelines.sources import Fetched
@@ -75,13 +75,13 @@ def _replay(
     window = Window(held.key, held.window_start, held.window_end)
     stream, rows = f"{held.source}/{held.stream}", held.rows[held.stream]
     try:
-        with Landing(contract, store, project, window, workspace) as landing:
+        with WindowDraft(contract, store, project, window, workspace) as draft:
             if held.pages_file or rows:
                 for page in lake.read_pages(store, contract, held, workspace):
-                    landing.pages.append(page)
+                    draft.pages.append(page)
             skipped = unread(store, contract, project, window)
             fetched = Fetched(
-                landing.pages,
+                draft.pages,
                 held.requests,
                 held.cost,
                 held.api_version,
@@ -90,10 +90,10 @@ def _replay(
                 tuple(Skipped(json.loads(one.key or "[null]")[0] or "", one.reason, one.record) for one in skipped),
                 {key: datetime.fromisoformat(at) for key, at in held.deleted.items()},
             )
-            parsed = landing.parse(fetched)
-            after, aside = landing.rows, len(parsed.rejected)
+            parsed = draft.parse(fetched)
+            after, aside = draft.rows, len(parsed.rejected)
             if not dry_run:
-                written = landing.land(fetched, parsed, held.fetched_at)
+                written = draft.land(fetched, parsed, held.fetched_at)
                 after, aside = written.rows[written.stream], written.quarantined
     except (lake.LakeError, BadData) as error:
         return ReplayedWindow(stream, held.key, rows, rows, held.quarantined, held.quarantined, str(error))

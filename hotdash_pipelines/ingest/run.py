@@ -17,7 +17,7 @@ from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.parsed import Parsed
 from hotdash_pipelines.ingest.held import HeldBefore
 from hotdash_pipelines.ingest.hold_back import HELD_BACK_AT, USUAL_DOUBT, Doubt, arrived, hold_back, state_before
-from hotdash_pipelines.ingest.landing import BadData, Landing
+from hotdash_pipelines.ingest.landing import BadData, WindowDraft
 from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake import quarantine
 from hotdash_pipelines.sources import Fetched, Held, Pages, PermanentSourceError, SourceError
@@ -86,24 +86,24 @@ def ingest_window(
             f"{name}: the day {state} in the store's zone; materialise it after {readable_from:%Y-%m-%d %H:%M} UTC"
         )
     before = HeldBefore(store, contract, project, window, database_url)
-    with Landing(contract, store, project, window, workspace) as landing:
+    with WindowDraft(contract, store, project, window, workspace) as draft:
 
         def read() -> tuple[Fetched, Parsed]:
-            landing.pages.clear()
-            fetched = fetch(client, contract, window.asked_at(now), before, landing.pages)
-            return fetched, landing.parse(fetched)
+            draft.pages.clear()
+            fetched = fetch(client, contract, window.asked_at(now), before, draft.pages)
+            return fetched, draft.parse(fetched)
 
         fetched, parsed = read()
         held = state_before(store, contract, project, window.key)
-        if held is not None and not parsed.bad_pages and doubt.falls_on(landing.arrived, held):
-            confirms = _count_confirms(contract, fetched.expected_rows, landing.arrived)
+        if held is not None and not parsed.bad_pages and doubt.falls_on(draft.arrived, held):
+            confirms = _count_confirms(contract, fetched.expected_rows, draft.arrived)
             if confirms is None and contract.semantics == "updated":
                 fetched, parsed = read()
             elif confirms is False or (confirms is None and not doubt.was_witnessed(held, now)):
-                kept = hold_back(store, contract, held, landing.arrived, now)
-                told = f"{landing.arrived} rows came where {arrived(held)} were"
+                kept = hold_back(store, contract, held, draft.arrived, now)
+                told = f"{draft.arrived} rows came where {arrived(held)} were"
                 return Ingested(window.key, kept if kept.key == window.key else None, was_fetched=True, held_back=told)
-        return Ingested(window.key, landing.land(fetched, parsed, now), was_fetched=True)
+        return Ingested(window.key, draft.land(fetched, parsed, now), was_fetched=True)
 
 
 def _count_confirms(contract: Contract, counted: int | None, came: int) -> bool | None:
