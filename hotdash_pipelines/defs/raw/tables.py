@@ -73,7 +73,8 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
         store, assets = lake.store(), [keys.raw_key(contract.source, table.name) for table in contract.tables]
         lake_key = keys.lake_key(contract.source, contract.stream)
-        landing, is_counted, checks = Landing(context, contract, assets), has_count_by_day(contract), ()
+        landing, is_counted = Landing(context, contract, assets), has_count_by_day(contract)
+        checks = [_nothing_to_compare(contract)] if is_counted else []
         with Loader(warehouse.url(), contract) as loader:
             for key in landing.left():
                 window = window_of(key, settings.zone)
@@ -149,6 +150,16 @@ def _days_check(contract: Contract, days: DaysVerdict) -> dg.AssetCheckResult:
             "loaded_records": days.loaded_records,
             "days_off": ", ".join(str(day.day) for day in days.differing) or "none",
         },
+    )
+
+
+def _nothing_to_compare(contract: Contract) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=keys.raw_key(contract.source, contract.table.name),
+        check_name=_DAYS,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="no window landed, so no day could be compared",
     )
 
 
