@@ -241,7 +241,9 @@ def test_an_unknown_field_is_loaded_around_and_the_check_warns(
     outcome = bench.run(ORDERS)
     assert outcome.success
     # A part of the job runs every check of its assets, also those that only show how an SLA stands.
-    warned = [name for name in outcome.failed_checks if ": sla_" not in name]
+    # Of the orders of a day, those that were touched later lie in windows that were not read.
+    beside = (": sla_", "raw_shopify/orders: days_match_the_source")
+    warned = [name for name in outcome.failed_checks if not any(other in name for other in beside)]
     assert warned == ["lake_shopify/orders: all_fields_and_values_are_known (warning)"]
     assert bench.state(ORDERS)["tables"] == clean(ORDERS)["tables"]
 
@@ -294,6 +296,7 @@ def test_an_empty_day_is_a_partition_without_rows(bench: Bench) -> None:
 def test_a_restated_day_that_comes_back_empty_keeps_its_rows_until_it_is_confirmed(
     bench: Bench, clean: Callable[[str], dict[str, Any]]
 ) -> None:
+    whole = clean(TRAFFIC)["tables"]
     assert bench.run(TRAFFIC).success
     bench.plant("empty", "ga4", OPERATION[TRAFFIC])
     outcome = bench.run(TRAFFIC)
@@ -304,13 +307,13 @@ def test_a_restated_day_that_comes_back_empty_keeps_its_rows_until_it_is_confirm
         "select blocking, severity from ops.check_results where check_name = 'no_answer_was_held_back' and not passed"
     )
     assert bench.stack.query(told) == [(False, "error")]
-    assert bench.state(TRAFFIC)["tables"] == clean(TRAFFIC)["tables"]
+    assert bench.state(TRAFFIC)["tables"] == whole
     bench.set(second_read_after_minutes="0")
     assert bench.run(TRAFFIC).success
     assert rows_of(bench.state(TRAFFIC)) == 0
     bench.heal()
     assert bench.run(TRAFFIC).success
-    assert bench.state(TRAFFIC)["tables"] == clean(TRAFFIC)["tables"]
+    assert bench.state(TRAFFIC)["tables"] == whole
 
 
 def test_a_person_may_say_that_an_empty_day_is_right(bench: Bench) -> None:
@@ -471,7 +474,7 @@ def test_a_date_that_is_not_over_is_not_asked_for_and_says_when_it_is(bench: Ben
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["not_read"].value == (
-        f"{KEY}: its source counts a date once it is over; materialise it after 2026-03-09 04:00 UTC"
+        "its source counts a date once it is over; materialise it after 2026-03-09 04:00 UTC"
     )
 
 
@@ -485,7 +488,9 @@ def test_an_unreachable_warehouse_is_told_with_its_address_and_without_its_passw
     assert bench.run(ORDERS, only="lake").success
     bench.set(database_url=f"postgresql://hotdash:sesame-street@127.0.0.1:{closed_port()}/hotdash")
     failed = bench.run(ORDERS, only="raw")
-    line = failure_line(failed)
+    # The checks behind the load are not reached either, each says so for itself.
+    assert not [error for error in failed.errors if "cannot be reached" not in error or "sesame" in error]
+    line = failed.errors[0].partition(": ")[2]
     assert re.match(
         rf"^{ORDERS} {KEY}: the warehouse at 127.0.0.1:\d+/hotdash cannot be reached .*HOTDASH_DATABASE_URL", line
     )

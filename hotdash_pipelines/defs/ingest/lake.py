@@ -72,9 +72,10 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
         newest = window_of(last_complete_day(now, zone).isoformat(), zone)
         routine = context.run.tags.get(keys.REFETCH_TAG) == keys.REFETCH_DUE
         just_read_since = now - timedelta(minutes=settings.reread_after_minutes) if routine else None
+        limits = get_settings()
         doubt = Doubt(
-            settings.small_answer_share,
-            timedelta(minutes=settings.second_read_after_minutes),
+            limits.small_answer_share,
+            timedelta(minutes=limits.second_read_after_minutes),
             is_waived=context.run.tags.get(keys.FEWER_ROWS_TAG) == keys.FEWER_ROWS_ACCEPTED,
         )
         done: list[Ingested] = []
