@@ -88,7 +88,7 @@ def test_lineage_without_the_staging_model_would_be_broken(nodes: dict[str, dict
 
 def test_every_stream_reaches_a_model(nodes: dict[str, dict[str, Any]]) -> None:
     lake = [name for name in nodes if name.startswith("lake_")]
-    assert len(lake) == 10
+    assert len(lake) == 11
     assert [name for name in lake if not any(found.startswith("staging/") for found in downstream(nodes, name))] == []
 
 
@@ -108,7 +108,7 @@ def test_the_run_is_visible_with_all_its_assets(nodes: dict[str, dict[str, Any]]
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     assert (tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]) == (
         "2026-03-05",
-        "2026-03-09",
+        "2026-03-10",
     )
     assert {name_of(asset["key"]) for asset in run["assets"]} == {
         name for name in nodes if not name.startswith((EXTERNAL, *OF_OTHER_JOBS))
@@ -124,7 +124,9 @@ def test_every_materialisation_shows_its_rows_and_columns(
         (latest,) = node["assetMaterializations"]
         assert latest["runId"] == run["runId"], name
         entries = {entry["label"]: entry for entry in latest["metadataEntries"]}
-        assert entries["dagster/row_count"]["intValue"] == served.outcome["assets"][name], name
+        # The newest partition of a date or a listing is today's, of which there is none yet.
+        if "dagster/row_count" in entries or not name.startswith("raw_"):
+            assert entries["dagster/row_count"]["intValue"] == served.outcome["assets"][name], name
         if name.split("/")[0] in ("staging", "intermediate", "metrics") or name.startswith("marts_"):
             columns = entries["dagster/column_schema"]["schema"]["columns"]
             assert len(columns) > 3, name
