@@ -42,7 +42,6 @@ class Landing:
         self.keys = sorted(context.partition_keys)
         self.landed_before = self._landed_before()
         self._tried: set[str] = set()
-        self.has_landed = bool(self.landed_before)
         self._failures: list[tuple[Sequence[str], dg.Failure, Exception]] = []
         self._in_a_row = 0
 
@@ -98,7 +97,6 @@ class Landing:
         `version` tells contents apart; `made_from` is the version of the lake's partition behind a raw table's.
         """
         self._tried.add(key)
-        self.has_landed = True
         tags = {"dagster/code_version": self._contract.digest, "dagster/data_version": version}
         if made_from is not None:
             (parent,) = self._context.assets_def.asset_deps[asset]
@@ -116,10 +114,9 @@ class Landing:
         """End the step. Raises dagster's Failure in one line when anything failed: the first, and which others."""
         if not self._failures:
             return
-        (_, first, error), *others = self._failures
+        (named, first, error), *others = self._failures
         line = first.description or "failed"
-        if others:
-            names = [key for keys, *_ in others for key in keys]
+        if names := sorted({key for keys, *_ in others for key in keys} - set(named)):
             line += f" (failed too: {_listed(names)})"
         if left := [key for key in self.keys if key not in self._tried | self.landed_before]:
             line += f" (not asked for: {_listed(left)})"

@@ -118,7 +118,7 @@ def lake_asset(contract: Contract) -> dg.AssetsDefinition:
                         landing.leaves_out(partition_key, "it has other rows than its source counted")
                     else:
                         is_not_over = contract.semantics == "event_date" and window.end > newest.end
-                        told = {"not_read": _NOT_OVER.format(window.end)} if is_not_over else {}
+                        told = {"not_read": f"{partition_key}: {_NOT_OVER.format(window.end)}"} if is_not_over else {}
                         if done[-1].held_back:
                             told["held_back"] = done[-1].held_back
                         yield _landed(landing, contract, key, store, done, told)

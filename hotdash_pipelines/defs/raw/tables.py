@@ -25,6 +25,7 @@ from hotdash_pipelines.orchestration.metadata import (
 from hotdash_pipelines.orchestration.partitions import BACKFILL_POLICY, daily_partitions
 from hotdash_pipelines.orchestration.resources import ClockResource, LakeResource, ProjectResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
+from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables
 from hotdash_pipelines.warehouse.loading.load import Loader, TableLoad
 from hotdash_pipelines.warehouse.stream_days import refresh_days
 
@@ -91,10 +92,10 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
                             counts["days_by_the_source"] = "no independent count"
                         yield landing.reported(asset, key, version, counts, made_from=version)
         with landing.doing(*landing.keys):
+            with warehouse.connection() as conn:
+                ensure_raw_tables(conn, (contract,))
             note_waiting(contract, store, warehouse.url(), project.key(), clock.now())
-        if landing.has_landed:
-            with landing.doing(*landing.keys):
-                checks = _counted_days(context, contract, landing.keys, warehouse, project, clock)
+            checks = _counted_days(context, contract, landing.keys, warehouse, project, clock)
         for asset, table in zip(assets, contract.tables, strict=True):
             yield landing.done(asset, checks if table is contract.table else ())
         landing.conclude()
