@@ -75,7 +75,7 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
         store, assets = lake.store(), [keys.raw_key(contract.source, table.name) for table in contract.tables]
         lake_key = keys.lake_key(contract.source, contract.stream)
         landing, is_counted = Landing(context, contract, assets), has_count_by_day(contract)
-        checks = [_nothing_to_compare(contract)] if is_counted else []
+        checks = [_not_compared(contract)] if is_counted else []
         with Loader(warehouse.url(), contract) as loader:
             for key in landing.left():
                 window = window_of(key, settings.zone)
@@ -154,13 +154,13 @@ def _days_check(contract: Contract, days: DaysVerdict) -> dg.AssetCheckResult:
     )
 
 
-def _nothing_to_compare(contract: Contract) -> dg.AssetCheckResult:
+def _not_compared(contract: Contract) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=keys.raw_key(contract.source, contract.table.name),
         check_name=_DAYS,
         passed=False,
         severity=dg.AssetCheckSeverity.WARN,
-        description="no window landed, so no day could be compared",
+        description="the days could not be compared; the step says why",
     )
 
 
