@@ -58,21 +58,28 @@ def find_losers(contract: Contract) -> str:
 def upsert(contract: Contract, table: Table, *, without_losers: bool = False) -> str:
     """Insert new rows, update rows that differ, leave equal ones untouched. Returns one row: inserted, updated.
 
-    An older version of a row of an `updated` stream never replaces a newer one. Takes $1, $2, $3.
+    An older version of a row of an `updated` stream never replaces a newer one; where several windows hold the same
+    version, `_window` is the earliest of them, in whatever order they are loaded. Takes $1, $2, $3.
     """
     columns = [column.name for column in data_columns(contract, table)]
     values = [name for name in columns if name not in table.key]
     listed = ", ".join(f'"{name}"' for name in columns)
-    sets = [f'"{name}" = excluded."{name}"' for name in (*values, "_window", "_loaded_at")]
+    sets = [f'"{name}" = excluded."{name}"' for name in (*values, "_window")]
     differs = _differs(values)
+    loaded_at = "excluded._loaded_at"
     match contract.semantics:
         case "updated" if table is contract.table:
             version = f'"{contract.version_column}"'
             sets.append(f"_deleted_at = case when excluded.{version} > t.{version} then null else t._deleted_at end")
-            differs = f"(t.{version} is null or excluded.{version} >= t.{version}) and {differs}"
+            loaded_at = f"case when {differs} then excluded._loaded_at else t._loaded_at end"
+            differs = (
+                f"(t.{version} is null or excluded.{version} >= t.{version}) "
+                f"and ({differs} or excluded._window < t._window)"
+            )
         case _:
             sets.append("_deleted_at = null")
             differs = f"({differs} or t._deleted_at is not null)"
+    sets.append(f"_loaded_at = {loaded_at}")
     losers = ""
     if without_losers:
         losers = f' where not exists (select from "{LOSERS}" l where {_equal(contract.table.key, "l", "s")})'

@@ -123,6 +123,16 @@ def test_only_rows_whose_data_changed_are_stamped_again(house: Warehouse) -> Non
     ) == [(3, "renamed")]
 
 
+@pytest.mark.parametrize("order", [("2025-03-01", "2025-03-02"), ("2025-03-02", "2025-03-01")])
+def test_a_version_that_two_windows_hold_is_of_the_earlier_one_in_whatever_order(
+    one_house: Warehouse, order: tuple[str, str]
+) -> None:
+    for key, now in zip(order, (NOW, LATER), strict=True):
+        one_house.load(ORDERS, synthetic(ORDERS, 3), key=key, now=now)
+    stamps = one_house.query("select distinct _window, _loaded_at from raw_shopify.orders")
+    assert stamps == [("2025-03-01", NOW)]
+
+
 def test_an_older_version_of_a_row_never_replaces_a_newer_one_nor_its_children(house: Warehouse) -> None:
     house.load(ORDERS, synthetic(ORDERS, 5, salt=2, children={"order_lines": 3}), key="2025-03-02")
     before = house.everything(ORDERS)[:2]
