@@ -63,15 +63,7 @@ def fetch_conversations(client: ChatwootClient, _contract: Contract, window: Win
         )
         reading = filtered(client, "conversations", wanted, lambda one: is_active(one, window), window.start)
     records = [_with_instants(one) for one in reading.records]
-    return Fetched(
-        list(bodies(records)),
-        client.requests - before,
-        None,
-        API_VERSION,
-        None,
-        reading.notes(),
-        reading.skipped.skipped(),
-    )
+    return _fetched(client, before, reading, records)
 
 
 @fetches("chatwoot", "messages")
@@ -133,15 +125,7 @@ def fetch_contacts(client: ChatwootClient, _contract: Contract, window: Window) 
     if window.start <= client.now() < window.end:
         known = ids(records)
         records += [one for one in contacts_of_tonight(client).contacts if active(one) and not ids([one]) & known]
-    return Fetched(
-        list(bodies(records)),
-        client.requests - before,
-        None,
-        API_VERSION,
-        None,
-        reading.notes(),
-        reading.skipped.skipped(),
-    )
+    return _fetched(client, before, reading, records)
 
 
 @fetches("chatwoot", "deletions")
@@ -181,6 +165,11 @@ def _listing(client: ChatwootClient, path: str) -> Fetched:
     is_as_it_came = isinstance(answer.document, dict) and not skipped.reasons
     body = answer.body if is_as_it_came else orjson.dumps({"payload": page.records})
     return Fetched([body], client.requests - before, None, API_VERSION, None, skipped.notes(), skipped.skipped())
+
+
+def _fetched(client: ChatwootClient, before: int, reading: ListReading, records: list[Record]) -> Fetched:
+    notes, skipped = reading.notes(), reading.skipped.skipped()
+    return Fetched(list(bodies(records)), client.requests - before, None, API_VERSION, None, notes, skipped)
 
 
 def _changed_lately(client: ChatwootClient, since: datetime, keep: Callable[[Record], bool]) -> ListReading | None:
