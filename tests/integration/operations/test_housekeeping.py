@@ -23,11 +23,10 @@ from hotdash_pipelines.sla import Observation
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.sla.kept import Kept
-from tests.synthetic import synthetic, write
+from tests.synthetic import PROJECT, synthetic, write
 from tests.unit.sla.story import sla
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
-PROJECT = "toy"
 ORDERS = next(found for found in load_contracts() if (found.source, found.stream) == ("shopify", "orders"))
 LIMITS = Settings(
     raw_pages_days=30,

@@ -94,6 +94,7 @@ def test_the_guide_makes_assets_checks_a_table_and_staged_rows(home: Home, ran: 
         "row_counts_match_the_source",
         "all_fields_and_values_are_known",
         "no_answer_was_held_back",
+        "no_record_waits_in_quarantine",
         "stg_chatwoot__teams_rows_are_unique",
     }
 

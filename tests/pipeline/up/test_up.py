@@ -28,7 +28,8 @@ STATE = """{
 def test_up_prints_one_json_object_of_the_agreed_shape_and_goes_on_serving(served: Served) -> None:
     (line,) = served.command.out.splitlines()
     outcome = json.loads(line)
-    assert list(outcome) == ["assets", "checks", "seconds"]
+    assert list(outcome) == ["assets", "left_out", "checks", "seconds"]
+    assert outcome["left_out"] == {}
     assert list(outcome["checks"]) == ["passed", "failed", "warned"]
     assert outcome["checks"]["failed"] == 0
     assert all(isinstance(rows, int) for rows in outcome["assets"].values())
