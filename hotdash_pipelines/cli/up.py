@@ -61,11 +61,12 @@ def _run(
 ) -> "LoadOutcome":
     from hotdash_pipelines.local.children import ChildError, Children, port_is_free
     from hotdash_pipelines.local.lock import home_lock
+    from hotdash_pipelines.local.private import keep_private
     from hotdash_pipelines.services.connections import check_alert_channels
 
     began = time.monotonic()
     check_alert_channels(settings)
-    (settings.home / "logs").mkdir(parents=True, exist_ok=True)
+    keep_private(settings.home)
     with ExitStack() as stack:
         stack.enter_context(home_lock(settings.home))
         if serve and not port_is_free(settings.webserver_host, settings.webserver_port):

@@ -41,7 +41,7 @@ def write_endpoint_file(path: Path, content: Mapping[str, Any]) -> None:
 
     It holds secrets: what a killed writer left of it goes too.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in path.parent.glob(f".{path.name}.*"):
         left.unlink(missing_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")

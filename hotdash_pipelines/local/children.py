@@ -16,6 +16,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from hotdash_pipelines.base.errors import HotdashError
+from hotdash_pipelines.storage import make_private
 
 # Signals that came since `unwind_on_signals`.
 _received: set[int] = set()
@@ -94,7 +95,7 @@ class Children:
 
     def start(self, name: str, command: Sequence[str], *, piped: bool = False) -> Child:
         """Start a process in its own group, its output in `<logs>/<name>.log`; `piped`: stdin and stdout are ours."""
-        self.logs.mkdir(parents=True, exist_ok=True)
+        make_private(self.logs)
         log = self.logs / f"{name}.log"
         with open(log, "ab", opener=_owner_only) as output:
             process = subprocess.Popen(  # noqa: S603 - our own commands
@@ -103,6 +104,7 @@ class Children:
                 stdout=subprocess.PIPE if piped else output,
                 stderr=output,
                 start_new_session=True,
+                umask=0o077,
             )
         child = Child(name, process, log)
         self.running.append(child)

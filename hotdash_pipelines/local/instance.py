@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotdash_pipelines.settings import PROJECT_ROOT, Settings
+from hotdash_pipelines.storage import make_private
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -41,12 +42,13 @@ def prepare_instance(settings: Settings, warehouse_url: str) -> Mapping[str, str
     The storage URL travels in the environment only: the file names the variable.
     """
     home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
-    home.mkdir(parents=True, exist_ok=True)
+    make_private(home)
     target = home / "dagster.yaml"
     # An installation's own instance file stands; the copy in our home follows the project's.
     is_ours = home == settings.home / "dagster"
     if not target.exists() or (is_ours and target.read_bytes() != INSTANCE_FILE.read_bytes()):
         shutil.copyfile(INSTANCE_FILE, target)
+        target.chmod(0o600)
     environment = {
         "DAGSTER_HOME": str(home),
         "HOTDASH_DAGSTER_DATABASE_URL": dagster_database_url(settings, warehouse_url),

@@ -164,9 +164,16 @@ def test_no_resource_shows_a_secret_in_its_config(served: Served, secrets: dict[
     assert leaks(iter([("resources", str(shown).encode())]), secrets) == []
 
 
-def test_secrets_are_kept_in_files_that_only_their_owner_reads(served: Served) -> None:
-    for name in ("demo/endpoint.json", "postgres/password"):
-        assert (served.home.path / name).stat().st_mode & 0o077 == 0, name
+def test_nothing_below_the_home_is_for_others(served: Served) -> None:
+    """But the folder that the server's user passes through, whose data is the server's own."""
+    home = served.home.path
+    found = [path for path in home.rglob("*") if not path.is_relative_to(home / "postgres" / "data")]
+    assert home / "demo" / "endpoint.json" in found
+    assert home / "postgres" / "password" in found
+    assert any(path.suffix == ".parquet" for path in found)
+    assert any("compute_logs" in path.parts for path in found)
+    readable = [path for path in found if not path.is_symlink() and path.lstat().st_mode & 0o077]
+    assert [path for path in readable if path != home / "postgres"] == []
 
 
 def test_a_planted_secret_is_found_in_a_log_a_table_and_an_argument(

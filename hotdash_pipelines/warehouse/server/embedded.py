@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hotdash_pipelines.storage import make_private
 from hotdash_pipelines.warehouse.server import cluster, processes
 from hotdash_pipelines.warehouse.server.binaries import (
     EmbeddedPostgresError,
@@ -186,7 +187,8 @@ class EmbeddedPostgres:
     def _locked(self) -> Iterator[None]:
         """One process at a time may create, start or stop this server; the lock dies with its holder."""
         try:
-            (self.folder / "log").mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(parents=True, exist_ok=True)
+            make_private(self.folder / "log")
             handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise self._foreign(error) from error
@@ -228,9 +230,7 @@ class EmbeddedPostgres:
         if not self.password_file.exists():
             cluster.write_private(self.password_file, secrets.token_urlsafe(24))
         data = cluster.create(place, SUPERUSER, self._password(), user, sync=self._profile == "durable")
-        temporary = self._pointer.with_suffix(".new")
-        temporary.write_text(json.dumps({"data": str(data)}) + "\n")
-        temporary.replace(self._pointer)
+        cluster.write_private(self._pointer, json.dumps({"data": str(data)}) + "\n")
         return data
 
     def _choose_port(self) -> int:
@@ -240,7 +240,7 @@ class EmbeddedPostgres:
         except (OSError, ValueError):
             kept = 0
         port = kept if kept and processes.is_free(kept) else processes.free_port()
-        self._port_file.write_text(f"{port}\n")
+        cluster.write_private(self._port_file, f"{port}\n")
         return port
 
     def _write_settings(self, data: Path, user: ServerUser | None, port: int) -> None:
@@ -303,7 +303,7 @@ class EmbeddedPostgres:
             for name in DATABASES:
                 if name not in there:
                     conn.execute(f'create database "{name}"')
-        self._complete.touch()
+        self._complete.touch(mode=0o600)
 
     def _stop(self) -> bool:
         data = self._data()

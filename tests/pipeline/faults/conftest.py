@@ -30,6 +30,7 @@ def clean(
 
     def of(name: str) -> dict[str, Any]:
         if name not in known:
+            assert not store.scenarios.pending(), "ask before the fault is planted"
             home = tmp_path_factory.mktemp("clean")
             with open_stack(server, session_home, home) as stack, open_bench(stack, store) as bench:
                 assert bench.run(name).success
