@@ -179,7 +179,7 @@ def _summary(console: "Console", outcome: "LoadOutcome", seconds: float) -> None
         colour = "yellow" if line.endswith("(warning)") else "red"
         console.print(f"  {line}", style=colour, markup=False, highlight=False, soft_wrap=True)
     for key in sorted(outcome.left_out, key=_layer):
-        line = f"  left out    {key}, whose state is of {outcome.left_out[key]}"
+        line = f"  left out    {key}, last state: {outcome.left_out[key]}"
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
