@@ -220,10 +220,13 @@ def load_windows(
     note_waiting(contract, store, database_url, project, now)
 
 
-def note_waiting(contract: Contract, store: Store, database_url: str, project: str, now: datetime) -> None:
-    """Let `ops.quarantined_records` say what of the stream waits in the lake's quarantine."""
+def note_waiting(contract: Contract, store: Store, database_url: str, project: str, now: datetime) -> dict[str, int]:
+    """Let `ops.quarantined_records` say what of the stream waits in the lake's quarantine.
+
+    Returns how many records wait of each `source/stream`, of the others as they were last noted.
+    """
     with connect(database_url) as conn:
-        note_quarantine(conn, contract, project, quarantine.quarantined(store, contract, project), now)
+        return note_quarantine(conn, contract, project, quarantine.quarantined(store, contract, project), now)
 
 
 __all__ = [

@@ -82,6 +82,8 @@ def lake_kinds(source: str) -> set[str]:
 PROJECTS_KEY = dg.AssetKey(["ops", "projects"])
 # Which of their days are whole.
 STREAM_DAYS_KEY = dg.AssetKey(["ops", "stream_days"])
+# Records that could not be read.
+QUARANTINE_KEY = dg.AssetKey(["ops", "quarantined_records"])
 # The support agent's stored figures, which the nightly run refreshes.
 DAILY_AGENT_METRICS_KEY = dg.AssetKey(["monitoring_private", "mv_daily_agent_metrics"])
 

@@ -71,7 +71,7 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
         lake: LakeResource,
         warehouse: WarehouseResource,
         project: ProjectResource,
-    ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult]:
+    ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.MaterializeResult]:
         store, assets = lake.store(), [keys.raw_key(contract.source, table.name) for table in contract.tables]
         lake_key = keys.lake_key(contract.source, contract.stream)
         landing, is_counted = Landing(context, contract, assets), has_count_by_day(contract)
@@ -94,7 +94,10 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
         with landing.doing(*landing.keys):
             with warehouse.connection() as conn:
                 ensure_raw_tables(conn, (contract,))
-            note_waiting(contract, store, warehouse.url(), project.key(), clock.now())
+            waiting = note_waiting(contract, store, warehouse.url(), project.key(), clock.now())
+            yield dg.AssetObservation(
+                keys.QUARANTINE_KEY, metadata={"records_waiting": sum(waiting.values()), **waiting}
+            )
             checks = _counted_days(context, contract, landing.keys, warehouse, project, clock)
         for asset, table in zip(assets, contract.tables, strict=True):
             yield landing.done(asset, checks if table is contract.table else ())

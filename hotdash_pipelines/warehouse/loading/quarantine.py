@@ -29,6 +29,10 @@ update ops.quarantined_records set resolved_at = %s
 where project_key = %s and source = %s and stream = %s and resolved_at is null
     and (window_key, record_digest) not in (select * from unnest(%s::text[], %s::text[]))
 """
+_WAITING = """
+select source || '/' || stream, count(*) from ops.quarantined_records
+where project_key = %s and resolved_at is null group by 1
+"""
 
 
 def note_quarantine(
@@ -37,8 +41,8 @@ def note_quarantine(
     project: str,
     records: Sequence[QuarantinedRecord],
     now: "datetime",
-) -> int:
-    """Make the table hold what lies in the quarantine of a stream; returns how many of these records wait.
+) -> dict[str, int]:
+    """Make the table hold what lies in the quarantine of a stream; returns what waits, by `source/stream`.
 
     A record is settled when its window no longer holds it, or when another version of it has landed since.
     """
@@ -55,13 +59,8 @@ def note_quarantine(
         windows, digests = [r.window for r in records], [r.record_digest for r in records]
         cursor.execute(_RESOLVE_GONE, (now, *stream, windows, digests))
         _resolve_landed(cursor, contract, stream, now)
-        cursor.execute(
-            "select count(*) from ops.quarantined_records"
-            " where project_key = %s and source = %s and stream = %s and resolved_at is null",
-            stream,
-        )
-        row = cursor.fetchone()
-    return row[0] if row else 0
+        cursor.execute(_WAITING, (project,))
+        return dict(cursor.fetchall())
 
 
 def _resolve_landed(

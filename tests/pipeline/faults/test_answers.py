@@ -49,10 +49,19 @@ def test_a_record_with_a_wrong_type_is_set_aside_and_its_neighbours_land(
     assert outcome.assets[f"lake_{name}"] == main_rows(whole, name) - 1
     (kept,) = (path for path in lake_files(bench.stack.home) if path.startswith("quarantine/"))
     assert kept.startswith(f"quarantine/{name}/")
+    assert told_to_wait(bench) == {"records_waiting": 1, name: 1}
     bench.heal()
     assert bench.run(name).success
+    assert told_to_wait(bench) == {"records_waiting": 0}
     assert bench.state(name)["tables"] == whole["tables"]
     assert not [path for path in lake_files(bench.stack.home) if path.startswith("quarantine/")]
+
+
+def told_to_wait(bench: Bench) -> dict[str, Any]:
+    """What the asset of the records set aside shows last."""
+    (seen,) = bench.instance.fetch_observations(keys.QUARANTINE_KEY, limit=1).records
+    assert seen.asset_observation is not None
+    return {name: entry.value for name, entry in seen.asset_observation.metadata.items()}
 
 
 def test_a_window_of_wrong_types_is_refused(bench: Bench, clean: Callable[[str], dict[str, Any]]) -> None:
