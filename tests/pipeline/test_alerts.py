@@ -173,6 +173,7 @@ def told_of_checks(spoiled: Spoiled) -> list[str]:
 def blocked_by(spoiled: Spoiled) -> list[str]:
     """`<asset>: <check>` of every blocking check that failed, as the command told them."""
     lines = [line.strip() for line in spoiled.ran.err.rpartition(" failed, ")[2].splitlines()[1:]]
-    blocked = [line for line in lines if "/" in line.partition(":")[0] and not line.endswith("(warning)")]
+    failed = [line for line in lines if "/" in line.partition(":")[0] and not line.startswith("left out ")]
+    blocked = [line for line in failed if not line.endswith("(warning)")]
     assert blocked, spoiled.ran.err
     return blocked
