@@ -15,6 +15,7 @@ from hotdash_pipelines.alerts.outbox import enqueue, enqueue_all, requeue_dead
 from hotdash_pipelines.alerts.wording.run_failures import (
     FailedCheck,
     FailedRun,
+    FailedStep,
     failed_checks_alert,
     failed_run_alert,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Destination",
     "FailedCheck",
     "FailedRun",
+    "FailedStep",
     "Links",
     "SlackDestination",
     "deliver_everywhere",

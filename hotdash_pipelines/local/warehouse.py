@@ -92,7 +92,7 @@ def wait_for_stand_in(settings: Settings, children: Children, child: Child) -> s
 
 def alert_failure(settings: Settings, url: str, outcome: "LoadOutcome") -> None:
     """Tell of a failed first load; the failure sensor would not see it before the daemon runs."""
-    from hotdash_pipelines.alerts import FailedRun
+    from hotdash_pipelines.alerts import FailedRun, FailedStep
     from hotdash_pipelines.orchestration.keys import NIGHTLY_JOB, TEAM_DATA
     from hotdash_pipelines.services.connections import alert_destinations
     from hotdash_pipelines.services.notifications import deliver, raise_alert
@@ -105,8 +105,7 @@ def alert_failure(settings: Settings, url: str, outcome: "LoadOutcome") -> None:
         environment=settings.stage,
         owner=TEAM_DATA,
         failed_at=now,
-        failed_steps=tuple(line.partition(":")[0] for line in outcome.errors),
-        reason=outcome.errors[0].partition(": ")[2] if outcome.errors else "",
+        failed_steps=tuple(FailedStep(name, why) for name, _, why in (line.partition(": ") for line in outcome.errors)),
     )
     raise_alert(settings, url, failed, outcome.owners, TEAM_DATA, now)
     deliver(url, alert_destinations(settings), now)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from hotdash_pipelines.alerts import FailedRun, kinds
+from hotdash_pipelines.alerts import FailedRun, FailedStep, kinds
 from hotdash_pipelines.alerts.wording.run_failures import RUN_RUNBOOK
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.orchestration.failures import failure_line
@@ -59,7 +59,6 @@ def _owners(context: dg.RunFailureSensorContext) -> dict[str, str]:
 def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
     run, stats = context.dagster_run, context.instance.get_run_stats(context.dagster_run.run_id)
     failures = context.get_step_failure_events()[:_MAX_STEPS]
-    reason = failure_line(failures[0]) if failures else context.failure_event.message or ""
     return FailedRun(
         run_id=run.run_id,
         root_run_id=run.root_run_id or run.run_id,
@@ -68,8 +67,8 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
         owner=keys.TEAM_DATA,
         failed_at=datetime.fromtimestamp(stats.end_time, UTC) if stats.end_time else get_settings().now(),
         started_at=datetime.fromtimestamp(stats.start_time, UTC) if stats.start_time else None,
-        failed_steps=tuple(str(event.step_key) for event in failures),
-        reason=reason,
+        failed_steps=tuple(FailedStep(str(event.step_key), failure_line(event)) for event in failures),
+        reason=context.failure_event.message or "",
         runbook=run.tags.get(keys.RUNBOOK_TAG, RUN_RUNBOOK),
     )
 

@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from hotdash_pipelines.alerts import Alert, FailedCheck, FailedRun, Links, failed_checks_alert, failed_run_alert
+from hotdash_pipelines.alerts import (
+    Alert,
+    FailedCheck,
+    FailedRun,
+    FailedStep,
+    Links,
+    failed_checks_alert,
+    failed_run_alert,
+)
 from hotdash_pipelines.redaction.scrub import safe_line
 from tests.unit.alerts.letters import as_slack_takes
 
@@ -19,8 +27,12 @@ RUN = FailedRun(
     owner="team:data",
     failed_at=datetime(2026, 3, 10, 5, 12, tzinfo=timezone(timedelta(hours=-4))),
     started_at=datetime(2026, 3, 10, 8, 0, tzinfo=UTC),
-    failed_steps=("raw_shopify__orders",),
-    reason="shopify/orders 2026-03-09: 401 from the token endpoint; set HOTDASH_SHOPIFY_CLIENT_SECRET anew",
+    failed_steps=(
+        FailedStep(
+            "raw_shopify__orders",
+            "shopify/orders 2026-03-09: 401 from the token endpoint; set HOTDASH_SHOPIFY_CLIENT_SECRET anew",
+        ),
+    ),
 )
 CHECK = FailedCheck(
     asset="raw_shopify/orders",
@@ -28,6 +40,11 @@ CHECK = FailedCheck(
     message="3 of 1000 rows break it: An order stands twice.",
     since=datetime(2026, 3, 9, 8, 5, tzinfo=UTC),
     owner="team:data",
+)
+
+BEHIND_THE_CHECK = FailedStep(
+    "expectations__orders",
+    f"1 blocking asset check failed with ERROR severity: {CHECK.asset}: {CHECK.check}",
 )
 
 
@@ -62,7 +79,7 @@ def test_a_job_with_a_runbook_of_its_own_links_to_it() -> None:
 
 
 def test_failed_checks_say_what_since_when_whose_and_where_to_look() -> None:
-    alert = failed_checks_alert(RUN, [CHECK], LINKS)
+    alert = failed_checks_alert(replace(RUN, failed_steps=(BEHIND_THE_CHECK,)), [CHECK], LINKS)
     text = shown(alert)
     for part in (
         "[prod] 1 blocking check failed in nightly_job",
@@ -81,6 +98,42 @@ def test_a_failed_run_and_its_failed_checks_are_one_alert() -> None:
     alone, explained = failed_run_alert(RUN, LINKS), failed_run_alert(RUN, LINKS, [CHECK])
     assert alone.dedupe_key == explained.dedupe_key == failed_checks_alert(RUN, [CHECK], LINKS).dedupe_key
     assert explained.kind == "checks_failed"
+
+
+def test_streams_that_failed_beside_a_check_are_told_with_it() -> None:
+    closed = FailedStep("lake_chatwoot__messages", "chatwoot/messages 2026-03-09: answered 500")
+    run = replace(RUN, failed_steps=(BEHIND_THE_CHECK, *RUN.failed_steps, closed))
+    alert = failed_run_alert(run, LINKS, [replace(CHECK, owner="team:support")])
+    text = shown(alert)
+    for part in (
+        "[prod] 1 blocking check and 2 steps failed in nightly_job",
+        "order_ids_are_unique",
+        "3 of 1000 rows break it",
+        "raw_shopify__orders, lake_chatwoot__messages",
+        "401 from the token endpoint",
+        "chatwoot/messages 2026-03-09: answered 500",
+    ):
+        assert part in text, part
+    assert "order_ids_are_unique" in alert.text
+    assert "401 from the token endpoint" in alert.text
+    assert alert.text.endswith("(and 1 more)")
+    assert set(alert.owners) == {"team:data", "team:support"}
+
+
+def test_a_step_that_failed_by_a_check_is_told_by_the_check_alone() -> None:
+    run = replace(RUN, failed_steps=(BEHIND_THE_CHECK,))
+    text = shown(failed_run_alert(run, LINKS, [CHECK]))
+    assert "[prod] 1 blocking check failed in nightly_job" in text
+    assert BEHIND_THE_CHECK.name not in text
+    assert "ERROR severity" not in text
+
+
+def test_each_stream_that_failed_is_told_with_its_reason_and_one_reason_once() -> None:
+    streams = [FailedStep(f"lake_shopify__{name}", f"shopify/{name}: 500") for name in ("orders", "customers")]
+    alert = failed_run_alert(replace(RUN, failed_steps=(*streams, replace(streams[0], name="again"))), LINKS)
+    text = shown(alert)
+    assert text.count("shopify/orders: 500") == text.count("shopify/customers: 500") == 1
+    assert alert.text.endswith(": shopify/orders: 500 (and 1 more)")
 
 
 def test_retries_of_a_run_share_the_key_of_their_root() -> None:
@@ -115,7 +168,7 @@ def test_personal_data_and_secrets_are_taken_out_of_reasons(said: str, kept: str
 
 def test_a_reason_that_helps_is_left_as_it_is() -> None:
     for line in (
-        RUN.reason,
+        RUN.failed_steps[0].reason,
         "raw_shopify.orders: column updated_at changed from timestamptz to text; load 2026-03-09 again",
         "run 0b7a9f12-8d7e-4a55-9c7b-2f8a3f6a1c11 was cancelled at 2026-03-10 09:12:00+00:00",
     ):
@@ -124,21 +177,22 @@ def test_a_reason_that_helps_is_left_as_it_is() -> None:
 
 def test_planted_personal_data_reaches_no_part_of_an_alert() -> None:
     planted = "planted.person@example.com"
-    run = replace(RUN, reason=f'could not read "x": {planted}\n{planted}')
+    run = replace(RUN, failed_steps=(FailedStep("dbt_models", f'could not read "x": {planted}\n{planted}'),))
     check = replace(CHECK, message=f"row of {planted} broke it")
     for alert in (failed_run_alert(run, LINKS), failed_checks_alert(run, [check], LINKS)):
         assert "planted" not in json.dumps(alert.payload) + shown(alert)
 
 
 def test_text_of_others_cannot_write_markup() -> None:
-    run = replace(RUN, reason="<!channel> & <http://evil.example|click>")
+    run = replace(RUN, failed_steps=(), reason="<!channel> & <http://evil.example|click>")
     text = shown(failed_run_alert(run, LINKS))
     assert "<!channel>" not in text
     assert "&lt;!channel&gt; &amp;" in text
 
 
 def test_a_message_stays_within_the_limits_of_block_kit() -> None:
-    run = replace(RUN, job="j" * 400, reason="r" * 9000, failed_steps=tuple(f"step_{n}" * 20 for n in range(500)))
+    failed = tuple(FailedStep(f"step_{number}" * 20, f"{number}" + "<" * 9000) for number in range(500))
+    run = replace(RUN, job="j" * 400, failed_steps=failed)
     checks = [replace(CHECK, check=f"check_{n}_is_fine", message="m" * 5000) for n in range(80)]
     for alert in (failed_run_alert(run, LINKS), failed_checks_alert(run, checks, LINKS)):
         blocks = as_slack_takes(alert)["blocks"]
