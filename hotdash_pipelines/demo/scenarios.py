@@ -27,6 +27,7 @@ NAMES = frozenset(
         "expired_token",
         "empty",
         "cut_off",
+        "wrong_count",
     }
 )
 SOURCES = frozenset({"shopify", "chatwoot", "ga4", "slack"})
@@ -73,7 +74,7 @@ class Scenario:
 
     `match` is a part of the operation (Shopify operation name, Chatwoot path, GA4 report dimensions), upper or lower
     case; None hits every operation. `args` by name: status(status, retry_after, body), timeout(seconds),
-    throttle(status), wrong_type(field, value).
+    throttle(status), wrong_type(field, value), wrong_count(off: what is added to each count that the answer holds).
     """
 
     name: str
@@ -85,6 +86,10 @@ class Scenario:
     def hits(self, operation: str) -> bool:
         """True if this operation is one it is meant for."""
         return self.match is None or self.match.lower() in operation.lower()
+
+    def miscounted(self, count: int) -> int:
+        """What a source that miscounts says in place of a count, never below zero; others say the count."""
+        return max(0, count + int(self.args.get("off", 1))) if self.name == "wrong_count" else count
 
     def as_dict(self) -> dict[str, Any]:
         """The scenario as JSON-ready values, for the control plane."""

@@ -160,7 +160,9 @@ def _spoil(answer: dict[str, Any], asked: ReportRequest, scenario: Scenario | No
     if scenario is None:
         return
     rows = answer.get("rows")
-    if scenario.name == "unknown_field":
+    if scenario.name == "wrong_count":
+        answer["rowCount"] = scenario.miscounted(answer.get("rowCount", 0))
+    elif scenario.name == "unknown_field":
         answer[scenario.args.get("field", "brandNewField")] = scenario.args.get("value", {"nested": [1, 2]})
     elif scenario.name == "truncated_page" and rows and kind is None:
         answer["rows"] = rows[: len(rows) // 2]

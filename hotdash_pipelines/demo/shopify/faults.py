@@ -59,10 +59,13 @@ def distort(scenario: Scenario, data: dict[str, Any], world: World) -> None:
     truncated_page: the later half of the nodes is missing and nothing says so. empty: no nodes, no next page.
     unknown_field: nodes carry a field nobody asked for. wrong_type: `args.field` of the first node (default
     updatedAt) is `args.value` (default a number). page_drift: the page's first order is edited right after.
+    wrong_count: every count is `args.off` more.
     """
     for value in data.values():
         if not isinstance(value, dict):
             continue
+        if isinstance(value.get("count"), int):
+            value["count"] = scenario.miscounted(value["count"])
         listed = next((value[key] for key in ("nodes", "edges") if isinstance(value.get(key), list)), None)
         if listed is None:
             continue
