@@ -12,6 +12,8 @@ from rich.table import Table
 
 from hotdash_pipelines.local.first_load import StepProgress
 
+# A step over many days takes minutes: so often it says how far it is where nobody looks at a terminal.
+_SECONDS_A_LINE = 10.0
 _MARKS = {
     "waiting": "[dim]·[/]",
     "running": "[cyan]▸[/]",
@@ -43,15 +45,21 @@ def _table(steps: list[StepProgress], height: int) -> Table:
     shown = {step.name for step in ranked[: max(5, height - 6)]}
     for step in steps:
         if step.name in shown:
-            table.add_row(_MARKS[step.state], step.name, f"[dim]{step.seconds:.1f} s[/]" if step.seconds else "")
+            told = [f"{step.seconds:.1f} s"] if step.seconds else []
+            told += [f"{step.windows} days"] if step.windows else []
+            table.add_row(_MARKS[step.state], step.name, f"[dim]{', '.join(told)}[/]" if told else "")
     return table
 
 
 def _line_printer(console: Console) -> Callable[[list[StepProgress]], None]:
     printed: set[str] = set()
+    told_at: dict[str, float] = {}
 
     def report(steps: list[StepProgress]) -> None:
         for step in steps:
+            if step.state == "running" and step.windows and step.seconds >= told_at.get(step.name, 0) + _SECONDS_A_LINE:
+                told_at[step.name] = step.seconds
+                console.print(f"{step.state:8} {step.name} {step.windows} days, {step.seconds:.1f} s", highlight=False)
             if step.state in ("done", "failed", "skipped") and step.name not in printed:
                 printed.add(step.name)
                 console.print(f"{step.state:8} {step.name} {step.seconds:.1f} s", highlight=False)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def up(
-    days: Annotated[int, typer.Option(help="How many past days to have in the warehouse.", min=1, max=90)] = 14,
+    days: Annotated[int, typer.Option(help="How many past days to have in the warehouse.", min=1, max=1000)] = 14,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve the Dagster UI afterwards, or end.")] = True,
     as_json: Json = False,
     read_only: Annotated[
@@ -99,7 +99,7 @@ def _as_json(outcome: "LoadOutcome", seconds: float) -> dict[str, Any]:
 def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "LoadOutcome":
     from hotdash_pipelines.contracts import load_contracts
     from hotdash_pipelines.local import warehouse as local_warehouse
-    from hotdash_pipelines.local.first_load import due_range, load
+    from hotdash_pipelines.local.first_load import due_range, load, runs_over
     from hotdash_pipelines.local.instance import prepare_instance
     from hotdash_pipelines.services.connections import dbt_environment
     from hotdash_pipelines.services.stores import Stores
@@ -130,15 +130,27 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
     first, last = due_range(
         settings, contracts, store, local_warehouse.loaded_windows(url, settings.project), days, settings.now()
     )
-    console.print(f"partitions  {first} to {last}\n")
-    with _progress(console) as show:
-        outcome = load(
-            settings.home / "logs",
-            first,
-            last,
-            show,
-            lambda run_id: console.print(f"ended       run {run_id[:8]}, whose process had been killed"),
-        )
+    runs = runs_over(first, last)
+    console.print(f"partitions  {first} to {last}" + (f", in {len(runs)} runs" if len(runs) > 1 else "") + "\n")
+
+    def run(number: int) -> "LoadOutcome":
+        begin, end = runs[number]
+        if len(runs) > 1:
+            console.print(f"run {number + 1} of {len(runs)}  {begin} to {end}")
+        with _progress(console) as show:
+            return load(
+                settings.home / "logs",
+                begin,
+                end,
+                show,
+                lambda run_id: console.print(f"ended       run {run_id[:8]}, whose process had been killed"),
+                is_past=number + 1 < len(runs),
+            )
+
+    outcome = run(0)
+    for number in range(1, len(runs)):
+        if outcome.success:
+            outcome = run(number)
     if not outcome.success:
         local_warehouse.alert_failure(settings, url, outcome)
     return outcome

@@ -1,4 +1,4 @@
-"""The load of `hotdash up`: one run over a range of partitions, in a child process.
+"""The load of `hotdash up`: runs over ranges of partitions, each in a child process.
 
 Belongs here: which windows are due, waiting for the run over them, and what came of it.
 Does not belong here: printing (cli.up), the run itself (nightly_run.py), what the job does (defs).
@@ -9,7 +9,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,19 @@ from hotdash_pipelines.settings import Settings
 if TYPE_CHECKING:
     from hotdash_pipelines.storage import Store
 
+DAYS_A_RUN = 30
+"""A run writes an event for each partition of each asset, and each costs more than the last (dagster issue 19618)."""
 COMMAND = (sys.executable, "-m", "hotdash_pipelines.local.nightly_run", "hotdash_pipelines.definitions")
 
 
 @dataclass
 class StepProgress:
-    """One step of the run as the progress display shows it."""
+    """One step of the run as the progress display shows it. `windows` are the days that it has landed so far."""
 
     name: str
     state: str = "waiting"
     seconds: float = 0.0
+    windows: int = 0
 
 
 @dataclass
@@ -63,13 +67,15 @@ def due_range(
 
     `loaded` holds (source, stream, partition key) of every window that was over when it was read and is in the raw
     tables. The range begins at the oldest window that the lake or the warehouse lacks, and at the latest where a stream
-    may still change. It ends with the open day.
+    may still change. It ends with the open day. No partition lies before `settings.first_partition`.
     """
     from hotdash_pipelines.lake.partition import partitions
 
-    *wanted, today = days_ending(current_day(now, settings.zone), days + 1)
+    *wanted, today = (
+        key for key in days_ending(current_day(now, settings.zone), days + 1) if key >= settings.first_partition
+    )
     first = max(contract.refetch_days for contract in contracts)
-    oldest = wanted[-min(first, days)]
+    oldest = wanted[-min(first, len(wanted))] if wanted else today
     for contract in contracts:
         if contract.semantics == "snapshot":
             continue
@@ -79,6 +85,14 @@ def due_range(
     return oldest, today
 
 
+def runs_over(first: str, last: str) -> list[tuple[str, str]]:
+    """The range in parts of at most `DAYS_A_RUN` partitions, the oldest first; only the first may be shorter."""
+    newest = date.fromisoformat(last)
+    keys = days_ending(newest, (newest - date.fromisoformat(first)).days + 1)
+    starts = [*range(len(keys) - DAYS_A_RUN, 0, -DAYS_A_RUN)][::-1]
+    return [(keys[begin], keys[end - 1]) for begin, end in pairwise([0, *starts, len(keys)])]
+
+
 def load(
     logs: Path,
     first: str,
@@ -86,16 +100,19 @@ def load(
     report: Callable[[list[StepProgress]], None],
     tell: Callable[[str], None],
     command: Sequence[str] = COMMAND,
+    *,
+    is_past: bool = False,
 ) -> LoadOutcome:
     """Run the nightly job over `first`..`last` in a child process, which ends when this one does.
 
+    A range that `is_past` only lands in the lake and the raw tables: the run over the newest days builds the models.
     `report` is called with the steps as they move, `tell` with each run that a killed load left. What the child prints
     goes to `<logs>/run.log`. ChildError when it ends without an outcome.
     """
     said: dict[str, Any] = {}
     with Children(logs) as children:
         raise_received()
-        child = children.start("run", [*command, first, last], piped=True)
+        child = children.start("run", [*command, first, last, *(["past"] if is_past else [])], piped=True)
         for line in child.process.stdout or ():
             said = json.loads(line)
             for run_id in said.get("ended", ()):

@@ -1,7 +1,7 @@
 """The process of a first load: runs the nightly job over a range of partitions and tells how it goes.
 
-`python -m hotdash_pipelines.local.nightly_run DEFINITIONS FIRST LAST`, started by first_load.py. It tells a JSON object
-a line on its standard output: `ended` (runs that a killed load left), `steps`, and at last `outcome` or `error`.
+`python -m hotdash_pipelines.local.nightly_run DEFINITIONS FIRST LAST [past]`, started by first_load.py. It tells a JSON
+object a line on its standard output: `ended` (runs that a killed load left), `steps`, and at last `outcome` or `error`.
 
 Belongs here: the run. Does not belong here: who waits for it (first_load.py), what the job does (defs).
 """
@@ -30,8 +30,8 @@ _POLL_S = 0.4
 _GRACE_S = 10.0
 
 
-def main(definitions: str, first: str, last: str) -> None:
-    """Run the nightly job of a module of definitions over `first`..`last`."""
+def main(definitions: str, first: str, last: str, part: str = "all") -> None:
+    """Run the nightly job of a module of definitions over `first`..`last`; of its `past` only lake and raw tables."""
     tell = _own_the_output()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     # A shell starts what it puts in the background with Ctrl-C ignored, and Dagster treats SIGTERM as Ctrl-C.
@@ -43,7 +43,10 @@ def main(definitions: str, first: str, last: str) -> None:
         nightly_job(definitions)
         with open_instance() as instance:
             tell(ended=end_orphaned_runs(instance))
-            tell(outcome=asdict(run_nightly(definitions, instance, first, last, lambda steps: tell(steps=steps))))
+            outcome = run_nightly(
+                definitions, instance, first, last, lambda steps: tell(steps=steps), is_past=part == "past"
+            )
+            tell(outcome=asdict(outcome))
     except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits is told in one line
         traceback.print_exc()
         kind = "" if isinstance(error, HotdashError) else f"{type(error).__name__}: "
@@ -88,13 +91,21 @@ def run_nightly(
     first: str,
     last: str,
     report: Callable[[list[dict[str, Any]]], None],
+    *,
+    is_past: bool = False,
 ) -> LoadOutcome:
-    """Run the nightly job over `first`..`last` in this process; `report` is called with the steps as they move."""
+    """Run the nightly job over `first`..`last` in this process; `report` is called with the steps as they move.
+
+    Of a range that `is_past` only the lake and the raw tables are made, with the checks that their steps make.
+    """
     import dagster as dg
 
     from hotdash_pipelines.orchestration import keys
 
-    job = nightly_job(definitions)
+    runnable = dg.build_reconstructable_job(nightly_job.__module__, nightly_job.__name__, (definitions,))
+    if is_past:
+        runnable = _landing_only(runnable)
+    job = runnable.get_definition()
     steps = [node.name for node in job.graph.nodes_in_topological_order]
     ours = {"hotdash/load": str(uuid.uuid4())}
     stop = threading.Event()
@@ -103,7 +114,7 @@ def run_nightly(
     try:
         # Not JobDefinition.execute_in_process, which has an executor of its own.
         result = dg.execute_job(
-            dg.build_reconstructable_job(nightly_job.__module__, nightly_job.__name__, (definitions,)),
+            runnable,
             instance,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={
@@ -123,6 +134,20 @@ def run_nightly(
     return outcome
 
 
+def _landing_only(runnable: Any) -> Any:
+    """The part of the job that lands windows, as a job that can be rebuilt."""
+    graph = runnable.get_definition().asset_layer.asset_graph
+    made = [one for one in graph.assets_defs if one.is_executable and any(map(_lands, one.keys))]
+    return runnable.get_subset(
+        asset_selection={key for one in made for key in one.keys},
+        asset_check_selection={key for one in made for key in one.check_keys},
+    )
+
+
+def _lands(key: "dg.AssetKey") -> bool:
+    return key.path[0].startswith(("lake_", "raw_"))
+
+
 def _watch(
     instance: "dg.DagsterInstance",
     tags: Mapping[str, str],
@@ -139,7 +164,9 @@ def _watch(
         dg.DagsterEventType.STEP_SKIPPED: "skipped",
         dg.DagsterEventType.STEP_UP_FOR_RETRY: "retrying",
     }
+    landed = dg.DagsterEventType.ASSET_MATERIALIZATION
     progress = {name: StepProgress(name) for name in steps}
+    windows: dict[str, set[str]] = {}
     started: dict[str, float] = {}
     cursor, run_id = None, None
     while True:
@@ -151,13 +178,18 @@ def _watch(
                     return
                 stop.wait(_POLL_S)
                 continue
-        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=set(states))
+        page = instance.get_records_for_run(run_id, cursor=cursor, of_type={*states, landed})
         cursor = page.cursor
         for record in page.records:
             event = record.event_log_entry.dagster_event
             if event is None or event.step_key is None:
                 continue
             step = progress.setdefault(event.step_key, StepProgress(event.step_key))
+            if event.event_type is landed:
+                if event.partition:
+                    windows.setdefault(step.name, set()).add(event.partition)
+                    step.windows = len(windows[step.name])
+                continue
             step.state = states[event.event_type]
             at = record.event_log_entry.timestamp
             if event.is_step_start:

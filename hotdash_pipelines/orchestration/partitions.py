@@ -7,7 +7,7 @@ Does not belong here: the windows behind its keys (base/windows.py).
 import dagster as dg
 
 # A run writes an event for each partition of each asset, and each costs more than the last (dagster issue 19618): a
-# long backfill goes in runs of a month. `hotdash up` runs its short range in one.
+# long backfill goes in runs of a month, as `hotdash up` does.
 BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=30)
 
 

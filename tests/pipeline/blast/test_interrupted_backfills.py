@@ -18,12 +18,13 @@ import dagster as dg
 import pytest
 
 from hotdash_pipelines.base.windows import Window
-from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from hotdash_pipelines.ingest.run import BadData
+from hotdash_pipelines.local.nightly_run import run_nightly
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.sources import PermanentSourceError, TransientSourceError, fetcher, registry
-from tests.pipeline.harness.in_process import Bench, contract_of, open_bench, resume
+from tests.pipeline.harness.in_process import DEFINITIONS, Bench, contract_of, open_bench, resume
 from tests.pipeline.harness.stack import NOW, SEED, open_stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("interrupted-backfills")]
@@ -84,6 +85,21 @@ def seen(bench: Bench, name: str, days: list[str]) -> list[set[str]]:
 def events(bench: Bench, asset: dg.AssetKey, days: list[str]) -> list[str]:
     wanted = dg.AssetRecordsFilter(asset, days)
     return sorted(str(record.partition_key) for record in bench.instance.fetch_materializations(wanted, 100).records)
+
+
+@pytest.mark.slow
+def test_the_past_of_a_long_range_lands_without_models_and_says_how_far_it_is(bench: Bench, days: list[str]) -> None:
+    """What `hotdash up` does of more than a month: the models come with the newest days."""
+    reports: list[list[dict[str, Any]]] = []
+    outcome = run_nightly(DEFINITIONS, bench.instance, days[0], days[-1], reports.append, is_past=True)
+    assert outcome.success, outcome.errors
+    tables = {f"raw_{one.source}/{table.name}" for one in load_contracts() for table in one.tables}
+    assert set(outcome.assets) == tables | {f"lake_{one.source}/{one.stream}" for one in load_contracts()}
+    steps = {step["name"]: step for step in reports[-1]}
+    assert {step["state"] for step in steps.values()} == {"done"}
+    assert {steps["lake_shopify__orders"]["windows"], steps["raw_shopify__orders"]["windows"]} == {LENGTH}
+    assert bench.stack.query("select count(*) from raw_shopify.orders") > [(0,)]
+    assert bench.stack.checksums("marts_%", "metrics") == {}
 
 
 @dataclass

@@ -28,8 +28,8 @@ from hotdash_pipelines.sources.shopify import client as shopify
 from tests.pipeline.harness.stack import Stack
 
 KEY = "2026-03-08"
-_DEFINITIONS = "hotdash_pipelines.definitions"
-_JOB = dg.build_reconstructable_job(nightly_job.__module__, nightly_job.__name__, (_DEFINITIONS,))
+DEFINITIONS = "hotdash_pipelines.definitions"
+_JOB = dg.build_reconstructable_job(nightly_job.__module__, nightly_job.__name__, (DEFINITIONS,))
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -141,7 +141,7 @@ def open_bench(stack: Stack, store: RunningStandIn, instance: dg.DagsterInstance
     Runs are kept in memory, or by `instance`.
     """
     with pytest.MonkeyPatch.context() as patch, instance or dg.DagsterInstance.ephemeral() as instance:
-        bench = Bench(stack, store, nightly_job(_DEFINITIONS), instance, patch)
+        bench = Bench(stack, store, nightly_job(DEFINITIONS), instance, patch)
         bench.set(**{name.removeprefix("HOTDASH_").lower(): value for name, value in stack.environment.items()})
         bench.endpoint()
         for client in (shopify.ShopifyClient, ChatwootClient, Ga4Client):

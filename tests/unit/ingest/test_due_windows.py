@@ -11,7 +11,7 @@ from hotdash_pipelines.base.windows import current_day, days_ending, keys_betwee
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.ingest.run import NotYetOver, can_be_read, ingest_window, is_due, is_off
-from hotdash_pipelines.local.first_load import due_range
+from hotdash_pipelines.local.first_load import due_range, runs_over
 from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.sources.registry import Fetched
 from hotdash_pipelines.storage import open_store
@@ -122,6 +122,25 @@ def test_a_load_begins_at_the_oldest_window_that_anything_lacks(
     lacking = loaded - {("shopify", "orders", days[4])}
     assert due_range(settings, streams, store, lacking, 10, now) == (days[4], TODAY.key)
     assert due_range(settings, streams, store, loaded, 1, now) == (days[-1], TODAY.key)
+
+
+def test_a_load_begins_with_the_first_partition_however_many_days_are_wanted(
+    tmp_path: Path, contracts: dict[str, Contract]
+) -> None:
+    settings = Settings(first_partition="2026-03-01")
+    now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    streams = [contracts["shopify/orders"]]
+    assert due_range(settings, streams, open_store(str(tmp_path)), set(), 400, now) == ("2026-03-01", TODAY.key)
+
+
+def test_a_long_load_goes_in_runs_of_a_month_the_oldest_first() -> None:
+    assert runs_over("2026-02-09", "2026-03-10") == [("2026-02-09", "2026-03-10")]
+    assert runs_over("2026-03-10", "2026-03-10") == [("2026-03-10", "2026-03-10")]
+    assert runs_over("2026-02-08", "2026-03-10") == [("2026-02-08", "2026-02-08"), ("2026-02-09", "2026-03-10")]
+    year = runs_over("2025-02-04", "2026-03-10")
+    days = [list(keys_between(*run)) for run in year]
+    assert [key for run in days for key in run] == list(keys_between("2025-02-04", "2026-03-10"))
+    assert [len(run) for run in days] == [10] + [30] * 13
 
 
 def test_the_open_day_of_changes_is_due_in_every_run_and_read_again_once_it_is_over(

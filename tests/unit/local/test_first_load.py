@@ -1,5 +1,6 @@
 """Waiting for the process of a load: what it tells, how it may end, and that it never outlives who waits."""
 
+import io
 import signal
 import subprocess
 import sys
@@ -8,12 +9,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
+from hotdash_pipelines.cli.progress import live_steps
 from hotdash_pipelines.local import first_load
 from hotdash_pipelines.local.children import ChildError
 from hotdash_pipelines.local.first_load import LoadOutcome, StepProgress, load
 
 DAY = "2026-03-09"
+ECHO = "import json, sys; print(json.dumps({'outcome': {'run_id': ' '.join(sys.argv[1:]), 'success': True}}))"
 
 
 def loaded_by(program: str, logs: Path) -> tuple[LoadOutcome, list[list[StepProgress]], list[str]]:
@@ -39,6 +43,26 @@ def test_what_the_process_tells_is_handed_on(tmp_path: Path) -> None:
     log = tmp_path / "run.log"
     assert log.read_text() == "chatter of dbt\n"
     assert log.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("is_past", "asked"), [(False, f"{DAY} {DAY}"), (True, f"{DAY} {DAY} past")])
+def test_the_process_is_told_what_is_past(tmp_path: Path, is_past: bool, asked: str) -> None:
+    command = [sys.executable, "-c", ECHO]
+    assert load(tmp_path, DAY, DAY, lambda _: None, lambda _: None, command, is_past=is_past).run_id == asked
+
+
+def test_a_long_step_says_every_ten_seconds_how_far_it_is_where_nobody_looks_at_a_terminal() -> None:
+    told = io.StringIO()
+    with live_steps(Console(file=told, force_terminal=False)) as show:
+        for seconds in (0, 9, 11, 12, 31, 40):
+            show([StepProgress("lake", "running", seconds, 2 * seconds), StepProgress("raw", "running", seconds)])
+        show([StepProgress("lake", "done", 42, 90), StepProgress("raw", "running", 12, 3)])
+    assert told.getvalue().splitlines() == [
+        "running  lake 22 days, 11.0 s",
+        "running  lake 62 days, 31.0 s",
+        "done     lake 42.0 s",
+        "running  raw 3 days, 12.0 s",
+    ]
 
 
 @pytest.mark.parametrize(
