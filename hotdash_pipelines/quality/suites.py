@@ -33,6 +33,7 @@ _QUERY_OPENINGS = (
     "SELECT 1 AS broken FROM {batch}",
     "WITH batch AS (SELECT * FROM {batch}) SELECT 1 AS broken FROM ",
 )
+_OTHER_TABLE = re.compile(r"\b(?:FROM|JOIN)\s+([a-z_]+)\.([a-z_]+)\b", re.IGNORECASE)
 _WALL_CLOCK = re.compile(
     r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|age)\s*\("
     r"|\b(current_date|current_time|current_timestamp|localtime|localtimestamp)\b"
@@ -67,6 +68,12 @@ class Expectation:
             value = self.kwargs.get(name, ())
             names.extend([value] if isinstance(value, str) else value)
         return tuple(names)
+
+    @property
+    def compared_with(self) -> frozenset[str]:
+        """Other tables that a query holds the rows against, as asset keys in text: `marts_core/dim_customer`."""
+        query = str(self.kwargs.get(ROWS_QUERY, ""))
+        return frozenset(f"{schema}/{table}" for schema, table in _OTHER_TABLE.findall(query))
 
     @property
     def needs_now(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 import dagster as dg
 
 from hotdash_pipelines.orchestration import keys
-from hotdash_pipelines.orchestration.blast_radius import failures_so_far, has_news
+from hotdash_pipelines.orchestration.blast_radius import Failures, failures_so_far, has_news
 from hotdash_pipelines.orchestration.check_results import keep, result_of, suite_specs
 from hotdash_pipelines.orchestration.failures import one_line_errors
 from hotdash_pipelines.orchestration.resources import ClockResource, ProjectResource, WarehouseResource
@@ -33,10 +33,18 @@ def suite_checks(suite: Suite) -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckResult]:
         selected = {key.name for key in context.selected_asset_check_keys}
         step = context.op_execution_context
-        reason = failures_so_far(step).missing.get(suite.asset)
+        failures = failures_so_far(step)
+        reason = failures.missing.get(suite.asset)
         if reason and not has_news(step, dg.AssetKey(suite.asset.split("/"))):
             yield from _not_run(suite, selected, f"not run: nothing new has landed ({reason})")
             return
+        # What is new here may well have no counterpart in what has stayed as it was.
+        for expectation in suite.select(selected):
+            others = sorted(other for other in expectation.compared_with if _was_left_out(step, failures, other))
+            if others:
+                told = f"not run: it compares with {', '.join(others)}, where nothing new has landed"
+                yield from _not_run(suite, {expectation.check}, told)
+                selected.discard(expectation.check)
         try:
             with one_line_errors(step, suite.asset):
                 findings = run_suite(suite, warehouse.url(), selected, project.key(), now=clock.now())
@@ -48,6 +56,13 @@ def suite_checks(suite: Suite) -> dg.AssetChecksDefinition:
             yield result_of(finding)
 
     return checks
+
+
+def _was_left_out(step: dg.OpExecutionContext, failures: Failures, dataset: str) -> bool:
+    """Whether a dataset that this run was to make has stayed as it was, by a failure of this run."""
+    key = dg.AssetKey(dataset.split("/"))
+    is_of_this_run = key in step.job_def.asset_layer.selected_asset_keys
+    return bool(failures.reasons) and is_of_this_run and not has_news(step, key)
 
 
 def _not_run(suite: Suite, selected: Collection[str], reason: str) -> Iterator[dg.AssetCheckResult]:

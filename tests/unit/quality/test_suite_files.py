@@ -61,6 +61,17 @@ def rows(query: str) -> dict[str, Any]:
     return entry(type="unexpected_rows_expectation", kwargs={"unexpected_rows_query": query})
 
 
+def test_the_tables_that_a_query_compares_with_are_known() -> None:
+    compared = {
+        expectation.check: set(expectation.compared_with)
+        for suite in load_suites()
+        for expectation in suite.expectations
+        if expectation.compared_with
+    }
+    assert compared["order_customers_are_known"] == {"marts_core/dim_customer"}
+    assert compared["order_counts_match_the_raw_orders"] == {"raw_shopify/orders"}
+
+
 def suite(*entries: dict[str, Any]) -> dict[str, Any]:
     return {"name": "raw_x.things", "meta": {"asset": "raw_x/things"}, "expectations": list(entries)}
 
