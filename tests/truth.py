@@ -94,6 +94,14 @@ def sales_by_day(world: World, first: date, now_ts: int) -> dict[date, SalesDay]
     return {day: sales for day, sales in days.items() if day >= first}
 
 
+def new_customers_by_day(world: World, first: date, now_ts: int) -> dict[date, int]:
+    """How many customers bought for the first time on each day from `first` on; guests are nobody's first."""
+    days: dict[date, int] = defaultdict(int)
+    for order in orders_until(world, first, now_ts):
+        days[_sold_on(world, order)] += world.shop.customer_order_number(order) == 1
+    return {day: count for day, count in days.items() if day >= first}
+
+
 def _sold_on(world: World, order: Order) -> date:
     return world.shop.day_of(order.processed_ts)
 

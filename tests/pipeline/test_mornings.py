@@ -18,6 +18,7 @@ from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from hotdash_pipelines.orchestration import keys
 from tests.pipeline.harness.in_process import Bench, contract_of, open_bench
 from tests.pipeline.harness.stack import SCALE, SEED, Stack
+from tests.truth import new_customers_by_day
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("mornings")]
 
@@ -66,6 +67,8 @@ def night(bench: Bench, wanted: list[dg.AssetKey] | None, day: date) -> None:
     assert last == day.isoformat()
     outcome = bench.execute(wanted, first, last, request.tags[keys.REFETCH_TAG])
     assert outcome.success, outcome.errors
+    held_back = "select asset from ops.check_results where check_name = 'no_answer_was_held_back' and not passed"
+    assert bench.stack.query(held_back) == []
 
 
 def placed(bench: Bench, day: date, now: datetime) -> list[Any]:
@@ -109,6 +112,15 @@ def test_every_morning_each_day_is_whole_as_of_then(bench: Bench) -> None:
             counted = "select business_date, sum(order_count) from metrics.agg_sales_daily group by 1"
             by_day = {day: int(count) for day, count in bench.stack.query(counted)}
             assert {day: by_day.get(day, 0) for day in orders} == sold, morning
+            whole = "select business_date, bool_and(is_complete) from metrics.agg_sales_daily group by 1"
+            told = dict(bench.stack.query(whole))
+            assert {day: told.get(day) for day in orders if sold[day]} == {
+                day: day != morning for day in orders if sold[day]
+            }
+            won = "select business_date, sum(new_customer_count) from metrics.agg_sales_daily group by 1"
+            new = {day: int(count) for day, count in bench.stack.query(won)}
+            first_time = new_customers_by_day(bench.store.world, days[0], int(now.timestamp()))
+            assert {day: new.get(day, 0) for day in orders} == {day: first_time.get(day, 0) for day in orders}
 
         customers = shop.customers_updated_between(int(begins.timestamp()), int(now.timestamp()) + 1)
         assert ids(bench, "shopify.customers", "customer_id") >= {customer_id for _, customer_id, _ in customers}

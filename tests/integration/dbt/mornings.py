@@ -129,6 +129,15 @@ class Mornings:
             for day, *values in self._rows(f"select business_date, {sums} from metrics.agg_sales_daily group by 1")
         }
 
+    def new_customers(self) -> dict[date, int]:
+        """How many customers the daily rollup says to have bought for the first time."""
+        rows = self._rows("select business_date, sum(new_customer_count) from metrics.agg_sales_daily group by 1")
+        return {day: int(count) for day, count in rows}
+
+    def whole_days(self) -> dict[date, bool]:
+        """What the daily rollup says of its days: whether all of a day is there."""
+        return dict(self._rows("select business_date, bool_and(is_complete) from metrics.agg_sales_daily group by 1"))
+
     def support(self) -> dict[date, SupportDay]:
         """What the conversations' fact says of the days on which they began."""
         rows = self._rows(

@@ -17,7 +17,7 @@ import pytest
 from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from tests.integration.dbt.conftest import Dbt
 from tests.integration.dbt.mornings import Mornings, open_mornings
-from tests.truth import sales_by_day, support_by_day, web_by_day
+from tests.truth import new_customers_by_day, sales_by_day, support_by_day, web_by_day
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("month")]
 
@@ -49,6 +49,8 @@ def told_and_true(mornings: Mornings, store: RunningStandIn) -> list[tuple[str, 
     figures = (
         ("sales", mornings.sales(), sales_by_day(world, FIRST_DAY, now)),
         ("support", mornings.support(), support_by_day(world, FIRST_DAY)),
+        ("new customers", mornings.new_customers(), new_customers_by_day(world, FIRST_DAY, now)),
+        ("whole days", mornings.whole_days(), dict.fromkeys(days, True)),
         ("visits", mornings.visits(), web_by_day(world, days)),
     )
     assert all(figures[0][2][day].gross_amount for day in days)
