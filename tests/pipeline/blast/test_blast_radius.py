@@ -1,29 +1,22 @@
-"""A source that is closed for a night costs what reads it, and nothing else; one alert names it.
+"""A source or a stream that is closed for a night costs what reads it, and nothing else; one alert names it.
 
-Which models read which stream: tests/unit/transform/test_left_out.py. The same night healed is the comparison: what
-was built without the closed source must not change any more when it is open again.
+Which models read a stream is asked of dbt's own map, from the sources down. What is left out keeps the state of the
+evening before; all else is, row for row, what the same night gives when nothing is wrong.
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+import re
+from collections.abc import Collection
 
 import pytest
 
-from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from hotdash_pipelines.local.first_load import LoadOutcome
-from hotdash_pipelines.local.warehouse import alert_failure, prepare
-from hotdash_pipelines.settings import get_settings
+from hotdash_pipelines.demo.shopify.fields.root import ALL_APPROVALS, NAME
+from hotdash_pipelines.demo.shopify.http import ShopifyApi
 from hotdash_pipelines.sources import all_sources
-from tests.pipeline.harness.in_process import Bench, open_bench
-from tests.pipeline.harness.stack import SEED, open_stack
+from tests.pipeline.blast.evenings import STREAMS, UNITING, Evening, Morning, readers
+from tests.pipeline.harness.in_process import Bench
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow, pytest.mark.xdist_group("blast-radius")]
 
-FIRST = "2026-03-05"
-# Each source is closed on a night of its own, so that there is something new to miss; before them a healthy one.
-HEALTHY, *NIGHTS = (datetime(2026, 3, day, 12, tzinfo=UTC) for day in (7, 8, 9, 10))
-CLOSED = dict(zip(sorted(all_sources()), NIGHTS, strict=True))
 # Some marts of each source, and some that read none of it: by hand, from what they are made of.
 READERS = {
     "chatwoot": ({"marts_support.fct_conversation", "marts_support.dim_conversation"}, {"marts_core.fct_order"}),
@@ -33,61 +26,103 @@ READERS = {
         {"marts_core.fct_web_sessions_daily", "marts_support.dim_conversation"},
     ),
 }
+# For each stream the part of the operations' names that closes it, and which streams need those operations.
+DOORS = {
+    "shopify/orders": ("Orders", {"shopify/orders"}),
+    "shopify/products": ("Products", {"shopify/products"}),
+    "ga4/landing_daily": ("landingPage", {"ga4/landing_daily"}),
+    "ga4/traffic_daily": ("sessionSource", {"ga4/traffic_daily"}),
+    "chatwoot/conversations": (
+        "conversations",
+        {"chatwoot/conversations", "chatwoot/messages", "chatwoot/deletions"},
+    ),
+    "chatwoot/messages": ("/messages", {"chatwoot/messages"}),
+    "chatwoot/contacts": ("/contacts", {"chatwoot/contacts", "chatwoot/deletions"}),
+    "chatwoot/inboxes": ("/inboxes", {"chatwoot/inboxes"}),
+    "chatwoot/agents": ("/agents", {"chatwoot/agents"}),
+}
+# A night costs some ten seconds. Streams that are closed in one are told apart by the reasons that models give.
+TOGETHER = (
+    ("shopify/orders", "ga4/landing_daily", "chatwoot/messages", "chatwoot/agents"),
+    ("shopify/products", "chatwoot/conversations", "chatwoot/inboxes"),
+    ("ga4/traffic_daily", "chatwoot/contacts"),
+)
+UNAPPROVED = "shopify/customers"
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[RunningStandIn]:
-    with start_stand_in(seed=SEED, scale=0.003, now=HEALTHY) as running:
-        yield running
+def holds(evening: Evening, morning: Morning, failed: Collection[str]) -> None:
+    """What should be built is built, what should wait waits, and one alert tells of the streams that failed."""
+    assert not morning.outcome.success
+    told = {line.partition(": ")[2].partition(" ")[0] for line in morning.outcome.errors}
+    assert told == set(failed), morning.outcome.errors
+    assert all(state.endswith(" UTC") for state in morning.outcome.left_out.values())
+    assert morning.left_out == readers(failed)
+    for stream in failed:
+        waiting = {name for name, why in morning.why_left_out.items() if f"{stream} " in why}
+        assert waiting == readers({stream}), stream
+
+    waits = morning.left_out.union(*(STREAMS[stream] for stream in failed))
+    assert morning.tables.keys() == evening.healthy.keys()
+    changed = {name for name, checksum in morning.tables.items() if checksum != evening.healthy[name]}
+    assert changed <= waits | UNITING
+    assert {name for name in waits & morning.tables.keys() if morning.tables[name] != evening.before[name]} == set()
+
+    ((kind, payload),) = morning.alerts
+    assert kind == "run_failed"
+    shown = [stream for stream in failed if f"{stream} " in payload]
+    assert len(shown) == min(len(failed), 5), payload
 
 
-@pytest.fixture(scope="module")
-def bench(
-    server: object, session_home: Path, store: RunningStandIn, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Bench]:
-    """A stack after one healthy night."""
-    with (
-        open_stack(server, session_home, tmp_path_factory.mktemp("blast")) as stack,
-        open_bench(stack, store) as bench,
-    ):
-        prepare(stack.warehouse_url)
-        outcome = night(bench, HEALTHY)
-        assert outcome.success, outcome.errors
-        assert outcome.left_out == {}
-        yield bench
+def test_a_healthy_night_brings_something_to_miss(evening: Evening) -> None:
+    new = {name for name, checksum in evening.healthy.items() if checksum != evening.before[name]}
+    assert {name for reading, _ in READERS.values() for name in reading} <= new
 
 
-def night(bench: Bench, at: datetime) -> LoadOutcome:
-    """The nightly run as of that instant."""
-    bench.store.clock.set(at)
-    bench.set(fixed_now=at.isoformat())
-    return bench.execute(None, FIRST, at.date().isoformat(), "due")
-
-
-@pytest.mark.parametrize("source", CLOSED)
-def test_a_closed_source_costs_what_reads_it_and_one_alert(bench: Bench, source: str) -> None:
+@pytest.mark.parametrize("source", all_sources())
+def test_a_closed_source_costs_what_reads_it_and_one_alert(evening: Evening, source: str) -> None:
+    morning = evening.night(lambda bench: bench.plant("status", source, None, status=500))
+    holds(evening, morning, {stream for stream in STREAMS if stream.startswith(f"{source}/")})
     reading, others = READERS[source]
-    before = bench.stack.checksums("marts_%", "metrics")
-    bench.plant("status", source, None, status=500)
-    closed = night(bench, CLOSED[source])
-    bench.heal()
-    assert not closed.success
-    assert all(f": {source}/" in line for line in closed.errors), closed.errors
-    assert reading <= {name.replace("/", ".") for name in closed.left_out}
-    assert all(state.endswith(" UTC") for state in closed.left_out.values())
-    after = bench.stack.checksums("marts_%", "metrics")
-    kept = [name.replace("/", ".") for name in closed.left_out if not name.startswith(("staging/", "intermediate/"))]
-    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    assert reading <= morning.left_out
+    assert not others & morning.left_out
 
-    alert_failure(get_settings(), bench.stack.warehouse_url, closed)
-    key = f"run:{closed.run_id}%"
-    told = bench.stack.query("select kind, payload::text from ops.alert_outbox where dedupe_key like %s", (key,))
-    assert [kind for kind, _ in told] == ["run_failed"]
-    assert f"{source}/" in told[0][1]
 
-    healed = night(bench, CLOSED[source])
-    assert healed.success, healed.errors
-    assert healed.left_out == {}
-    whole = bench.stack.checksums("marts_%", "metrics")
-    assert {name: whole[name] for name in others} == {name: after[name] for name in others}
-    assert all(whole[name] != before[name] for name in reading & {"marts_core.fct_order"})
+@pytest.mark.parametrize("together", TOGETHER, ids=lambda streams: "+".join(streams).replace("/", "."))
+def test_a_closed_stream_costs_what_reads_it_and_one_alert_names_it(
+    evening: Evening, together: Collection[str]
+) -> None:
+    closed = [DOORS[stream] for stream in together]
+
+    def close(bench: Bench) -> None:
+        for stream, (operation, _) in zip(together, closed, strict=True):
+            bench.plant("status", stream.partition("/")[0], operation, status=403)
+
+    morning = evening.night(close)
+    holds(evening, morning, set().union(*(needing for _, needing in closed)))
+
+
+def test_a_missing_approval_costs_what_reads_customers_and_the_alert_names_field_and_approval(
+    evening: Evening,
+) -> None:
+    api = ShopifyApi.of(evening.bench.store.world)
+    api.approvals = ALL_APPROVALS - {NAME}
+    try:
+        morning = evening.night()
+    finally:
+        api.approvals = ALL_APPROVALS
+    holds(evening, morning, {UNAPPROVED})
+    assert re.search(
+        r"denied the field customers\.nodes\.firstName, customers\.nodes\.lastName \(ACCESS_DENIED\): "
+        r"the app lacks the approval for protected customer data \(firstName, lastName\)",
+        morning.alerts[0][1],
+    )
+    # What waited comes as soon as the approval is there, and leaves no trace.
+    healed = evening.once_more()
+    assert healed.outcome.success, healed.outcome.errors
+    assert healed.left_out == set()
+    assert healed.tables == evening.healthy
+
+
+def test_every_stream_was_closed() -> None:
+    closed = set().union(*(DOORS[stream][1] for together in TOGETHER for stream in together))
+    assert closed | {UNAPPROVED} == set(STREAMS)
