@@ -70,13 +70,22 @@ class WebDay:
 
 
 def orders_until(world: World, first: date, now_ts: int) -> Iterator[Order]:
-    """Every sale that can matter to `first` and later days: placed by `now_ts`, young enough to change then."""
+    """Every sale that can matter to `first` and later days: placed by `now_ts`, young enough to change then.
+
+    An order that the shop deleted is a sale no more: its own reports leave it out.
+    """
     day = first - timedelta(days=MAX_AGE_DAYS + 1)
     while day <= world.shop.day_of(now_ts):
         for order in world.shop.orders_created_on(day):
-            if order.created_ts <= now_ts and not order.is_test:
+            if order.created_ts <= now_ts and not order.is_test and not is_deleted(world, order, now_ts):
                 yield order
         day += timedelta(days=1)
+
+
+def is_deleted(world: World, order: Order, now_ts: int) -> bool:
+    """Whether the shop had deleted the order by `now_ts`."""
+    removal = world.shop.removals.of_order(order)
+    return removal is not None and removal.ts <= now_ts
 
 
 def sales_by_day(world: World, first: date, now_ts: int) -> dict[date, SalesDay]:

@@ -28,8 +28,8 @@ where before is not null and {{ column_name }} <> before + {{ step }}
 {% endtest %}
 
 
-{# The sum of each expression over this model equals that over another, project by project. #}
-{% test equal_sums(model, other, expressions, tolerance=0) %}
+{# The sum of each expression over this model equals that over another, or its rows `other_where`, project by project. #}
+{% test equal_sums(model, other, expressions, other_where='true', tolerance=0) %}
 with ours as (
     select
         project_key,
@@ -46,6 +46,7 @@ theirs as (
         coalesce(sum({{ other_expression }}), 0) as sum_{{ loop.index }}{% if not loop.last %},{% endif %}
         {%- endfor %}
     from {{ other }}
+    where {{ other_where }}
     group by project_key
 )
 select *

@@ -36,6 +36,7 @@ explained as (
         refunds.refund_date,
         refunds.refunded_amount,
         orders.channel_key,
+        orders.is_deleted,
         -- Where prices include tax, so does the refunded shipping.
         coalesce(adjustments.shipping_amount, 0)
         + coalesce(refunds.shipping_amount, 0)
@@ -71,6 +72,7 @@ final as (
         refund_id,
         refund_date,
         channel_key,
+        is_deleted,
         refunded_amount,
         (
             shipping_amount + case when rest_amount between 0 and most_shipping_amount then rest_amount else 0 end

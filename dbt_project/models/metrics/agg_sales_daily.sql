@@ -2,7 +2,7 @@
     config(
         incremental_strategy='delete+insert',
         unique_key=['project_key', 'business_date'],
-        pre_hook="{{ delete_vanished_days('business_date', [(ref('fct_order'), 'business_date'), (ref('fct_order'), 'cancelled_date'), (ref('int_refund__split'), 'refund_date')]) }}",
+        pre_hook="{{ delete_vanished_days('business_date', [(counted(ref('fct_order')), 'business_date'), (counted(ref('fct_order')), 'cancelled_date'), (counted(ref('int_refund__split')), 'refund_date')]) }}",
         indexes=[{'columns': ['project_key', 'business_date', 'channel_key'], 'unique': true}],
     )
 }}
@@ -16,11 +16,11 @@ projects as (
 ),
 
 orders as (
-    select * from {{ ref('fct_order') }}
+    select * from {{ counted(ref('fct_order')) }} as orders
 ),
 
 lines as (
-    select * from {{ ref('fct_order_line') }}
+    select * from {{ counted(ref('fct_order_line')) }} as lines
 ),
 
 customers as (
@@ -60,7 +60,7 @@ customers_won as (
         acquisition_channel_key as channel_key,
         count(*) as new_customer_count
     from customers
-    where first_order_date is not null and not is_guest
+    where first_order_date is not null and not (is_guest or is_deleted)
     group by project_key, first_order_date, acquisition_channel_key
 ),
 
@@ -110,7 +110,7 @@ shipping_refunded as (
         sum(returned_duty_amount) as duty_amount,
         sum(refund_discrepancy_amount) as refund_discrepancy_amount,
         sum(refunded_amount) as refunded_amount
-    from {{ ref('int_refund__split') }}
+    from {{ counted(ref('int_refund__split')) }} as refunds
     group by project_key, refund_date, channel_key
 ),
 

@@ -142,7 +142,7 @@ class Mornings:
         """What the conversations' fact says of the days on which they began."""
         rows = self._rows(
             "select business_date, count(*), count(*) filter (where is_resolved), sum(incoming_message_count), "
-            "sum(outgoing_message_count) from marts_support.fct_conversation group by 1"
+            "sum(outgoing_message_count) from marts_support.fct_conversation where not is_deleted group by 1"
         )
         return {day: SupportDay(*map(int, values)) for day, *values in rows}
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from tests.integration.dbt.raw import LOADED, NOON, Line, RawShop, Refund
 
@@ -83,6 +84,9 @@ def _stories_begin(raw: RawShop) -> None:
     raw.order(51, own_line(511), at=_february(3))
     raw.order(52, own_line(521), at=_february(5))
     raw.order(53, own_line(531), at=_february(7))
+    # One that the shop deletes, the first of its buyer, who buys again.
+    raw.order(56, own_line(561), at=_february(13), customer_id=174, customer_order_number=1)
+    raw.order(57, own_line(571), at=_february(15), customer_id=174, customer_order_number=2)
     # One of which a unit comes back much later.
     raw.order(54, Line(541, "5.00", 3, variant_id=None), at=_february(9))
     # A customer met only in an order.
@@ -171,6 +175,13 @@ def _stories_end(raw: RawShop) -> None:
     raw.order(51, at=_february(3))
     raw.order(52, own_line(521), at=_february(5), is_test=True)
     raw.order(53, own_line(531), at=_february(6))
+    for table in ("orders", "order_lines"):
+        raw.conn.execute(
+            sql.SQL("update {} set _deleted_at = %s, _loaded_at = %s where order_id = 56").format(
+                sql.Identifier("raw_shopify", table)
+            ),
+            (LATER, LATER),
+        )
     raw.customer(171, "dan@example.com", city="Boston")
     raw.conn.execute("update raw_shopify.product_variants set _deleted_at = %s where variant_id = 502", (LATER,))
     raw.conn.execute("update raw_shopify.product_variants set _deleted_at = null where variant_id = 503")

@@ -69,6 +69,20 @@ def test_an_order_that_turns_out_to_be_a_test_is_no_sale_any_more(nights: Nights
     assert asked(nights.second, orders) == asked(nights.second, day) == []
 
 
+def test_an_order_that_the_shop_deleted_stays_a_fact_and_counts_nowhere(nights: Nights) -> None:
+    facts = "select is_deleted from marts_core.{} where order_id = 56"
+    for mart in ("fct_order", "fct_order_line"):
+        assert asked(nights.first, facts.format(mart)) == [{"is_deleted": False}]
+        assert asked(nights.second, facts.format(mart)) == [{"is_deleted": True}]
+    days = """
+        select business_date as day, order_count as orders, net_amount as net, new_customer_count as won
+        from metrics.agg_sales_daily where business_date between '2026-02-13' and '2026-02-15' order by 1
+    """
+    was, stays = ({"day": date(2026, 2, day), "orders": 1, "net": 10} for day in (13, 15))
+    assert asked(nights.first, days) == [was | {"won": 1}, stays | {"won": 0}]
+    assert asked(nights.second, days) == [stays | {"won": 1}]
+
+
 def test_an_order_that_moves_to_another_day_leaves_its_old_day(nights: Nights) -> None:
     days = """
         select business_date as day, net_amount as net from metrics.agg_sales_daily

@@ -27,6 +27,19 @@ seen as (
     group by project_key, customer_key
 ),
 
+-- The shop may number the customer's orders as if those that it deleted were still there.
+numbered as (
+    select
+        orders.*,
+        customer_order_number - count(*) filter (where is_deleted) over (
+            partition by project_key, customer_key
+            order by processed_at, order_id
+        ) <= 1 as is_numbered_first
+    from orders
+    where customer_key <> {{ unknown_key() }}
+),
+
+-- Who bought nothing but what was deleted is a member all the same, since the facts point to them.
 buyers as (
     select distinct on (project_key, customer_key)
         project_key,
@@ -36,10 +49,10 @@ buyers as (
         order_id,
         business_date,
         channel_key,
-        customer_order_number
-    from orders
-    where customer_key <> {{ unknown_key() }}
-    order by project_key, customer_key, (customer_order_number = 1) desc nulls last, processed_at, order_id
+        is_numbered_first,
+        is_deleted
+    from numbered
+    order by project_key, customer_key, is_deleted, is_numbered_first desc nulls last, processed_at, order_id
 ),
 
 known as (
@@ -69,8 +82,8 @@ known as (
 firsts as (
     select
         buyers.*,
-        coalesce(
-            buyers.customer_order_number = 1,
+        not buyers.is_deleted and coalesce(
+            buyers.is_numbered_first,
             buyers.customer_id is null or seen.order_count >= known.lifetime_order_count,
             false
         ) as is_first

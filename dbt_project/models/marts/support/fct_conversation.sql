@@ -30,7 +30,7 @@ projects as (
     select project_key, iana_timezone, sla_first_reply_minutes from {{ ref('dim_project') }}
 ),
 
--- Accounts by e-mail; should two share an address, the older one is taken.
+-- Accounts by e-mail; should two share an address, the one that is there, then the older one is taken.
 customers as (
     select distinct on (project_key, email_hash)
         project_key,
@@ -38,7 +38,7 @@ customers as (
         customer_id
     from {{ ref('stg_shopify__customers') }}
     where email_hash is not null
-    order by project_key, email_hash, customer_id
+    order by project_key, email_hash, is_deleted, customer_id
 ),
 
 talk as (
