@@ -175,7 +175,7 @@ def _sources(settings: Settings) -> Iterator[Diagnosis]:
 
 def _source(settings: Settings, source: "Source") -> Iterator[Diagnosis]:
     from hotdash_pipelines.settings import SettingsError
-    from hotdash_pipelines.sources import SourceError
+    from hotdash_pipelines.sources import QuotaExhausted, SourceError
 
     name = source.name
     if name not in settings.pipeline_sources:
@@ -190,6 +190,8 @@ def _source(settings: Settings, source: "Source") -> Iterator[Diagnosis]:
         yield from _access(settings, source)
     except SettingsError as error:
         yield Diagnosis(name, False, str(error), source.advice)
+    except QuotaExhausted as error:
+        yield Diagnosis(name, False, str(error), "nothing is to be mended: wait until then", is_fatal=False)
     except SourceError as error:
         note = " (stand-in store, not running)" if settings.uses_demo else ""
         yield Diagnosis(name, False, f"{error}{note}", source.advice, is_fatal=not settings.uses_demo)
@@ -202,7 +204,7 @@ def _access(settings: Settings, source: "Source") -> Iterator[Diagnosis]:
     client = open_client(settings, source.name)
     try:
         yield Diagnosis(source.name, True, client.ping())
-        for limit in source.limits(client):
+        for limit in source.limits(client, settings.store_timezone):
             text = f"without {limit.missing} {limit.costs}"
             yield Diagnosis(source.name, False, text, limit.advice, is_fatal=limit.is_fatal)
     finally:

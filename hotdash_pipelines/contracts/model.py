@@ -127,6 +127,8 @@ class Contract(_Strict):
     `newest_by` tells which of two versions of a row is the newer one; without it the cursor does.
     `quarantine_tolerance` is the share of a window's main records that may be set aside before the window is refused.
     `business_day` is the instant whose day in the store's zone a record counts on, which need not be its window's.
+    `counts` names the column whose sum is what the source counts of a day, for rows that are sums themselves; without
+    it the rows are counted. The two agree within `count_tolerance`, a share of the source's count.
     """
 
     source: Name
@@ -138,6 +140,8 @@ class Contract(_Strict):
     newest_by: Name | None = None
     business_day: Name | None = None
     deleted_by: DeletedBy | None = None
+    counts: Name | None = None
+    count_tolerance: float = 0.0
     late_after_hours: int = 30
     refetch_days: int = 3
     quarantine_tolerance: float = 0.01
@@ -155,6 +159,8 @@ class Contract(_Strict):
             raise ValueError(f"newest_by {self.newest_by!r} is not a field of {self.table.name}")
         if self.business_day is not None and self._type_of(self.business_day) != "timestamp":
             raise ValueError(f"business_day {self.business_day!r} is not a timestamp field of {self.table.name}")
+        if self.counts is not None and self._type_of(self.counts) not in ("int64", "int32"):
+            raise ValueError(f"counts {self.counts!r} is not a whole-number field of {self.table.name}")
         for table in self.table.walk():
             missing = [name for name in table.key if name not in table.column_names]
             if missing:

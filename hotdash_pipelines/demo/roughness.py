@@ -130,6 +130,31 @@ KINDS: tuple[Kind, ...] = (
         "The address of a landing page is 1,000 characters long and longer.",
     ),
     Kind(
+        "double_figures",
+        0.2,
+        "figures of GA4's reports",
+        "A number is spelled as the double that it is: 3.0, 1.0E2, 6346.259999999999.",
+    ),
+    Kind(
+        "folded_rows",
+        0.1,
+        "dates of a GA4 report",
+        "All but the largest rows are folded into one that is called (other), and the answer says so.",
+    ),
+    Kind(
+        "sampled_reports",
+        0.1,
+        "dates of a GA4 report",
+        "The answer says that it was made of a quarter of the events.",
+    ),
+    Kind(
+        "withheld_rows",
+        0.3,
+        "dates of a GA4 report",
+        "Rows of fewer than 25 users are withheld, and the answer says so.",
+        left_out="What Google withholds is in no sum of rows, so no such day is whole.",
+    ),
+    Kind(
         "deleted_orders",
         0.3,
         "orders that are tests or were cancelled",

@@ -38,11 +38,8 @@ class DaysVerdict:
 
 
 def has_count_by_day(contract: Contract) -> bool:
-    """Whether the source gives a count of the stream's days that does not come from reading its rows.
-
-    A report by date names the number of its rows itself.
-    """
-    return contract.semantics == "event_date" or (contract.source, contract.stream) in counted_streams()
+    """Whether the source gives a count of the stream's days that does not come from reading its rows."""
+    return (contract.source, contract.stream) in counted_streams()
 
 
 def count_days(
@@ -59,22 +56,16 @@ def count_days(
     `held` are the partitions of the lake at hand. A day is counted once after each reading of its window, so a run that
     reads nothing asks nothing; days that differ are counted along. Raises SourceError, WarehouseError.
     """
-    manifests = list(held)
     count = counter(contract.source, contract.stream)
     if count is None:
-        counted = [
-            DayCount(manifest.key, manifest.expected_rows, manifest.fetched_at)
-            for manifest in manifests
-            if contract.semantics == "event_date" and manifest.expected_rows is not None
-        ]
-    else:
-        fetched_at = {manifest.key: manifest.fetched_at for manifest in manifests}
-        keys = days_to_count(url, contract, project, fetched_at, DIFFERING_DAYS)
-        if not keys:
-            return []
-        answers = count(client, contract, [window_of(key, zone) for key in keys])
-        now = clock()
-        counted = [DayCount(key, answers.get(key), now) for key in keys]
+        return []
+    fetched_at = {manifest.key: manifest.fetched_at for manifest in held}
+    keys = days_to_count(url, contract, project, fetched_at, DIFFERING_DAYS)
+    if not keys:
+        return []
+    answers = count(client, contract, [window_of(key, zone) for key in keys])
+    now = clock()
+    counted = [DayCount(key, answers.get(key), now) for key in keys]
     note_counts(url, contract, project, counted)
     return counted
 

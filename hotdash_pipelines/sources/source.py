@@ -36,7 +36,7 @@ class Limit:
     is_fatal: bool = True
 
 
-def _no_limits(_client: Any) -> Iterable[Limit]:
+def _no_limits(_client: Any, _store_timezone: str) -> Iterable[Limit]:
     return ()
 
 
@@ -45,7 +45,8 @@ class Source:
     """One source. `sources/<name>/__init__.py` holds it as `SOURCE`; the streams are contracts/<name>/*.yaml.
 
     `open` makes the client from the source's own settings and imports it only then. `advice` names the variables to
-    set. `readers` is how many steps may read the API at once. `limits(client)` tells what the credentials leave out.
+    set. `readers` is how many steps may read the API at once. `limits(client, store_timezone)` tells,
+    after a `ping`, what the credentials leave out.
     """
 
     name: str
@@ -55,4 +56,4 @@ class Source:
     advice: str
     kind: str = "api"
     readers: int = 1
-    limits: Callable[[Any], Iterable[Limit]] = _no_limits
+    limits: Callable[[Any, str], Iterable[Limit]] = _no_limits

@@ -50,10 +50,16 @@ def days_to_count(
     `fetched_at` holds when each window at hand was read. Days that differ are counted again wherever they lie: their
     records may have come, or gone, after the count.
     """
-    names = {"project": project, "source": contract.source, "stream": contract.stream}
+    names = {
+        "project": project,
+        "source": contract.source,
+        "stream": contract.stream,
+        "tolerance": contract.count_tolerance,
+    }
     with connect(url) as conn:
         known = conn.execute(
-            "select business_date::text, counted_at, state = 'differs' or loaded_count <> source_count "
+            "select business_date::text, counted_at, "
+            "state = 'differs' or abs(loaded_count - source_count) > %(tolerance)s * source_count "
             "from ops.stream_days where project_key = %(project)s and source = %(source)s and stream = %(stream)s "
             "order by business_date desc",
             names,
@@ -115,6 +121,7 @@ def refresh_days(
             "keys": list(keys),
             "now": now,
             "is_counted": is_counted,
+            "tolerance": contract.count_tolerance,
             "settle_days": contract.refetch_days - 1 if contract.semantics == "event_date" else 0,
         }
         if (loaded := _loaded(contract)) is None:
@@ -171,7 +178,8 @@ def _loaded(contract: Contract) -> "sql.Composed | None":
         day = sql.SQL("(t.{} at time zone %(zone)s)::date").format(sql.Identifier(contract.business_day))
     else:
         return None
-    return sql.SQL(_LOADED).format(table=_table(contract), day=day)
+    amount = sql.SQL("sum(t.{})").format(sql.Identifier(contract.counts)) if contract.counts else sql.SQL("count(*)")
+    return sql.SQL(_LOADED).format(table=_table(contract), day=day, amount=amount)
 
 
 def _table(contract: Contract) -> "sql.Identifier":
@@ -207,7 +215,7 @@ with touched as materialized (
 counted as (
     select
         {day} as day,
-        count(*) filter (where t._deleted_at is null) as loaded_count,
+        {amount} filter (where t._deleted_at is null) as loaded_count,
         count(*) filter (where t._deleted_at is not null) as deleted_count,
         greatest(max(l.fetched_at), max(t._deleted_at)) as changed_at
     from {table} as t
@@ -301,7 +309,7 @@ weighed as (
         d.business_date,
         d.source_count,
         d.loaded_count,
-        d.counted_at is not null and d.source_count is null and d.as_of is null as is_hidden,
+        d.counted_at is not null and d.source_count is null and d.state <> 'complete' as is_hidden,
         reached.day is not null as is_read,
         first_load.day as first_day,
         reached.reached_at,
@@ -311,8 +319,8 @@ weighed as (
         case when %(settle_days)s > 0 then true else reached.reached_at >= reached.last_read_at end as is_gapless,
         reached.fetched_at,
         case
-            when d.loaded_count = d.source_count then true
-            when d.counted_at >= coalesce(d.changed_at, '-infinity') then d.loaded_count = d.source_count
+            when abs(d.loaded_count - d.source_count) <= %(tolerance)s * d.source_count then true
+            when d.counted_at >= coalesce(d.changed_at, '-infinity') and d.source_count is not null then false
         end as is_equal,
         d.as_of as was_as_of
     from ops.stream_days as d

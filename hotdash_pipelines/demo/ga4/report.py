@@ -88,6 +88,7 @@ class ReportAnswer:
     rows: Rows
     loses_to_other: bool = False
     thresholded: bool = False
+    sampled_share: float = 1.0
 
 
 def check_fields(request: ReportRequest) -> None:
@@ -140,9 +141,15 @@ def _reader(visited: Visited) -> Callable[[str], str]:
 
 
 def body(
-    request: ReportRequest, report: ReportAnswer, *, currency: str, time_zone: str, enums_as_numbers: bool
+    request: ReportRequest,
+    report: ReportAnswer,
+    *,
+    currency: str,
+    time_zone: str,
+    enums_as_numbers: bool,
+    spell: Callable[..., str],
 ) -> dict[str, Any]:
-    """The answer's JSON: headers, the page of rows, counts and metadata."""
+    """The answer's JSON: headers, the page of rows, counts and metadata; `spell(value, *labels)` words a figure."""
     names = [*request.dimensions, *(["dateRange"] if len(request.date_ranges) > 1 else [])]
     types = {name: METRICS[name][1] if enums_as_numbers else METRICS[name][0] for name in request.metrics}
     answer: dict[str, Any] = {}
@@ -152,7 +159,7 @@ def body(
     ordered = _ordered(request, report.rows)
     page = ordered[request.offset : request.offset + request.limit]
     if page:
-        answer["rows"] = [_row(key, report.rows[key], request.metrics) for key in page]
+        answer["rows"] = [_row(key, report.rows[key], request.metrics, spell) for key in page]
     if ordered:
         answer["rowCount"] = len(ordered)
     metadata: dict[str, Any] = {"currencyCode": currency, "timeZone": time_zone}
@@ -160,6 +167,10 @@ def body(
         metadata["dataLossFromOtherRow"] = True
     if report.thresholded:
         metadata["subjectToThresholding"] = True
+    if report.sampled_share < 1:
+        space = sum(group.total.views for group in report.rows.values())
+        read = str(int(space * report.sampled_share))
+        metadata["samplingMetadatas"] = [{"samplesReadCount": read, "samplingSpaceSize": str(space)}]
     answer["metadata"] = metadata
     answer["kind"] = "analyticsData#runReport"
     return answer
@@ -171,16 +182,12 @@ def cost(request: ReportRequest, report: ReportAnswer) -> int:
     return 1 + len(request.dimensions) // 3 + days // 30 + len(report.rows) // 5_000
 
 
-def _row(key: tuple[str, ...], group: Group, metrics: list[str]) -> dict[str, Any]:
+def _row(key: tuple[str, ...], group: Group, metrics: list[str], spell: Callable[..., str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     if key:
         row["dimensionValues"] = [{"value": value} for value in key]
-    row["metricValues"] = [{"value": _text(group.value(name))} for name in metrics]
+    row["metricValues"] = [{"value": spell(group.value(name), *key, name)} for name in metrics]
     return row
-
-
-def _text(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def _days(date_range: DateRange) -> list[date]:

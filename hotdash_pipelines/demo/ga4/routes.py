@@ -3,12 +3,13 @@
 Belongs here: HTTP, access, quota and faults. Does not belong here: what a report means (`request`, `report`).
 
 Faults of its own: `quota` answers 429 for the counter in `args["counter"]`; `truncated_page` drops the second half of
-the rows without a word, or with `kind="thresholding"` (and `min_users`) or `kind="other"` (and `row_cap`) loses rows
-the way Google does, and says so in the metadata.
+the rows without a word, with `kind="unannounced"` from `rowCount` too, or with `kind="thresholding"` (and `min_users`)
+or `kind="other"` (and `row_cap`) loses rows the way Google does, and says so in the metadata.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,6 +22,7 @@ from hotdash_pipelines.demo.ga4 import report as reports
 from hotdash_pipelines.demo.ga4.auth import InvalidGrant, Tokens
 from hotdash_pipelines.demo.ga4.quota import COUNTERS, Quota
 from hotdash_pipelines.demo.ga4.request import InvalidArgument, ReportRequest, dimension_names, parse
+from hotdash_pipelines.demo.ga4.rough import FOLDED_ROW_CAP, SAMPLED_SHARE, WITHHELD_BELOW_USERS, roughened, spelled
 from hotdash_pipelines.demo.scenarios import Scenario
 from hotdash_pipelines.demo.wire import common_fault, json_response, record, retry_after
 from hotdash_pipelines.demo.world import World
@@ -47,12 +49,18 @@ class Ga4Refusal(Exception):
 
 
 class Ga4Face:
-    """The handlers and what they keep between requests: tokens and quota, in `world.extra["ga4"]` for the tests."""
+    """The handlers and what they keep between requests: tokens and quota, in `world.extra["ga4"]` for the tests.
+
+    `has_access` is whether the property lists the service account, `time_zone` the reporting zone that it tells.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.tokens = Tokens(world)
         self.quota = Quota(world.clock)
+        # What the property says of itself; its days are the shop's all the same.
+        self.time_zone = world.shop.time_zone
+        self.has_access = True
         world.extra["ga4"] = self
 
     async def token(self, request: Request) -> Response:
@@ -105,23 +113,28 @@ class Ga4Face:
             raise Ga4Refusal(400, str(error)) from None
         kind = scenario.args.get("kind") if scenario is not None and scenario.name == "truncated_page" else None
         args = scenario.args if scenario is not None else {}
+        rough = roughened(shop, asked)
+        row_cap = FOLDED_ROW_CAP if rough.folds else reports.ROW_CAP
+        min_users = WITHHELD_BELOW_USERS if rough.withholds else 0
         report = reports.run(
             asked,
             self.world.traffic,
-            row_cap=int(args.get("row_cap", 20)) if kind == "other" else reports.ROW_CAP,
-            min_users=int(args.get("min_users", 10)) if kind == "thresholding" else 0,
+            row_cap=int(args.get("row_cap", 20)) if kind == "other" else row_cap,
+            min_users=int(args.get("min_users", 10)) if kind == "thresholding" else min_users,
         )
+        report.sampled_share = SAMPLED_SHARE if rough.samples else 1.0
         if scenario is not None and scenario.name == "empty":
             report.rows = {}
         self.quota.spend_tokens(reports.cost(asked, report))
-        if kind == "thresholding":
+        if kind == "thresholding" or rough.withholds:
             self.quota.spend("potentiallyThresholdedRequestsPerHour", 1)
         answer = reports.body(
             asked,
             report,
             currency=shop.currency,
-            time_zone=shop.time_zone,
+            time_zone=self.time_zone,
             enums_as_numbers="enum-encoding=int" in (request.query_params.get("$alt") or ""),
+            spell=partial(spelled, shop),
         )
         if asked.return_property_quota:
             answer["propertyQuota"] = self.quota.status()
@@ -137,7 +150,8 @@ class Ga4Face:
             raise Ga4Refusal(401, _INVALID)
         if not self.tokens.accepts(bearer):
             raise Ga4Refusal(401, _INVALID)
-        if request.path_params["property_id"] != str(self.world.credentials["ga4_property_id"]):
+        property_id = str(self.world.credentials["ga4_property_id"])
+        if request.path_params["property_id"] != property_id or not self.has_access:
             raise Ga4Refusal(403, _FORBIDDEN)
 
 
@@ -164,8 +178,10 @@ def _spoil(answer: dict[str, Any], asked: ReportRequest, scenario: Scenario | No
         answer["rowCount"] = scenario.miscounted(answer.get("rowCount", 0))
     elif scenario.name == "unknown_field":
         answer[scenario.args.get("field", "brandNewField")] = scenario.args.get("value", {"nested": [1, 2]})
-    elif scenario.name == "truncated_page" and rows and kind is None:
+    elif scenario.name == "truncated_page" and rows and kind in (None, "unannounced"):
         answer["rows"] = rows[: len(rows) // 2]
+        if kind is not None:
+            answer["rowCount"] = len(answer["rows"])
     elif scenario.name == "wrong_type" and rows:
         metric = scenario.args.get("field", asked.metrics[0])
         rows[0]["metricValues"][asked.metrics.index(metric)]["value"] = scenario.args.get("value", "not-a-number")

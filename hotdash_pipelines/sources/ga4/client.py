@@ -68,7 +68,8 @@ class ReportRows:
 class Ga4Client:
     """One GA4 property, read by a service account whose key is given as the JSON text that Google issues.
 
-    Stops asking once 10 % of a quota is left, until it is renewed. `requests` counts the HTTP requests sent.
+    Stops asking once 10 % of a quota is left, until it is renewed at `resume_at`. `requests` counts the HTTP requests
+    sent; `property_zone` is the reporting time zone that the last answer named.
     """
 
     def __init__(
@@ -109,8 +110,10 @@ class Ga4Client:
         self._path = f"/{API_VERSION}/properties/{property_id}:runReport"
         self._token: str | None = None
         self._token_ends: datetime | None = None
-        self._resume_at: datetime | None = None
+        self.resume_at: datetime | None = None
+        self.property_zone: str | None = None
         self._limits = dict(_QUOTAS)
+        self._shares_left: dict[str, float] = {}
 
     def close(self) -> None:
         """Close the connections."""
@@ -127,7 +130,13 @@ class Ga4Client:
         yesterday = (self._http.clock() - timedelta(days=1)).date().isoformat()
         document = self._report(Ga4Report(("date",), ("sessions",)), yesterday, 0, limit=1).document
         zone = (document.get("metadata") or {}).get("timeZone", "unknown time zone")
-        return f"property {self.property_id}, {zone}"
+        scarce = min(self._shares_left.items(), key=lambda entry: entry[1], default=None)
+        left = "" if scarce is None else f", {scarce[1]:.0%} of {scarce[0]} left"
+        return f"property {self.property_id}, {zone}{left}"
+
+    def now(self) -> datetime:
+        """The present, UTC."""
+        return self._http.clock()
 
     def report(self, wanted: Ga4Report, day: str) -> ReportRows:
         """All rows of one day (`YYYY-MM-DD`, the property's calendar), page by page.
@@ -154,11 +163,33 @@ class Ga4Client:
                     f"{self._http.host}: runReport sent {read} of {total} rows; materialise the partition again"
                 )
 
-    def _report(self, wanted: Ga4Report, day: str, offset: int, limit: int = ROWS_A_PAGE) -> HttpAnswer:
+    def totals(self, metric: str, first: str, last: str) -> dict[str, int] | None:
+        """A metric of each date from `first` to `last` (`YYYY-MM-DD`, both included), dates without visits left out.
+
+        None where Google withholds small figures or samples: the totals are then no count. Raises like `report`.
+        """
+        wanted = Ga4Report(("date",), (metric,))
+        document = self._report(wanted, first, 0, last=last).document
+        rows, flags = document.get("rows") or (), _flags(document)
+        if "is_thresholded" in flags or "sampled_share" in flags:
+            return None
+        if rows:
+            _check_headers(document, wanted)
+        try:
+            dated = {row["dimensionValues"][0]["value"]: round(float(row["metricValues"][0]["value"])) for row in rows}
+            return {f"{at[:4]}-{at[4:6]}-{at[6:]}": value for at, value in dated.items()}
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+            raise TransientSourceError(
+                f"{self._http.host}: runReport was answered with totals of another shape; try again later"
+            ) from None
+
+    def _report(
+        self, wanted: Ga4Report, day: str, offset: int, limit: int = ROWS_A_PAGE, *, last: str | None = None
+    ) -> HttpAnswer:
         body = {
             "dimensions": [{"name": name} for name in wanted.dimensions],
             "metrics": [{"name": name} for name in wanted.metrics],
-            "dateRanges": [{"startDate": day, "endDate": day}],
+            "dateRanges": [{"startDate": day, "endDate": last or day}],
             # A stable order, so that pages neither overlap nor leave gaps. 64-bit numbers are text in Google's JSON.
             "orderBys": [{"dimension": {"dimensionName": name}} for name in wanted.dimensions],
             "limit": str(limit),
@@ -182,13 +213,14 @@ class Ga4Client:
                 self._token, was_refreshed = None, True
                 continue
             if answer.status == 429:
-                self._resume_at = self._renewal(_error_says(answer.document, "per day"))
+                self.resume_at = self._renewal(_error_says(answer.document, "per day"))
                 continue
             if not isinstance(answer.document, dict):
                 raise TransientSourceError(
                     f"{self._http.host}: runReport was answered without a report; try again later"
                 )
             self._budget(answer.document)
+            self.property_zone = (answer.document.get("metadata") or {}).get("timeZone") or self.property_zone
             return answer
 
     def _budget(self, document: Mapping[str, Any]) -> None:
@@ -198,20 +230,21 @@ class Ga4Client:
         for name in _QUOTAS.keys() & quotas.keys():
             left = int((quotas[name] or {}).get("remaining") or 0)
             self._limits[name] = max(self._limits[name], left)
-            if left <= _KEPT_BACK * self._limits[name]:
+            self._shares_left[name] = left / self._limits[name]
+            if self._shares_left[name] <= _KEPT_BACK:
                 spent.append(name)
         if spent:
-            self._resume_at = self._renewal(any("PerDay" in name for name in spent))
+            self.resume_at = self._renewal(any("PerDay" in name for name in spent))
 
     def _stop_when_spent(self) -> None:
         now = self._http.clock()
-        if self._resume_at is None or now >= self._resume_at:
+        if self.resume_at is None or now >= self.resume_at:
             return
         raise QuotaExhausted(
             f"{self._http.host}: the property's API quota is nearly used up; "
-            f"materialise the partition again after {self._resume_at:%Y-%m-%d %H:%M} UTC",
-            self._resume_at,
-            (self._resume_at - now).total_seconds(),
+            f"materialise the partition again after {self.resume_at:%Y-%m-%d %H:%M} UTC",
+            self.resume_at,
+            (self.resume_at - now).total_seconds(),
         )
 
     def _renewal(self, is_daily: bool) -> datetime:

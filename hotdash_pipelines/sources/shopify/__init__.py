@@ -27,7 +27,7 @@ def _open(settings: ShopifySettings) -> "ShopifyClient":
     )
 
 
-def _limits(client: "ShopifyClient") -> Iterator[Limit]:
+def _limits(client: "ShopifyClient", _store_timezone: str) -> Iterator[Limit]:
     from hotdash_pipelines.sources.shopify.access import limits
 
     return limits(client)

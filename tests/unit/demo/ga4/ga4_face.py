@@ -18,6 +18,7 @@ from hotdash_pipelines.demo import ga4
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.ga4.auth import GRANT_TYPE, SCOPES
 from hotdash_pipelines.demo.request_log import RequestLog
+from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.scenarios import Scenarios
 from hotdash_pipelines.demo.world import World
 from hotdash_pipelines.demo.world.shop import Shop
@@ -28,10 +29,10 @@ PATH = "/v1beta/properties/424242:runReport"
 ACCOUNT = ga4.make_service_account("http://127.0.0.1:1")
 
 
-def make_world() -> World:
+def make_world(rough: str = "calm") -> World:
     clock = VirtualClock(NOW)
     credentials = {"ga4_property_id": "424242", "ga4_service_account": ACCOUNT}
-    return World(Shop(7, 0.01, clock), clock, Scenarios(), RequestLog(), credentials)
+    return World(Shop(7, 0.01, clock, roughness=Roughness.read(rough)), clock, Scenarios(), RequestLog(), credentials)
 
 
 def encoded(value: bytes) -> str:
