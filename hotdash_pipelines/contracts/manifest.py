@@ -33,7 +33,7 @@ class PartitionManifest:
     counts main records that arrived and were set aside, `repeated` and `superseded` those that arrived once more, equal
     or older; `mended_values` counts respelled values by `table.column`. `is_open`: the day was not over when it was
     read, so it has to be read again. `deleted` maps the keys of main records that the source deleted in the window to
-    the ISO 8601 instant.
+    the ISO 8601 instant, or to None where they were only found to be missing.
     """
 
     source: str
@@ -62,7 +62,7 @@ class PartitionManifest:
     superseded: int = 0
     notes: dict[str, str | int | float | bool] = field(default_factory=dict)
     is_open: bool = False
-    deleted: dict[str, str] = field(default_factory=dict)
+    deleted: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

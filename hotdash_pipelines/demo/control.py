@@ -147,8 +147,8 @@ class Control:
     async def entity(self, request: Request) -> Response:
         """`{"kind": order | customer, "id", "changes": {field: value}}`: overlay GraphQL fields, moving updatedAt.
 
-        `{"kind": order | customer | product, "id", "delete": true}` deletes it, and `{"kind": "customer", "id",
-        "merge_into": id}` merges it into another.
+        `{"kind": order | customer | product, "id", "delete": true, "silently"?: true}` deletes it, and
+        `{"kind": "customer", "id", "merge_into": id}` merges it into another.
         """
         body = await _object(request)
         if body.get("delete") is True or "merge_into" in body:
@@ -173,7 +173,8 @@ class Control:
         if not isinstance(number, int) or not isinstance(heir, int | None):
             raise ControlError("give numeric ids")
         try:
-            return JSONResponse({"removed_at": self.world.shop.remove(kind, number, heir)})
+            is_told = body.get("silently") is not True
+            return JSONResponse({"removed_at": self.world.shop.remove(kind, number, heir, is_told=is_told)})
         except KeyError:
             raise ControlError(f"no such {kind.lower()} by now") from None
 

@@ -161,6 +161,13 @@ KINDS: tuple[Kind, ...] = (
         "The order is deleted some days later; only Shopify's events, and its absence, tell so.",
         left_out="A day's figures change long after the day, which only tests of deletions want.",
     ),
+    Kind(
+        "untold_deletions",
+        0.5,
+        "deleted orders",
+        "No event tells that the order was deleted, as after a year: only its absence does.",
+        left_out="It is noticed within a round of nights, and until then days count an order too many.",
+    ),
 )
 _BY_NAME = MappingProxyType({kind.name: kind for kind in KINDS})
 USUAL, CALM, ALL = "usual", "calm", "all"

@@ -28,7 +28,13 @@ class HeldBefore(Held):
 
     def notes_before(self) -> Mapping[str, Note]:
         """What the manifest of the day before notes; nothing where the lake lacks that day."""
-        key = (self.window.day - timedelta(days=1)).isoformat()
+        return self._notes((self.window.day - timedelta(days=1)).isoformat())
+
+    def notes_of_window(self) -> Mapping[str, Note]:
+        """What the manifest of this day notes; nothing where the lake lacks it."""
+        return self._notes(self.window.key)
+
+    def _notes(self, key: str) -> Mapping[str, Note]:
         manifest = lake.read_manifest(self.store, self.contract, self.project, key)
         return manifest.notes if manifest else {}
 

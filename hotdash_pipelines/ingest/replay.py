@@ -88,7 +88,7 @@ def _replay(
                 held.expected_rows,
                 held.notes,
                 tuple(Skipped(json.loads(one.key or "[null]")[0] or "", one.reason, one.record) for one in skipped),
-                {key: datetime.fromisoformat(at) for key, at in held.deleted.items()},
+                {key: datetime.fromisoformat(at) if at else None for key, at in held.deleted.items()},
             )
             parsed = draft.parse(fetched)
             after, aside = draft.rows, len(parsed.rejected)

@@ -95,7 +95,7 @@ def write_partition(
     superseded: int = 0,
     mended_values: Mapping[str, int] | None = None,
     notes: Mapping[str, str | int | float | bool],
-    deleted: Mapping[str, datetime] | None = None,
+    deleted: Mapping[str, datetime | None] | None = None,
 ) -> PartitionManifest:
     """Write or replace a partition; until the manifest is in place, readers see what was there before.
 
@@ -145,7 +145,7 @@ def write_partition(
         superseded=superseded,
         mended_values=dict(mended_values or {}),
         notes=dict(notes),
-        deleted={record: at.isoformat() for record, at in (deleted or {}).items()},
+        deleted={record: at.isoformat() if at else None for record, at in (deleted or {}).items()},
         is_open=fetched_at < window.end,
     )
     with named(contract, window.key, _AS_IT_WAS), store.exclusive(stream_folder(contract, project)):

@@ -27,6 +27,10 @@ class Held:
         """What the manifest of the window before notes."""
         return {}
 
+    def notes_of_window(self) -> Mapping[str, Note]:
+        """What the manifest of this very window notes, from when it was read before."""
+        return {}
+
     def alive(self, _stream: str, /) -> Mapping[int, datetime] | None:
         """Number -> when it was created, for every record of the stream that is loaded and not deleted.
 

@@ -59,7 +59,7 @@ class Fetched:
     `pages` are JSON response bodies, one object each, their nested lists complete. `expected_rows` is the number of
     main records by the source's own count, None where it gives none. `cost` is in the source's own unit. `skipped` are
     main records that are counted and not in the pages; `deleted` are those that the source deleted in the window, by
-    their key, whichever window they were read in.
+    their key, whichever window they were read in; None for one that was only found to be missing.
     """
 
     pages: Pages
@@ -69,7 +69,7 @@ class Fetched:
     expected_rows: int | None
     notes: dict[str, Note] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
-    deleted: Mapping[str, datetime] = field(default_factory=dict)
+    deleted: Mapping[str, datetime | None] = field(default_factory=dict)
 
 
 class FetchFunction(Protocol):

@@ -170,17 +170,17 @@ class Shop:
 
     # What is gone.
 
-    def remove(self, kind: str, number: int, heir: int | None = None) -> int:
+    def remove(self, kind: str, number: int, heir: int | None = None, *, is_told: bool = True) -> int:
         """Delete an ORDER, CUSTOMER or PRODUCT now, or merge a customer into `heir`; the instant is returned.
 
-        A merge moves the customer's orders, and their `updated_ts`, to the heir. Raises KeyError for a record that
-        is not there by now.
+        A merge moves the customer's orders, and their `updated_ts`, to the heir. No event tells of it unless `is_told`.
+        Raises KeyError for a record that is not there by now.
         """
         now = self.now_ts()
         find = {"ORDER": self.order, "CUSTOMER": self.customer, "PRODUCT": self.products_by_id.get}[kind]
         if find(number) is None or (heir is not None and self.customer(heir) is None):
             raise KeyError(number)
-        self.removals.plant(Removal(now, kind, number, heir))
+        self.removals.plant(Removal(now, kind, number, heir, is_told))
         if heir is not None:
             for order in self.orders_of(number, self.day_of(now)):
                 if order.created_ts <= now:

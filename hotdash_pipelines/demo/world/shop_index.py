@@ -98,13 +98,14 @@ class CustomerIndex:
 class Removal(NamedTuple):
     """A record that is gone from `ts` on. `kind` is ORDER, CUSTOMER or PRODUCT.
 
-    A merge puts `heir` in a customer's place and is not told as a deletion, as Shopify does not.
+    A merge puts `heir` in a customer's place. Not all is told by events: no merge is, as Shopify does not.
     """
 
     ts: int
     kind: str
     id: int
     heir: int | None = None
+    is_told: bool = True
 
 
 class Removals:
@@ -131,7 +132,8 @@ class Removals:
         cancelled = next((event.ts for event in order.events if event.kind == "cancel"), None)
         if cancelled is None and not order.is_test:
             return None
-        return Removal((cancelled or order.created_ts) + DAY + order.id * 2_654_435_761 % (4 * DAY), "ORDER", order.id)
+        ts = (cancelled or order.created_ts) + DAY + order.id * 2_654_435_761 % (4 * DAY)
+        return Removal(ts, "ORDER", order.id, is_told=not self._is_rough("untold_deletions", order.id))
 
     def orders_gone(self, now_ts: int) -> int:
         """How many orders were taken away by hand by now."""
@@ -139,9 +141,9 @@ class Removals:
 
     def told_between(self, start_ts: int, end_ts: int) -> list[Removal]:
         """Deletions of orders and customers in `[start_ts, end_ts)`, oldest first; merges are not told."""
-        told = [removal for removal in self._planted.values() if removal.heir is None]
+        told = list(self._planted.values())
         day = datetime.fromtimestamp(start_ts, UTC).date() - timedelta(days=DELETED_WITHIN_DAYS)
         while day <= datetime.fromtimestamp(end_ts, UTC).date():
             told += [removal for order in self._orders_on(day) if (removal := self.of_order(order)) is not None]
             day += timedelta(days=1)
-        return sorted({removal for removal in told if start_ts <= removal.ts < end_ts})
+        return sorted({one for one in told if start_ts <= one.ts < end_ts and one.heir is None and one.is_told})

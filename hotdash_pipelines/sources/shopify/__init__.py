@@ -24,6 +24,7 @@ def _open(settings: ShopifySettings) -> "ShopifyClient":
         client_secret=secret.get_secret_value() if secret else None,
         access_token=token.get_secret_value() if token else None,
         personal_fields=settings.shopify_personal_fields,
+        id_sweep_days=settings.shopify_id_sweep_days,
     )
 
 

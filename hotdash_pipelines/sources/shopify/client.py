@@ -68,7 +68,8 @@ class ShopifyClient:
 
     `cost` adds up the actual points of every query, `requests` the HTTP requests, `served_version` is the version that
     Shopify said it answered with. Without `personal_fields` nothing is asked for that Shopify gives only to apps
-    approved for customers' names and addresses. Not for use from several threads.
+    approved for customers' names and addresses. Every held record is looked for by its id within `id_sweep_days`
+    nights, never where that is 0. Not for use from several threads.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ShopifyClient:
         access_token: str | None = None,
         *,
         personal_fields: bool = True,
+        id_sweep_days: int = 7,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], datetime] = utc_now,
         timeout: float = 30.0,
@@ -104,6 +106,7 @@ class ShopifyClient:
         )
         self.api_version = api_version
         self.personal_fields = personal_fields
+        self.id_sweep_days = id_sweep_days
         self.served_version = api_version
         self.cost = 0.0
         self.page_sizes: dict[str, PageSize] = {}

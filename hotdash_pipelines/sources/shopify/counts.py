@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.sources.registry import counts
-from hotdash_pipelines.sources.shopify.access import HORIZON, order_horizon
 from hotdash_pipelines.sources.shopify.client import ShopifyClient
-from hotdash_pipelines.sources.shopify.streams import instant_of
+from hotdash_pipelines.sources.shopify.scopes import HORIZON, instant_of, order_horizon
 
 DAYS_A_REQUEST = 25
 

@@ -28,6 +28,13 @@ class ShopifySettings(SourceSettings):
         "the queries, for apps that Shopify has not approved for them; the marts then know no e-mail hash or place.",
     )
 
+    shopify_id_sweep_days: int = Field(
+        default=7,
+        ge=0,
+        description="Within how many nights every loaded order and customer is looked for by its id, since Shopify "
+        "tells of no merge, and of deletions for a year only; `0`: never.",
+    )
+
     @property
     def is_given(self) -> bool:
         """A shop or an address in its place."""

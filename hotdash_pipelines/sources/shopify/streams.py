@@ -4,17 +4,19 @@ Belongs here: GraphQL queries and which nested lists they hold. Does not belong 
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
+from hotdash_pipelines.sources.held import Held
 from hotdash_pipelines.sources.registry import Fetched, Pages, fetches
 from hotdash_pipelines.sources.shopify.client import ShopifyClient
 from hotdash_pipelines.sources.shopify.deletions import with_deletions
 from hotdash_pipelines.sources.shopify.nested import Nested
 from hotdash_pipelines.sources.shopify.paging import Connection, read_connection
+from hotdash_pipelines.sources.shopify.scopes import instant_of
+from hotdash_pipelines.sources.shopify.sweeps import IdSweep, with_missing
 
 _PAGE_INFO = "pageInfo { hasNextPage endCursor }"
 
@@ -249,6 +251,18 @@ PRODUCTS_CONNECTION = Connection(
 )
 
 
+def _ids_alone(connection: Connection, operation: str) -> Connection:
+    """The same records, their ids alone, in the order of the ids."""
+    query = ids_query(operation, connection.root, "ID")
+    return replace(
+        connection, query=query, operation=operation, ids_query=query, ids_operation=operation, nested=(), finish=None
+    )
+
+
+ORDER_SWEEP = IdSweep(_ids_alone(ORDERS_CONNECTION, "OrderIdSweep"), "created_at", "Order", status="status:any ")
+CUSTOMER_SWEEP = IdSweep(_ids_alone(CUSTOMERS_CONNECTION, "CustomerIdSweep"), "customer_date", "Customer")
+
+
 # What Shopify gives only to apps approved for names, e-mail addresses, phone numbers and addresses of customers.
 PERSONAL_FIELDS = {
     "orders": ("email ", "shippingAddress { city provinceCode countryCodeV2 }"),
@@ -280,27 +294,30 @@ def updated_within(window: Window) -> str:
     return f"updated_at:>='{instant_of(window.start)}' updated_at:<'{instant_of(window.end)}'"
 
 
-def instant_of(moment: datetime) -> str:
-    """An instant as Shopify's searches spell it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 @fetches("shopify", "orders")
-def fetch_orders(client: ShopifyClient, _contract: Contract, window: Window, pages: Pages) -> Fetched:
-    """Orders last changed in the window, with all their lines and refunds, and the orders deleted in it."""
+def fetch_orders(client: ShopifyClient, contract: Contract, window: Window, held: Held, pages: Pages) -> Fetched:
+    """Orders last changed in the window, with all their lines and refunds, and the orders deleted in it.
+
+    With an open window go held orders that the shop lost without a word.
+    """
     connection = as_allowed(client, ORDERS_CONNECTION)
     orders = read_connection(
         client, connection, f"status:any {updated_within(window)}", pages=pages, may_grow=window.is_open
     )
-    return with_deletions(client, orders, "ORDER", window)
+    told = with_deletions(client, orders, "ORDER", window)
+    return with_missing(client, told, ORDER_SWEEP, window, contract.stream, held)
 
 
 @fetches("shopify", "customers")
-def fetch_customers(client: ShopifyClient, _contract: Contract, window: Window, pages: Pages) -> Fetched:
-    """Customers last changed in the window, and those deleted in it."""
+def fetch_customers(client: ShopifyClient, contract: Contract, window: Window, held: Held, pages: Pages) -> Fetched:
+    """Customers last changed in the window, and those deleted in it.
+
+    With an open window go held customers that were merged into others, or lost without a word.
+    """
     connection = as_allowed(client, CUSTOMERS_CONNECTION)
     customers = read_connection(client, connection, updated_within(window), pages=pages, may_grow=window.is_open)
-    return with_deletions(client, customers, "CUSTOMER", window)
+    told = with_deletions(client, customers, "CUSTOMER", window)
+    return with_missing(client, told, CUSTOMER_SWEEP, window, contract.stream, held)
 
 
 @fetches("shopify", "products")

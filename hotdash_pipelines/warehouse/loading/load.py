@@ -209,6 +209,7 @@ class _Load:
     def leave_deleted(self) -> None:
         """Take records that are known to be deleted out of what is staged."""
         if merge.can_lose_records(self._contract):
+            self._run(merge.believe_newer(self._contract), *self._stream)
             for table in self._contract.tables:
                 self._run(merge.leave_deleted(self._contract, table), *self._stream)
 
@@ -218,7 +219,8 @@ class _Load:
             return result
         if self._manifest.deleted:
             deleted = json.dumps(self._manifest.deleted, sort_keys=True)
-            self._run(merge.NOTE_DELETIONS, *self._stream, deleted, self._now, "event")
+            note = merge.note_deletions(self._contract)
+            self._run(note, *self._stream, deleted, self._now, self._manifest.fetched_at)
         tables = dict(result.tables)
         for table in self._contract.tables:
             marked = self._count(merge.mark_told(self._contract, table), *self._stream, self._now)

@@ -160,6 +160,19 @@ def leave_deleted(contract: Contract, table: Table) -> str:
     )
 
 
+def believe_newer(contract: Contract) -> str:
+    """Forget that a record was found missing when it came in a version newer than that: it is there.
+
+    Takes $1, the source as $2 and the stream as $3.
+    """
+    main = contract.table
+    return (
+        f'delete from ops.source_deletions d using "{stage(main)}" s '  # noqa: S608
+        f"where {_OF_STREAM} and d.noticed_by = 'sweep' and s.\"{main.key[0]}\" = d.record_id "
+        f'and s."{contract.version_column}" > d.noticed_at'
+    )
+
+
 def mark_told(contract: Contract, table: Table) -> str:
     """Mark the rows of records that the source deleted, with when it was noticed. Returns how many.
 
@@ -183,13 +196,28 @@ def can_lose_records(contract: Contract) -> bool:
     )
 
 
-NOTE_DELETIONS = """
+def note_deletions(contract: Contract) -> str:
+    """Note the records that the window says are deleted, once each; what events tell is kept before what was missed.
+
+    Takes $1, the source as $2, the stream as $3, key -> instant or null as JSON $4, the time of the load as $5 and that
+    of the reading as $6: what was missing then and came in a newer version since is there.
+    """
+    main = contract.table
+    return f"""
 insert into ops.source_deletions as d (project_key, source, stream, record_id, deleted_at, noticed_at, noticed_by)
-select $1::text, $2::text, $3::text, key::bigint, value::timestamptz, $5::timestamptz, $6::text
+select
+    $1::text, $2::text, $3::text, key::bigint, value::timestamptz, $5::timestamptz,
+    case when value is null then 'sweep' else 'event' end
 from jsonb_each_text($4::text::jsonb)
-on conflict (project_key, source, stream, record_id) do update set deleted_at = excluded.deleted_at
+where value is not null or not exists (
+    select from {target(contract, main)} t
+    where t.project_key = $1::text and t."{main.key[0]}" = key::bigint
+        and t."{contract.version_column}" > $6::timestamptz
+)
+on conflict (project_key, source, stream, record_id) do update set
+    deleted_at = excluded.deleted_at, noticed_by = excluded.noticed_by
 where d.deleted_at is null and excluded.deleted_at is not null
-"""
+"""  # noqa: S608
 
 
 def count_rows(contract: Contract) -> str:

@@ -19,7 +19,7 @@ SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
 
 @pytest.fixture(scope="module")
 def stand_in() -> Iterator[RunningStandIn]:
-    with start_stand_in(scale=0.01, now=NOW) as running:
+    with start_stand_in(scale=0.01, now=NOW, rough="calm") as running:
         yield running
 
 

@@ -104,3 +104,38 @@ def test_an_order_that_is_first_loaded_after_its_deletion_is_marked_as_well(shop
     shop.load(shop.manifest(synthetic(ORDERS, 0, children=CHILDREN), "2025-03-02", deleted=(3,)), NOTICED)
     shop.load(shop.manifest(synthetic(ORDERS, 5, children=CHILDREN), "2025-03-01"), NOTICED + timedelta(days=1))
     assert shop.marked() == everywhere(3)
+
+
+def missing(shop: Orders, key: str, *numbers: int, fetched_at: datetime = NOTICED) -> PartitionManifest:
+    """A window without a row that found these orders missing."""
+    written = shop.manifest(synthetic(ORDERS, 0, children=CHILDREN), key)
+    return replace(written, deleted=dict.fromkeys(map(str, numbers)), fetched_at=fetched_at)
+
+
+def test_an_order_that_is_only_missing_is_marked_without_an_instant_until_an_event_tells(shop: Orders) -> None:
+    shop.load(shop.manifest(synthetic(ORDERS, 5, children=CHILDREN), "2025-03-01"), NOTICED - timedelta(days=1))
+    shop.load(missing(shop, "2025-03-02", 3), NOTICED)
+    assert shop.marked() == everywhere(3)
+    noted = "select record_id, deleted_at, noticed_at, noticed_by from ops.source_deletions"
+    with connect(shop.url) as conn:
+        assert conn.execute(noted).fetchall() == [(3, None, NOTICED, "sweep")]
+    telling = shop.manifest(synthetic(ORDERS, 0, children=CHILDREN), "2025-03-03", deleted=(3,))
+    shop.load(telling, NOTICED + timedelta(days=1))
+    with connect(shop.url) as conn:
+        assert conn.execute(noted).fetchall() == [(3, DELETED_AT, NOTICED, "event")]
+    assert shop.marked() == everywhere(3)
+
+
+def test_an_order_that_was_missing_is_alive_again_in_a_newer_version_alone(shop: Orders) -> None:
+    first = shop.manifest(synthetic(ORDERS, 5, children=CHILDREN), "2025-03-01")
+    shop.load(first, NOTICED - timedelta(days=1))
+    finding = missing(shop, "2025-03-02", 3)
+    shop.load(finding, NOTICED)
+    shop.load(first, NOTICED + timedelta(hours=1))
+    assert shop.marked() == everywhere(3)
+    newer = shop.manifest(synthetic(ORDERS, 5, salt=1, key="2025-03-05", children=CHILDREN), "2025-03-05")
+    shop.load(newer, NOTICED + timedelta(days=3))
+    nothing = {table.name: set() for table in ORDERS.tables}
+    assert shop.marked() == nothing
+    shop.load(finding, NOTICED + timedelta(days=4))
+    assert shop.marked() == nothing
