@@ -162,6 +162,13 @@ KINDS: tuple[Kind, ...] = (
         left_out="A day's figures change long after the day, which only tests of deletions want.",
     ),
     Kind(
+        "merged_customers",
+        0.1,
+        "customers",
+        "The customer is merged into the one who signed up before: their orders move, and no event tells.",
+        left_out="It is noticed within a round of nights, and until then days count a customer too many.",
+    ),
+    Kind(
         "untold_deletions",
         0.5,
         "deleted orders",

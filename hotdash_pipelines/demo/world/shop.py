@@ -88,7 +88,7 @@ class Shop:
         self._newcomers: dict[date, list[int]] = {}
         self._with_details: deque[Order] = deque()
         self._changes = ChangeIndex(self.orders_created_on)
-        self.removals = Removals(self.orders_created_on, self.is_rough)
+        self.removals = Removals(self.orders_created_on, self.is_rough, self._signed_up)
         self._by_customer = CustomerIndex(self.orders_created_on, LOYAL_DAYS)
         self._customers: dict[int, Customer] = {}
         self.mutated_customers: dict[int, list[tuple[int, Mapping[str, Any]]]] = {}
@@ -273,9 +273,10 @@ class Shop:
             for event in order.events:
                 if updated < event.ts <= now_ts and event.kind in _MOVES_CUSTOMER:
                     updated = event.ts
-        for ts, _ in self.mutated_customers.get(customer.id, ()):
-            updated = max(updated, ts if ts <= now_ts else 0)
-        return updated
+        changes = [ts for ts, _ in self.mutated_customers.get(customer.id, ())]
+        if (merge := self.removals.merge_of(customer.id + 1)) is not None:
+            changes.append(merge.ts)
+        return max([updated, *(ts for ts in changes if ts <= now_ts)])
 
     def customers_updated_between(self, start_ts: int, end_ts: int) -> list[tuple[int, int, Customer]]:
         """`(updated_ts, id, customer)` for every customer last changed in `[start_ts, end_ts)` as of now, sorted."""
@@ -285,6 +286,8 @@ class Shop:
         with self._lock:
             happened = self._changes.between(start_ts, end_ts)
         touched.update(entry[2].customer_id for entry in happened if entry[2].customer_id is not None)
+        # Who is merged into another changes that one.
+        touched.update([merge.heir for one in touched if (merge := self.removals.merge_of(one)) and merge.heir])
         updates = []
         for customer_id in touched:
             customer = self.customer(customer_id)
@@ -363,6 +366,10 @@ class Shop:
         self.orders_created_on(day)
         return self._newcomers[day]
 
+    def _signed_up(self, customer_id: int) -> int | None:
+        customer = self.customer(customer_id)
+        return None if customer is None else int(customer.created_at.timestamp())
+
     def _customer_key(self, customer_id: int) -> tuple[date, int]:
         number, index = divmod(customer_id - CUSTOMER_ID_BASE - 1, IDS_A_DAY)
         if not 0 <= number < 30_000:
@@ -389,7 +396,8 @@ class Shop:
             is_rough=is_rough,
         )
         midnight = self.day_start_ts(order.day + timedelta(days=1))
-        events = draft_events(order.created_ts, basket, midnight, random_, is_rough)
+        merge = self.removals.merge_of(order.customer_id) if order.customer_id is not None else None
+        events = draft_events(order.created_ts, basket, midnight, random_, is_rough, merge.ts if merge else None)
         order._details = (basket, events)
         with self._lock:
             self._with_details.append(order)

@@ -109,11 +109,17 @@ class Removal(NamedTuple):
 
 
 class Removals:
-    """What was deleted or merged: by hand, and by the roughness kind `deleted_orders`."""
+    """What was deleted or merged: by hand, and by the roughness kinds `deleted_orders` and `merged_customers`.
 
-    def __init__(self, orders_on: OrdersOn, is_rough: Callable[..., bool]) -> None:
+    `signed_up` gives when a customer signs up, in epoch seconds, None for an id that is nobody's.
+    """
+
+    def __init__(
+        self, orders_on: OrdersOn, is_rough: Callable[..., bool], signed_up: Callable[[int], int | None]
+    ) -> None:
         self._orders_on = orders_on
         self._is_rough = is_rough
+        self._signed_up = signed_up
         self._planted: dict[tuple[str, int], Removal] = {}
 
     def plant(self, removal: Removal) -> None:
@@ -121,8 +127,18 @@ class Removals:
         self._planted.setdefault((removal.kind, removal.id), removal)
 
     def of(self, kind: str, number: int) -> Removal | None:
-        """How a record was taken away by hand, None if it was not."""
-        return self._planted.get((kind, number))
+        """How a record is taken away, whether or not it has gone by now; of orders what was done by hand alone."""
+        return self._planted.get((kind, number)) or (self.merge_of(number) if kind == "CUSTOMER" else None)
+
+    def merge_of(self, customer_id: int) -> Removal | None:
+        """How a customer turns out of itself to be the one who signed up before them, None if they do not."""
+        heir = customer_id - 1
+        if not self._is_rough("merged_customers", customer_id) or self._is_rough("merged_customers", heir):
+            return None
+        signed_up = self._signed_up(customer_id)
+        if signed_up is None or self._signed_up(heir) is None:
+            return None
+        return Removal(signed_up + 2 * DAY + customer_id * 2_654_435_761 % (2 * DAY), "CUSTOMER", customer_id, heir)
 
     def of_order(self, order: Order) -> Removal | None:
         """How an order goes, by hand or of itself, whether or not it has gone by now."""

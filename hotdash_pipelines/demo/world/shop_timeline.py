@@ -170,12 +170,17 @@ class _Drafter:
 
 
 def draft_events(
-    created_ts: int, basket: Basket, midnight_ts: int, random_: random.Random, is_rough: Callable[[str], bool]
+    created_ts: int,
+    basket: Basket,
+    midnight_ts: int,
+    random_: random.Random,
+    is_rough: Callable[[str], bool],
+    merged_ts: int | None = None,
 ) -> tuple[OrderEvent, ...]:
     """All events of an order, oldest first, whether or not they have happened yet.
 
     `midnight_ts` ends the order's day: a part of the orders is tagged in the second of the export after it.
-    `is_rough` says which kinds of roughness hit the order.
+    `is_rough` says which kinds of roughness hit the order, `merged_ts` when its customer becomes another.
     """
     d = _Drafter(created_ts, basket, random_, is_rough("split_refunds"))
     r = d.r
@@ -199,6 +204,8 @@ def draft_events(
         _draft_life(d, paid_ts)
     if is_rough("late_touches"):
         d.add(midnight_ts + created_ts * 2_654_435_761 % (4 * HOUR), "tag", "reviewed")
+    if merged_ts is not None and merged_ts > created_ts:
+        d.add(merged_ts, "tag", "merged")
     d.events.sort(key=lambda event: event.ts)
     return tuple(d.events)
 

@@ -11,7 +11,7 @@ from hotdash_pipelines.demo.shopify.http import ShopifyApi
 from hotdash_pipelines.demo.world.shop import ALL_SCOPES
 from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.sources import PermanentSourceError
-from hotdash_pipelines.sources.shopify.access import order_horizon
+from hotdash_pipelines.sources.shopify.scopes import order_horizon
 from tests.integration.sources.conftest import contract_of
 
 KEY = "2026-11-18"

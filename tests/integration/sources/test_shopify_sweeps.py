@@ -185,3 +185,15 @@ def test_the_rough_world_deletes_orders_of_which_no_event_tells(shop):
         assert all(at is None for one in found for at in one.deleted.values())
     finally:
         shop.shop.roughness = calm
+
+
+def test_customers_whom_the_rough_world_merges_are_found_and_nobody_else(shop):
+    rough = type(shop.shop.roughness).read("calm,+merged_customers=0.3")
+    calm, shop.shop.roughness = shop.shop.roughness, rough
+    try:
+        found = shop.round("customers")
+        merged = {number for number in shop.held["customers"] if shop.shop.removals.merge_of(number)}
+        named = {int(number) for one in found for number in one.deleted}
+        assert merged == named > set()
+    finally:
+        shop.shop.roughness = calm

@@ -125,7 +125,7 @@ def test_a_report_by_date_is_held_against_a_total_asked_for_apart(bench: Bench) 
 
 
 def test_a_report_that_lacks_rows_and_announces_none_of_them_is_told(bench: Bench) -> None:
-    bench.store.scenarios.add("truncated_page", "ga4", "landingPage", 1, kind="unannounced")
+    bench.plant("truncated_page", "ga4", "landingPage", kind="unannounced")
     assert bench.run(LANDING).success
     counted, loaded, state = ledger(bench, LANDING)[KEY]
     assert (counted, state) == (page_views(bench), "differs")

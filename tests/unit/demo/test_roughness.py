@@ -89,6 +89,24 @@ def test_an_order_touched_after_midnight_has_left_its_own_day() -> None:
     assert not any(start <= order.updated_ts(morning) < end for order in orders)
 
 
+def test_a_merged_customer_is_told_by_no_event_and_moves_orders_and_heir() -> None:
+    shop = make("calm,+merged_customers=0.4")
+    merges = [merge for one in shop.customers_created_on(DAY) if (merge := shop.removals.merge_of(one.id))]
+    assert merges
+    for merge in merges:
+        heir = shop.customer(merge.heir or 0)
+        assert heir is not None
+        assert shop.removals.merge_of(heir.id) is None
+        assert shop.heir_of(merge.id) == heir.id
+        first = shop.orders_of(merge.id)[0]
+        assert first.created_ts < merge.ts <= shop.now_ts()
+        assert merge.ts in [event.ts for event in first.events]
+        assert shop.customer_updated_ts(heir, shop.now_ts()) >= merge.ts
+        assert shop.customer_updated_ts(heir, merge.ts) == merge.ts
+    days = (shop.day_start_ts(DAY), shop.now_ts())
+    assert shop.removals.told_between(*days) == []
+
+
 def test_attributes_and_landing_pages_are_as_odd_on_the_wire() -> None:
     query = """query orders($query: String) { orders(first: 5, query: $query) { nodes {
         customerJourneySummary { lastVisit { landingPage } }

@@ -22,8 +22,9 @@ from graphql import (
 from hotdash_pipelines.contracts import Table, load_contract
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR
 from hotdash_pipelines.sources.shopify import streams
-from hotdash_pipelines.sources.shopify.access import SCOPES_QUERY
 from hotdash_pipelines.sources.shopify.counts import count_query
+from hotdash_pipelines.sources.shopify.scopes import SCOPES_QUERY
+from hotdash_pipelines.sources.shopify.sweeps import there_query
 
 CONNECTIONS = {
     "orders": streams.ORDERS_CONNECTION,
@@ -42,6 +43,10 @@ QUERIES = {
     "AccessScopes": SCOPES_QUERY,
     "OrdersCountByDay": count_query("OrdersCountByDay", "ordersCount", 3),
     "CustomersCountByDay": count_query("CustomersCountByDay", "customersCount", 3),
+    "OrderIdSweep": streams.ORDER_SWEEP.listing.query,
+    "CustomerIdSweep": streams.CUSTOMER_SWEEP.listing.query,
+    "OrdersThere": there_query("OrdersThere", "order", 3),
+    "CustomersThere": there_query("CustomersThere", "customer", 3),
 }  # fmt: skip
 # What the client sums up, and the list it sums.
 _LINE = "lineItems.nodes"
