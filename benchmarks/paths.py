@@ -100,7 +100,7 @@ def _ingest(url: str, scratch: Path, responses: Iterator[bytes], key: str) -> di
         window = Window(key, DAY, DAY + timedelta(days=1))
         ingest_window(contract, None, fetch, store, PROJECT, window, NOW, workspace=workspace)
     with stages.time("load"):
-        for _ in load_windows(contract, store, url, PROJECT, [window], NOW):
+        for _ in load_windows(contract, store, url, PROJECT, [window], NOW, workspace):
             pass
     return stages.seconds
 

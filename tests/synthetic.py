@@ -17,7 +17,7 @@ from hotdash_pipelines.contracts.arrow import column_type, table_schema
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.contracts.model import CONTRACTS_DIR, Field, load_contract
 from hotdash_pipelines.lake.draft import PartitionDraft
-from hotdash_pipelines.lake.partition import write_partition
+from hotdash_pipelines.lake.partition import open_table, write_partition
 from hotdash_pipelines.storage import Spool, Store, Workspace
 
 PROJECT = "hotdash-demo"
@@ -100,19 +100,20 @@ def _values(contract: Contract, table: Table, field: Field, numbers: np.ndarray,
 def write(
     store: Store,
     contract: Contract,
-    tables: Mapping[str, pa.Table],
+    tables: Mapping[str, pa.Table] | Sequence[Mapping[str, pa.Table]],
     *,
     key: str = KEY,
     fetched_at: datetime = FETCHED_AT,
     pages: Sequence[bytes] = (b'{"page": 1}',),
     **said: Any,
 ) -> PartitionManifest:
-    """Write tables as a partition with raw pages; `said` is what the manifest shall say instead of the usual."""
+    """Write tables, or groups of them, as a partition; `said` is what the manifest shall say instead of the usual."""
+    groups = [tables] if isinstance(tables, Mapping) else tables
     usual = {
         "api_version": "2026-10",
         "requests": 1,
         "cost": None,
-        "expected_rows": tables[contract.table.name].num_rows,
+        "expected_rows": sum(group[contract.table.name].num_rows for group in groups),
         "unknown_fields": {},
         "unknown_enum_values": {},
         "quarantined": 0,
@@ -120,7 +121,14 @@ def write(
     }
     workspace = Workspace()
     with PartitionDraft(contract, workspace) as draft, Spool(workspace, pages) as spool:
-        draft.add(tables)
+        for group in groups:
+            draft.add(group)
         return write_partition(
             store, contract, PROJECT, window(key), draft, spool, fetched_at=fetched_at, **{**usual, **said}
         )
+
+
+def read_table(store: Store, contract: Contract, manifest: PartitionManifest, table: str) -> pa.Table:
+    """One table of a partition at once; see `open_table`."""
+    with open_table(store, contract, manifest, table) as rows:
+        return rows.read_all()

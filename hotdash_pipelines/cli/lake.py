@@ -104,15 +104,15 @@ def _replay(days: "Sequence[tuple[Contract, date, date]]", *, dry_run: bool, as_
     from hotdash_pipelines.services.stores import Stores
     from hotdash_pipelines.settings import get_settings
 
-    settings = get_settings()
-    lake = Stores(settings).lake()
+    settings, stores = get_settings(), Stores(get_settings())
+    lake, workspace = stores.lake(), stores.workspace
     done: list[ReplayedWindow] = []
     for contract, first, last in days:
-        part = list(replay_days(contract, lake, settings.project, first, last, dry_run=dry_run))
+        part = list(replay_days(contract, lake, settings.project, first, last, dry_run=dry_run, workspace=workspace))
         windows = [window_of(window.key, settings.zone) for window in part if not window.error]
         if windows and not dry_run:
             with started(settings) as url:
-                list(load_windows(contract, lake, url, settings.project, windows, settings.now()))
+                list(load_windows(contract, lake, url, settings.project, windows, settings.now(), workspace))
         done += part
     word = "would hold" if dry_run else "holds"
     lines = [

@@ -22,8 +22,9 @@ from hotdash_pipelines.lake import partition as lake
 from hotdash_pipelines.lake import quarantine
 from hotdash_pipelines.sources import Fetched, Held, Pages, PermanentSourceError, SourceError
 from hotdash_pipelines.storage import Store, Workspace
-from hotdash_pipelines.warehouse.loading.load import Loader, LoadResult
+from hotdash_pipelines.warehouse.loading.load import Loader
 from hotdash_pipelines.warehouse.loading.quarantine import note_quarantine
+from hotdash_pipelines.warehouse.loading.steps import LoadResult
 from hotdash_pipelines.warehouse.postgres import connect
 
 # Rows may leave a window between the count and the reading when they are edited just then.
@@ -190,6 +191,7 @@ def load_window(
     window: Window,
     manifest: PartitionManifest | None,
     now: datetime,
+    workspace: Workspace | None = None,
 ) -> LoadResult | None:
     """Load a window of the lake into the raw tables, in a transaction of its own; `manifest` is what the lake has.
 
@@ -197,7 +199,8 @@ def load_window(
     that should be there, LakeError or LoadError when one cannot be read or loaded.
     """
     if manifest is not None:
-        return loader.load(project, manifest, partial(lake.read_table, store, contract, manifest), now)
+        opened = partial(lake.open_table, store, contract, manifest, workspace=workspace)
+        return loader.load(project, manifest, opened, now)
     if _has_none(contract, window, now):
         return None
     raise PermanentSourceError(
@@ -207,16 +210,22 @@ def load_window(
 
 
 def load_windows(
-    contract: Contract, store: Store, database_url: str, project: str, windows: Sequence[Window], now: datetime
+    contract: Contract,
+    store: Store,
+    database_url: str,
+    project: str,
+    windows: Sequence[Window],
+    now: datetime,
+    workspace: Workspace | None = None,
 ) -> Iterator[tuple[str, LoadResult | None]]:
-    """Load windows of the lake on one connection, each as `load_window` does, errors included.
+    """Load windows of the lake one after the other on one connection, each as `load_window` does, errors included.
 
     When all are loaded, `ops.quarantined_records` says what of the stream waits.
     """
     with Loader(database_url, contract) as loader:
         for window in windows:
             manifest = lake.read_manifest(store, contract, project, window.key)
-            yield window.key, load_window(loader, contract, store, project, window, manifest, now)
+            yield window.key, load_window(loader, contract, store, project, window, manifest, now, workspace)
     note_waiting(contract, store, database_url, project, now)
 
 

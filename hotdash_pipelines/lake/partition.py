@@ -205,17 +205,11 @@ def add_notes(
     return noted
 
 
-def read_table(store: Store, contract: Contract, manifest: PartitionManifest, table: str) -> "pa.Table":
-    """One table of a partition at once; see `open_table`."""
-    with open_table(store, contract, manifest, table) as rows:
-        return rows.read_all()
-
-
 @contextlib.contextmanager
 def open_table(
     store: Store, contract: Contract, manifest: PartitionManifest, table: str, workspace: Workspace | None = None
 ) -> "Iterator[pa.RecordBatchReader]":
-    """One table of a partition in the contract's schema, batch by batch, after size, sha256 and rows were verified.
+    """One table of a partition in the contract's schema, batch by batch, after sha256 and number of rows were verified.
 
     A nullable column that the contract gained since is null. Raises LakeCorruption for a damaged or missing file,
     LakeError when the contract changed in a way that needs a new fetch.
@@ -239,8 +233,20 @@ def open_table(
             raise _corrupt(contract, manifest.key, f"{uri} has {file.metadata.num_rows} rows, not {entry.rows}")
         schema = table_schema(contract, next(known for known in contract.tables if known.name == table))
         _check_columns(manifest, table, file.schema_arrow, schema)
-        batches = file.iter_batches(_rows_at_once(file.metadata, workspace))
-        yield pa.RecordBatchReader.from_batches(schema, (_conformed(batch, schema) for batch in batches))
+        batches = _batches(file, workspace, schema, _corrupt(contract, manifest.key, f"{uri} cannot be read"))
+        yield pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def _batches(
+    file: "parquet.ParquetFile", workspace: Workspace, schema: "pa.Schema", otherwise: LakeCorruption
+) -> "Iterator[pa.RecordBatch]":
+    import pyarrow as pa
+
+    try:
+        for batch in file.iter_batches(_rows_at_once(file.metadata, workspace)):
+            yield _conformed(batch, schema)
+    except (pa.ArrowException, OSError) as error:
+        raise otherwise from error
 
 
 def _rows_at_once(file: "parquet.FileMetaData", workspace: Workspace) -> int:

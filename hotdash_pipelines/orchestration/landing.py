@@ -13,7 +13,7 @@ import dagster as dg
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.ingest.run import BadData
 from hotdash_pipelines.orchestration.failures import sorted_out, windows_of
-from hotdash_pipelines.warehouse.loading.load import LoadError
+from hotdash_pipelines.warehouse.loading.errors import LoadError
 
 # One window may be sick. Two in a row without an answer are the source.
 _GIVES_UP_AFTER = 2

@@ -26,7 +26,8 @@ from hotdash_pipelines.orchestration.partitions import BACKFILL_POLICY, daily_pa
 from hotdash_pipelines.orchestration.resources import ClockResource, LakeResource, ProjectResource, WarehouseResource
 from hotdash_pipelines.settings import get_settings
 from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables
-from hotdash_pipelines.warehouse.loading.load import Loader, TableLoad
+from hotdash_pipelines.warehouse.loading.load import Loader
+from hotdash_pipelines.warehouse.loading.steps import TableLoad
 from hotdash_pipelines.warehouse.stream_days import refresh_days
 
 _DAYS = "days_match_the_source"
@@ -84,7 +85,9 @@ def raw_tables(contract: Contract) -> dg.AssetsDefinition:
                     if landing.is_with(lake_key) and not is_whole(contract, window, manifest, clock.now()):
                         landing.leaves_out(key, "it did not land in the lake")
                         continue
-                    result = load_window(loader, contract, store, project.key(), window, manifest, clock.now())
+                    result = load_window(
+                        loader, contract, store, project.key(), window, manifest, clock.now(), lake.workspace()
+                    )
                     version = manifest.content_digest() if manifest else NO_LISTING
                     for asset, table in zip(assets, contract.tables, strict=True):
                         counts = _counts(result.tables[table.name]) if result else {}

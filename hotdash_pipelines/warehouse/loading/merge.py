@@ -1,6 +1,7 @@
 """The statements that bring one staged window into the raw tables.
 
-Belongs here: SQL text, built from a contract. Does not belong here: connections, transactions, staging (load.py).
+Belongs here: SQL text, built from a contract. Does not belong here: connections, transactions (load.py), the stage
+itself (staging.py).
 
 In every statement $1 is the project; where it says so, $2 is the window and $3 the time of the load. Names come from
 contracts, whose model admits nothing but small letters, digits and underscores (hence the S608 below).
@@ -10,25 +11,15 @@ from collections.abc import Sequence
 
 from hotdash_pipelines.contracts import Contract, Table
 from hotdash_pipelines.warehouse.loading.ddl import data_columns, raw_schema
+from hotdash_pipelines.warehouse.loading.staging import stage
 
 LOSERS = "losing_parents"
 _OF_STREAM = "d.project_key = $1::text and d.source = $2::text and d.stream = $3::text"
 
 
-def stage(table: Table) -> str:
-    """Name of the temporary table that holds a table's rows of the window."""
-    return f"staged_{table.name}"
-
-
 def target(contract: Contract, table: Table) -> str:
     """The raw table, quoted."""
     return f'"{raw_schema(contract.source)}"."{table.name}"'
-
-
-def create_stage(contract: Contract, table: Table) -> str:
-    """A temporary table with the contract's columns; it goes with the transaction."""
-    columns = ", ".join(f'"{column.name}" {column.sql_type}' for column in data_columns(contract, table))
-    return f'create temporary table "{stage(table)}" ({columns}) on commit drop'
 
 
 def is_empty(contract: Contract) -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from hotdash_pipelines.contracts import Contract
-from hotdash_pipelines.lake.partition import read_table
+from hotdash_pipelines.lake.partition import open_table
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.loading.load import load_partition
 from hotdash_pipelines.warehouse.postgres import connect
@@ -68,7 +68,7 @@ class Ledger:
             contract,
             PROJECT,
             manifest,
-            lambda table: read_table(self.store, contract, manifest, table),
+            lambda table: open_table(self.store, contract, manifest, table),
             fetched_at + timedelta(seconds=1),
         )
 

@@ -13,11 +13,10 @@ from hotdash_pipelines.lake.partition import (
     prune_pages,
     read_manifest,
     read_pages,
-    read_table,
 )
 from hotdash_pipelines.storage import StoreError, open_store
 from hotdash_pipelines.storage.bucket import S3Store
-from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, write
+from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, read_table, synthetic, write
 
 ORDERS = contract_of("shopify", "orders")
 

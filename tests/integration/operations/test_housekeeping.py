@@ -23,7 +23,7 @@ from hotdash_pipelines.sla import Observation
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.integration.sla.kept import Kept
-from tests.synthetic import PROJECT, synthetic, write
+from tests.synthetic import PROJECT, read_table, synthetic, write
 from tests.unit.sla.story import sla
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -184,7 +184,7 @@ def test_what_is_older_goes_what_is_as_old_stays(place: Place, tmp_path: Path) -
     # The rows of the pruned partition are still there to load.
     manifest = partition.read_manifest(place.lake, ORDERS, PROJECT, "2026-10-01")
     assert manifest is not None
-    assert partition.read_table(place.lake, ORDERS, manifest, "orders").num_rows == 1
+    assert read_table(place.lake, ORDERS, manifest, "orders").num_rows == 1
     assert sum(part.items for part in place.sweep().parts) == 0
 
 

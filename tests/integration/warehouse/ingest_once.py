@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hotdash_pipelines.lake.partition import read_table
+from hotdash_pipelines.lake.partition import open_table
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.loading.load import load_partition
 from tests.synthetic import PROJECT, contract_of, synthetic, write
@@ -21,7 +21,7 @@ def main(folder: str, url: str, salt: str) -> None:
     contract = contract_of("shopify", "orders")
     children = {"order_lines": 3 - int(salt), "refunds": 1, "refund_lines": 2, "refund_adjustments": 1}
     manifest = write(store, contract, synthetic(contract, 30, salt=int(salt), children=children))
-    load_partition(url, contract, PROJECT, manifest, lambda name: read_table(store, contract, manifest, name), NOW)
+    load_partition(url, contract, PROJECT, manifest, lambda name: open_table(store, contract, manifest, name), NOW)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.lake.partition import read_table
+from hotdash_pipelines.lake.partition import open_table
 from hotdash_pipelines.storage import FolderStore
-from hotdash_pipelines.warehouse.loading.load import LoadResult, load_partition
+from hotdash_pipelines.warehouse.loading.load import load_partition
+from hotdash_pipelines.warehouse.loading.steps import LoadResult
 from hotdash_pipelines.warehouse.postgres import connect
 from tests.synthetic import PROJECT, contract_of, synthetic, write
 
@@ -33,7 +34,7 @@ class Orders:
 
     def load(self, manifest: PartitionManifest, now: datetime) -> LoadResult:
         return load_partition(
-            self.url, ORDERS, PROJECT, manifest, lambda table: read_table(self.store, ORDERS, manifest, table), now
+            self.url, ORDERS, PROJECT, manifest, lambda table: open_table(self.store, ORDERS, manifest, table), now
         )
 
     def marked(self) -> dict[str, set[tuple[int, datetime]]]:

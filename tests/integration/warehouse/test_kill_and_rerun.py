@@ -12,12 +12,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from hotdash_pipelines.lake.partition import read_manifest, read_table
+from hotdash_pipelines.lake.partition import read_manifest
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
 from tests.databases import fresh_database, template
 from tests.integration.warehouse.ingest_once import main as ingest
-from tests.synthetic import KEY, PROJECT, contract_of
+from tests.synthetic import KEY, PROJECT, contract_of, read_table
 
 ROOT = Path(__file__).parents[3]
 ORDERS = contract_of("shopify", "orders")

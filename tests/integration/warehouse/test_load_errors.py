@@ -1,16 +1,23 @@
 """What a load says when it fails: one line with stream, window and what to do, and the tables as they were."""
 
+import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from hotdash_pipelines.contracts.manifest import PartitionManifest
-from hotdash_pipelines.lake.partition import LakeCorruption, read_table
+from hotdash_pipelines.lake import draft
+from hotdash_pipelines.lake.partition import LakeCorruption, open_table
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.loading import load as module
-from hotdash_pipelines.warehouse.loading.load import Loader, LoadError, TransientLoadError, load_partition
+from hotdash_pipelines.warehouse.loading.errors import LoadError, TransientLoadError
+from hotdash_pipelines.warehouse.loading.load import Loader, load_partition
 from hotdash_pipelines.warehouse.postgres import connect
 from hotdash_pipelines.warehouse.schema.migrate import migrate
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
@@ -34,7 +41,7 @@ def loaded(store: FolderStore, warehouse_url: str) -> tuple[str, PartitionManife
 
 
 def _load(store: FolderStore, url: str, manifest: PartitionManifest) -> None:
-    load_partition(url, ORDERS, PROJECT, manifest, lambda name: read_table(store, ORDERS, manifest, name), NOW)
+    load_partition(url, ORDERS, PROJECT, manifest, lambda name: open_table(store, ORDERS, manifest, name), NOW)
 
 
 def _state(url: str) -> list[tuple[Any, ...]]:
@@ -136,7 +143,7 @@ def test_a_server_that_dies_under_an_open_loader_is_a_transient_error_and_the_sa
     )
 
     def read(manifest: PartitionManifest) -> Callable[[str], Any]:
-        return lambda name: read_table(store, ORDERS, manifest, name)
+        return lambda name: open_table(store, ORDERS, manifest, name)
 
     with Loader(own_server.url(), ORDERS) as loader:
         loader.load(PROJECT, first, read(first), NOW)
@@ -194,3 +201,47 @@ def test_a_damaged_file_is_found_before_the_database_is_touched(
     ):
         _load(store, url, manifest)
     assert _state(url) == before
+
+
+def _written_damaged(store: FolderStore, manifest: PartitionManifest, table: str) -> PartitionManifest:
+    """The manifest of a partition whose file of `table` is damaged in its last row group, and was so when written."""
+    entry = next(entry for entry in manifest.files if entry.table == table)
+    path = next(path for path in store.list("") if path.endswith(entry.name))
+    content = bytearray(store.read(path))
+    groups = parquet.ParquetFile(pa.BufferReader(bytes(content))).metadata
+    assert groups.num_row_groups > 1
+    column = groups.row_group(groups.num_row_groups - 1).column(0)
+    start = column.dictionary_page_offset or column.data_page_offset
+    content[start : start + column.total_compressed_size] = bytes(column.total_compressed_size)
+    store.write(path, bytes(content))
+    sha256 = hashlib.sha256(content).hexdigest()
+    files = [replace(file, sha256=sha256) if file is entry else file for file in manifest.files]
+    return replace(manifest, files=tuple(files))
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["into empty tables", "onto rows"])
+def test_a_file_that_breaks_off_in_the_middle_leaves_the_tables_as_they_were(
+    store: FolderStore, warehouse_url: str, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    if not is_first:
+        _load(store, warehouse_url, write(store, ORDERS, synthetic(ORDERS, 10, children=CHILDREN)))
+    monkeypatch.setattr(draft, "_ROW_GROUP_BYTES", 1)
+    sound = synthetic(ORDERS, 10, salt=1, children=CHILDREN)
+    halves = [
+        {name: rows.slice(half * len(rows) // 2, len(rows) // 2) for name, rows in sound.items()} for half in (0, 1)
+    ]
+    manifest = write(store, ORDERS, halves)
+    before = None if is_first else _state(warehouse_url)
+    damaged = _written_damaged(store, manifest, "order_lines")
+    with Loader(warehouse_url, ORDERS) as loader:
+        with pytest.raises(
+            LakeCorruption,
+            match=rf"shopify/orders {KEY}: .*cannot be read; materialise lake_shopify/orders {KEY} again",
+        ):
+            loader.load(PROJECT, damaged, partial(open_table, store, ORDERS, damaged), NOW)
+        assert _state(warehouse_url) == (before or [])
+        with connect(warehouse_url) as conn:
+            assert conn.execute("select count(*) from ops.lake_loads").fetchone() == (0 if is_first else 1,)
+        again = write(store, ORDERS, halves)
+        result = loader.load(PROJECT, again, partial(open_table, store, ORDERS, again), NOW)
+    assert result.tables["order_lines"].total == 20

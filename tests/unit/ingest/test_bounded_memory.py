@@ -7,10 +7,9 @@ from typing import Any
 
 from hotdash_pipelines.base.windows import window_of
 from hotdash_pipelines.ingest.run import ingest_window
-from hotdash_pipelines.lake.partition import read_table
 from hotdash_pipelines.sources import Fetched
 from hotdash_pipelines.storage import FolderStore, Spool, Workspace
-from tests.synthetic import contract_of
+from tests.synthetic import contract_of, read_table
 
 AGENTS = contract_of("chatwoot", "agents")
 NOW = datetime(2025, 3, 2, 4, tzinfo=UTC)

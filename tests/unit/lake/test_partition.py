@@ -20,11 +20,10 @@ from hotdash_pipelines.lake.partition import (
     prune_pages,
     read_manifest,
     read_pages,
-    read_table,
 )
 from hotdash_pipelines.lake.quarantine import keep_pages
 from hotdash_pipelines.storage import FolderStore, StoreError
-from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, synthetic, window, write
+from tests.synthetic import FETCHED_AT, KEY, PROJECT, contract_of, read_table, synthetic, window, write
 
 ORDERS = contract_of("shopify", "orders")
 CHILDREN = {"order_lines": 2, "refunds": 1}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hotdash_pipelines.warehouse.loading.load import LoadError, TransientLoadError, _translated
+from hotdash_pipelines.warehouse.loading.errors import LoadError, TransientLoadError, _translated
 
 
 def refused(state: str | None, message: str) -> Exception:
@@ -33,7 +33,7 @@ def refused(state: str | None, message: str) -> Exception:
 )
 def test_only_what_passes_by_itself_is_transient(state: str | None, is_transient: bool) -> None:
     error = _translated(
-        "shopify/orders 2025-03-01", refused(state, "ERROR:  jane@example.com\nDETAIL: jane@example.com")
+        "shopify/orders 2025-03-01", refused(state, "ERROR:  jane@example.com\nDETAIL: jane@example.com"), "10min"
     )
     assert isinstance(error, LoadError)
     assert isinstance(error, TransientLoadError) is is_transient
@@ -43,5 +43,7 @@ def test_only_what_passes_by_itself_is_transient(state: str | None, is_transient
 
 @pytest.mark.parametrize("state", ["22P02", "23502", "23514"])
 def test_errors_about_values_never_quote_them(state: str) -> None:
-    error = _translated("s/t k", refused(state, 'ERROR:  invalid input: "jane@example.com"\nDETAIL: jane@example.com'))
+    error = _translated(
+        "s/t k", refused(state, 'ERROR:  invalid input: "jane@example.com"\nDETAIL: jane@example.com'), "10min"
+    )
     assert "jane" not in str(error)
