@@ -128,9 +128,13 @@ def peak_mib() -> float:
 
 
 def main(name: str, folder: Path, scratch: Path) -> None:
-    """Run one path and print its seconds, its processor seconds, its parts and its peak memory as JSON."""
+    """Run one path and print its seconds, its processor seconds, its parts and its memory as JSON.
+
+    `base_mib` is the peak after all imports, before anything is set up.
+    """
     for module in (*_WARM.get(name.split("_")[0], ()), "pyarrow", "pyarrow.compute"):
         importlib.import_module(module)
+    base = peak_mib()
     timed = PATHS[name](os.environ[URL_VARIABLE], folder, scratch)
     server = psutil.Process(int(os.environ[SERVER_VARIABLE]))
     start, cpu, server_cpu = time.perf_counter(), time.process_time(), _cpu_of(server)
@@ -139,6 +143,7 @@ def main(name: str, folder: Path, scratch: Path) -> None:
         "seconds": time.perf_counter() - start,
         "cpu_seconds": time.process_time() - cpu,
         "server_cpu_seconds": _cpu_of(server) - server_cpu,
+        "base_mib": base,
         "peak_mib": peak_mib(),
         "stages": stages,
     }

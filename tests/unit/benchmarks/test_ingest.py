@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def measured(path: str, seconds: float, *, orders: int = 100, work: float = 1.0) -> Measurement:
-    return Measurement(path, orders, seconds, work / 2, work / 2, 50.0, {"load": seconds / 2})
+    return Measurement(path, orders, seconds, work / 2, work / 2, 40.0, 50.0 * seconds, {"load": seconds / 2})
 
 
 def test_ratios_are_taken_within_a_round_so_that_a_slow_round_changes_nothing() -> None:
@@ -22,6 +22,8 @@ def test_ratios_are_taken_within_a_round_so_that_a_slow_round_changes_nothing() 
     assert (ours.to_ours, floor.to_ours) == (1.0, 2.0)
     assert (arrow.to_ours, arrow.to_floor) == (pytest.approx(5.0), pytest.approx(2.5))
     assert arrow.seconds == pytest.approx(5.5)
+    # What is held against a limit is the worst of all rounds.
+    assert (arrow.peak_mib, arrow.beyond_base_mib) == (pytest.approx(50 * 5.5), pytest.approx(50 * 45.0 - 40))
     assert arrow.stages == {"load": pytest.approx(2.75)}
 
 
