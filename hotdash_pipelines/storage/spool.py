@@ -33,7 +33,7 @@ class Workspace:
     @property
     def group_bytes(self) -> int:
         """How many bytes of responses are parsed together; parsing takes several times as much, for some groups."""
-        return self.memory // 32
+        return self.memory // 40
 
     @property
     def batch_bytes(self) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from hotdash_pipelines.contracts.casts import ContractBreach, cast
 from hotdash_pipelines.contracts.parse import parse_pages
+from hotdash_pipelines.contracts.unique import repeated_keys
 from tests.synthetic import contract_of
 from tests.unit.contracts.pages import (
     AGENTS,
@@ -97,3 +98,14 @@ def test_rows_of_a_date_that_have_one_key_and_differ_are_refused_by_name() -> No
     with pytest.raises(ContractBreach, match=r"traffic_daily: rows of one key .*dimensions_digest"):
         parse_pages(TRAFFIC, [report_of(report_row()), report_of(twice)])
     assert parse_pages(TRAFFIC, [report_of(report_row()), report_of(report_row())]).repeated == 1
+
+
+@pytest.mark.parametrize("as_key", [int, str], ids=["numbers", "texts"])
+def test_a_key_that_comes_again_groups_later_is_found_whatever_its_type(as_key: type) -> None:
+    groups = [[9, 4, 7], [2], [], [7, 1, 4, 7]]
+    keys = [
+        pa.table({"key": pa.array([as_key(n) for n in group], pa.int64() if as_key is int else pa.string())})
+        for group in groups
+    ]
+    assert sorted(repeated_keys(keys)["key"].to_pylist()) == [as_key(4), as_key(7)]
+    assert repeated_keys(keys[:2]).num_rows == 0

@@ -30,7 +30,7 @@ def test_a_record_that_comes_again_groups_later_is_taken_once(tmp_path: Path) ->
         return Fetched(spool, 1, None, "v1", None)
 
     # So little memory that every page is a group.
-    workspace = Workspace(tmp_path / "unfinished", 32 * 100)
+    workspace = Workspace(tmp_path / "unfinished", 40 * 100)
     window = window_of("2025-03-01", UTC)  # type: ignore[arg-type]
     manifest = ingest_window(AGENTS, None, fetch, store, "shop", window, NOW, workspace=workspace).manifest
     assert manifest is not None
