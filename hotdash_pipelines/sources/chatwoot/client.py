@@ -62,6 +62,8 @@ class ChatwootClient:
         self.account_id = account_id
         self._headers = {"api_access_token": api_token}
         self._is_administrator = False
+        self.kept_lists: dict[str, Any] = {}
+        """What was read of lists that no request can cut to a window, by name (paging.py)."""
         self._ahead = timedelta(0)
 
     def close(self) -> None:

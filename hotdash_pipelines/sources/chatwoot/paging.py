@@ -29,6 +29,8 @@ _MOST_PAGES = 20_000
 LATELY = timedelta(days=8)
 # The server compares with its clock when it answers, which is later than ours when we asked.
 _SLACK_S = 60
+# A run goes over no more days.
+_KEPT = timedelta(days=31)
 _HOUR_S = 3_600
 _DEFAULT_PAGE = 25
 _RECORDS_A_BODY = 100
@@ -117,6 +119,37 @@ def read_list(
     raise TransientSourceError(
         f"the {what} did not add up in {REREADS + 1} readings; materialise the partition again when it is quieter"
     )
+
+
+@dataclass(frozen=True)
+class _KeptList:
+    """The records of a list that were last active in `[since, until)`, by a reading after which nothing joins them."""
+
+    since: datetime
+    until: datetime
+    reading: ListReading
+
+
+def read_window(client: ChatwootClient, read: Callable[[int], HttpAnswer], what: str, window: Window) -> ListReading:
+    """The records of a list, sorted by newest activity, that were last active in the window.
+
+    The list has no filter and is paged until the window is behind, so what is passed on the way is kept for the windows
+    of the month that begins with this one: a client that reads them from the oldest on pages once. A window that is not
+    over is always read: until it is, records join it. Raises TransientSourceError as `read_list` does.
+    """
+    kept = client.kept_lists.get(what)
+    if kept is None or not kept.since <= window.start < window.end <= kept.until:
+        now = client.now()
+        until = min(window.start + _KEPT, now) if window.end <= now else window.end
+        reach = Window(window.key, window.start, until)
+        past = window.start.timestamp()
+        reading = read_list(read, what, lambda one: is_active(one, reach), lambda one: active(one) < past)
+        kept = _KeptList(window.start, until, reading)
+        if window.end <= now:
+            client.kept_lists[what] = kept
+    reading = kept.reading
+    records = [one for one in reading.records if is_active(one, window)]
+    return ListReading(records, reading.rereads, reading.skipped, reading.is_settled)
 
 
 def _sweep(

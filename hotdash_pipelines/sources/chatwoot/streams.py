@@ -26,7 +26,7 @@ from hotdash_pipelines.sources.chatwoot.paging import (
     day_before,
     filtered,
     is_active,
-    read_list,
+    read_window,
 )
 from hotdash_pipelines.sources.chatwoot.shapes import (
     Omitted,
@@ -107,19 +107,15 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, 
 
 @fetches("chatwoot", "contacts")
 def fetch_contacts(client: ChatwootClient, _contract: Contract, window: Window) -> Fetched:
-    """Contacts last active in the window, and in the newest one a slice of all others: an edit is no activity.
-
-    The list has no filter, so it is paged until the window is behind.
-    """
+    """Contacts last active in the window, and in the newest one a slice of all others: an edit is no activity."""
     before = client.requests
-    start = window.start.timestamp()
-    reading = read_list(
+    reading = read_window(
+        client,
         lambda page: client.get(
             "contacts", {"sort": "-last_activity_at", "page": page, "include_contact_inboxes": "false"}
         ),
         "contacts",
-        lambda one: is_active(one, window),
-        lambda one: active(one) < start,
+        window,
     )
     records = reading.records
     if window.start <= client.now() < window.end:
