@@ -149,21 +149,19 @@ def why_left_out(bench: Bench, run_id: str) -> dict[str, str]:
     return reasons
 
 
-def readers(streams: Collection[str], *, bad: bool = False) -> set[str]:
+def readers(streams: Collection[str]) -> set[str]:
     """The models that have to wait for these streams, as `schema.table`: found from the sources down, by dbt's own map.
 
-    Models that unite sources are built from what is there, and so are the views that they are made from, unless what
-    is there is `bad`.
+    Models that unite sources are built from what is there, and so are the views that they are made from.
     """
     manifest = json.loads(prepare_manifest().read_bytes())
     nodes = {**manifest["nodes"], **manifest["sources"]}
     names = {unique: f"{node['schema']}.{node.get('alias') or node['name']}" for unique, node in nodes.items()}
     raw = set().union(*(STREAMS[stream] for stream in streams))
     reached = {unique for unique in manifest["sources"] if names[unique] in raw}
-    stopping = set() if bad else UNITING
     layer = reached
     while layer:
-        through = {unique for unique in layer if names[unique] not in stopping}
+        through = {unique for unique in layer if names[unique] not in UNITING}
         layer = {
             unique
             for unique, parents in manifest["parent_map"].items()
@@ -171,7 +169,7 @@ def readers(streams: Collection[str], *, bad: bool = False) -> set[str]:
         } - reached
         reached = reached | layer
     models = {unique for unique in reached if unique.startswith("model.")}
-    built = {unique for unique in models if names[unique] in stopping}
+    built = {unique for unique in models if names[unique] in UNITING}
     layer = built
     while layer:
         above = {parent for unique in layer for parent in manifest["parent_map"][unique]} & models
