@@ -168,7 +168,7 @@
     keep them, marked as is_deleted; every figure made of them reads through here.
 #}
 {% macro counted(relation) -%}
-    (select * from {{ relation }} where not is_deleted)
+    (select * from {{ relation }} where is_deleted is not true)
 {%- endmacro %}
 
 

@@ -60,7 +60,7 @@ customers_won as (
         acquisition_channel_key as channel_key,
         count(*) as new_customer_count
     from customers
-    where first_order_date is not null and not (is_guest or is_deleted)
+    where first_order_date is not null and not is_guest and is_deleted is not true
     group by project_key, first_order_date, acquisition_channel_key
 ),
 

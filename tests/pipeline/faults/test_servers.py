@@ -61,7 +61,7 @@ def test_a_session_that_is_ended_again_and_again_is_told_and_changes_nothing(
                 "where datname = current_database() and pid <> pg_backend_pid()"
             )
 
-    monkeypatch.setattr("hotdash_pipelines.warehouse.loading.load.reach", cut)
+    monkeypatch.setattr("hotdash_pipelines.warehouse.loading.steps.reach", cut)
     failed = bench.run(ORDERS, only="raw")
     assert re.match(
         rf"^{ORDERS} {KEY}: the database server went away during the load; load again", failure_line(failed)
@@ -100,7 +100,7 @@ def test_a_server_killed_during_the_load_is_started_again_and_the_step_repeats(
                     killed.append(own.status().pid)
                     os.kill(killed[0], signal.SIGKILL)
 
-            monkeypatch.setattr("hotdash_pipelines.warehouse.loading.load.reach", kill)
+            monkeypatch.setattr("hotdash_pipelines.warehouse.loading.steps.reach", kill)
             outcome = bench.run(ORDERS)
             assert outcome.success, outcome.errors
             assert killed

@@ -22,7 +22,7 @@ seen as (
     select
         project_key,
         customer_key,
-        count(*) filter (where not is_deleted) as order_count
+        count(*) filter (where is_deleted is not true) as order_count
     from orders
     group by project_key, customer_key
 ),
