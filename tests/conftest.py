@@ -6,6 +6,7 @@ Belongs here: what unit, integration and pipeline tests share. The server starts
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ _OWNED = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the session's home before any worker starts; workers inherit the variable."""
+    # A shell ignores it for what it runs in the background; Dagster hands that on to SIGTERM, and both to each child.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("HOTDASH_") and name != _VARIABLE]:
         del os.environ[name]
     if _VARIABLE not in os.environ:
