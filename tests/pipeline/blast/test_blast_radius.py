@@ -2,8 +2,11 @@
 
 Which models read a stream is asked of dbt's own map, from the sources down. What is left out keeps the state of the
 evening before; all else is, row for row, what the same night gives when nothing is wrong.
+
+A night is dear: `HARD_NIGHTS=all` closes every source and every stream once, without it one source and four streams.
 """
 
+import os
 import re
 from collections.abc import Collection
 
@@ -41,13 +44,16 @@ DOORS = {
     "chatwoot/inboxes": ("/inboxes", {"chatwoot/inboxes"}),
     "chatwoot/agents": ("/agents", {"chatwoot/agents"}),
 }
-# A night costs some ten seconds. Streams that are closed in one are told apart by the reasons that models give.
+# Streams that are closed in one night are told apart by the reasons that models give.
 TOGETHER = (
     ("shopify/orders", "ga4/landing_daily", "chatwoot/messages", "chatwoot/agents"),
     ("shopify/products", "chatwoot/conversations", "chatwoot/inboxes"),
     ("ga4/traffic_daily", "chatwoot/contacts"),
 )
 UNAPPROVED = "shopify/customers"
+IS_EVERY_NIGHT = os.environ.get("HARD_NIGHTS") == "all"
+SOURCES_CLOSED = list(all_sources()) if IS_EVERY_NIGHT else ["shopify"]
+STREAMS_CLOSED = TOGETHER if IS_EVERY_NIGHT else TOGETHER[:1]
 
 
 def holds(evening: Evening, morning: Morning, failed: Collection[str]) -> None:
@@ -78,7 +84,7 @@ def test_a_healthy_night_brings_something_to_miss(evening: Evening) -> None:
     assert {name for reading, _ in READERS.values() for name in reading} <= new
 
 
-@pytest.mark.parametrize("source", all_sources())
+@pytest.mark.parametrize("source", SOURCES_CLOSED)
 def test_a_closed_source_costs_what_reads_it_and_one_alert(evening: Evening, source: str) -> None:
     morning = evening.night(lambda bench: bench.plant("status", source, None, status=500))
     holds(evening, morning, {stream for stream in STREAMS if stream.startswith(f"{source}/")})
@@ -87,7 +93,7 @@ def test_a_closed_source_costs_what_reads_it_and_one_alert(evening: Evening, sou
     assert not others & morning.left_out
 
 
-@pytest.mark.parametrize("together", TOGETHER, ids=lambda streams: "+".join(streams).replace("/", "."))
+@pytest.mark.parametrize("together", STREAMS_CLOSED, ids=lambda streams: "+".join(streams).replace("/", "."))
 def test_a_closed_stream_costs_what_reads_it_and_one_alert_names_it(
     evening: Evening, together: Collection[str]
 ) -> None:
@@ -123,6 +129,6 @@ def test_a_missing_approval_costs_what_reads_customers_and_the_alert_names_field
     assert healed.tables == evening.healthy
 
 
-def test_every_stream_was_closed() -> None:
+def test_no_stream_is_forgotten() -> None:
     closed = set().union(*(DOORS[stream][1] for together in TOGETHER for stream in together))
     assert closed | {UNAPPROVED} == set(STREAMS)
