@@ -99,7 +99,7 @@ def _as_json(outcome: "LoadOutcome", seconds: float) -> dict[str, Any]:
 def _load(settings: "Settings", console: "Console", children: "Children", stack: ExitStack, days: int) -> "LoadOutcome":
     from hotdash_pipelines.contracts import load_contracts
     from hotdash_pipelines.local import warehouse as local_warehouse
-    from hotdash_pipelines.local.first_load import due_range, load, runs_over
+    from hotdash_pipelines.local.first_load import due_range, joined, load, runs_over
     from hotdash_pipelines.local.instance import prepare_instance
     from hotdash_pipelines.services.connections import dbt_environment
     from hotdash_pipelines.services.stores import Stores
@@ -147,10 +147,7 @@ def _load(settings: "Settings", console: "Console", children: "Children", stack:
                 is_past=number + 1 < len(runs),
             )
 
-    outcome = run(0)
-    for number in range(1, len(runs)):
-        if outcome.success:
-            outcome = run(number)
+    outcome = joined([run(number) for number in range(len(runs))])
     if not outcome.success:
         local_warehouse.alert_failure(settings, url, outcome)
     return outcome

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -91,6 +91,25 @@ def runs_over(first: str, last: str) -> list[tuple[str, str]]:
     keys = days_ending(newest, (newest - date.fromisoformat(first)).days + 1)
     starts = [*range(len(keys) - DAYS_A_RUN, 0, -DAYS_A_RUN)][::-1]
     return [(keys[begin], keys[end - 1]) for begin, end in pairwise([0, *starts, len(keys)])]
+
+
+def joined(outcomes: Sequence[LoadOutcome]) -> LoadOutcome:
+    """What the runs over the parts of a range did, the newest last: what that one built, and the errors of all.
+
+    A window that failed long ago costs its day, not the models; the run that is named is the first that failed.
+    """
+    last, failed = outcomes[-1], [outcome for outcome in outcomes if not outcome.success]
+    return replace(
+        last,
+        run_id=failed[0].run_id if failed else last.run_id,
+        success=not failed,
+        passed=sum(outcome.passed for outcome in outcomes),
+        failed=sum(outcome.failed for outcome in outcomes),
+        warned=sum(outcome.warned for outcome in outcomes),
+        failed_checks=list(dict.fromkeys(check for outcome in outcomes for check in outcome.failed_checks)),
+        errors=[error for outcome in outcomes for error in outcome.errors],
+        owners={asset: owner for outcome in outcomes for asset, owner in outcome.owners.items()},
+    )
 
 
 def load(

@@ -14,7 +14,7 @@ from rich.console import Console
 from hotdash_pipelines.cli.progress import live_steps
 from hotdash_pipelines.local import first_load
 from hotdash_pipelines.local.children import ChildError
-from hotdash_pipelines.local.first_load import LoadOutcome, StepProgress, load
+from hotdash_pipelines.local.first_load import LoadOutcome, StepProgress, joined, load
 
 DAY = "2026-03-09"
 ECHO = "import json, sys; print(json.dumps({'outcome': {'run_id': ' '.join(sys.argv[1:]), 'success': True}}))"
@@ -146,3 +146,17 @@ def test_whoever_waits_for_a_load_needs_no_dagster() -> None:
         sys.exit("dagster" in sys.modules)
     """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_run_that_failed_long_ago_is_told_with_what_the_newest_built() -> None:
+    old = LoadOutcome(
+        "1", False, {"raw_shopify/orders": 5}, 3, 1, 0, ["a: c"], ["step: line"], owners={"a": "team:data"}
+    )
+    newest = LoadOutcome("2", True, {"marts_core/fct_order": 9}, 4, 0, 2, ["a: c", "b: d (warning)"])
+    told = joined([newest, old, newest])
+    assert (told.run_id, told.success) == ("1", False)
+    assert told.assets == newest.assets
+    assert (told.passed, told.failed, told.warned) == (11, 1, 4)
+    assert told.failed_checks == ["a: c", "b: d (warning)"]
+    assert (told.errors, told.owners) == (["step: line"], {"a": "team:data"})
+    assert joined([newest]) == newest
