@@ -192,7 +192,7 @@ def test_customers_whom_the_rough_world_merges_are_found_and_nobody_else(shop):
     calm, shop.shop.roughness = shop.shop.roughness, rough
     try:
         found = shop.round("customers")
-        merged = {number for number in shop.held["customers"] if shop.shop.removals.merge_of(number)}
+        merged = {number for number in shop.held["customers"] if shop.shop.is_gone("CUSTOMER", number)}
         named = {int(number) for one in found for number in one.deleted}
         assert merged == named > set()
     finally:

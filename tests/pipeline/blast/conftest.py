@@ -15,7 +15,7 @@ from tests.pipeline.harness.in_process import open_bench
 from tests.pipeline.harness.stack import SEED, open_stack
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def evening(server: object, session_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
     """A stack after one healthy night, and what the night after it gives if nothing is wrong."""
     folder = tmp_path_factory.mktemp("blast")
