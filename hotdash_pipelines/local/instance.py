@@ -120,4 +120,5 @@ def write_workspace(settings: Settings, code_server_port: int) -> Path:
         "load_from:\n  - grpc_server:\n      host: 127.0.0.1\n"
         f"      port: {code_server_port}\n      location_name: hotdash_pipelines\n"
     )
+    target.chmod(0o600)
     return target

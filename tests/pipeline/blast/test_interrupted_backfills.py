@@ -93,7 +93,9 @@ def test_the_past_of_a_long_range_lands_without_models_and_says_how_far_it_is(be
     reports: list[list[dict[str, Any]]] = []
     outcome = run_nightly(DEFINITIONS, bench.instance, days[0], days[-1], reports.append, is_past=True)
     assert outcome.success, outcome.errors
-    tables = {f"raw_{one.source}/{table.name}" for one in load_contracts() for table in one.tables}
+    # A listing says what is there now: of the past it has nothing to load.
+    dated = [one for one in load_contracts() if one.semantics != "snapshot"]
+    tables = {f"raw_{one.source}/{table.name}" for one in dated for table in one.tables}
     assert set(outcome.assets) == tables | {f"lake_{one.source}/{one.stream}" for one in load_contracts()}
     steps = {step["name"]: step for step in reports[-1]}
     assert {step["state"] for step in steps.values()} == {"done"}

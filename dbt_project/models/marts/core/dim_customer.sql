@@ -52,7 +52,7 @@ buyers as (
         is_numbered_first,
         is_deleted
     from numbered
-    order by project_key, customer_key, is_deleted, is_numbered_first desc nulls last, processed_at, order_id
+    order by project_key, customer_key, is_deleted, coalesce(is_numbered_first, false) desc, processed_at, order_id
 ),
 
 known as (
