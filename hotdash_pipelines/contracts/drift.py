@@ -3,8 +3,8 @@
 Belongs here: naming fields that the contract does not know. Does not belong here: reading rows (parse.py), unknown
 values of an enum (counted there over all rows).
 
-A field that a source adds comes in most records, so a few show it: the first and last page of a group and every 64th
-between, and in them the first record and every sixteenth. To read all of them would cost as much as the parsing itself.
+A field that a source adds comes in most records, so a few show it: the first and last page of a window and every 64th
+between, and in them the first record and every sixteenth. To read all of them would cost more than the parsing itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,14 +21,19 @@ _KINDS = {dict: "object", list: "list", str: "string", bool: "bool", int: "int64
 _Known = dict[str, "_Known | None"]
 
 
+def shown_pages(group: Sequence[bytes], first: int, is_last: bool) -> list[bytes]:
+    """Those of a group's pages that are looked at; `first` is its first page's place in the window."""
+    end = len(group) - 1
+    return [page for at, page in enumerate(group) if (first + at) % _EVERY_PAGE == 0 or (is_last and at == end)]
+
+
 def unknown_fields(contract: Contract, pages: Sequence[bytes]) -> dict[str, str]:
-    """JSON path of each field in the records of some of the pages that the contract does not name -> kind of value.
+    """JSON path of each field in the records of the pages that the contract does not name -> kind of value.
 
     The envelope around the records is the client's and is not looked at. A page that cannot be read shows nothing.
     """
     known, ignored, unknown = _known(contract.table), set(_ignored(contract.table)), {}
-    sample = [page for index, page in enumerate(pages) if index % _EVERY_PAGE == 0 or index == len(pages) - 1]
-    for page in sample:
+    for page in pages:
         try:
             value: Any = orjson.loads(page)
         except orjson.JSONDecodeError:

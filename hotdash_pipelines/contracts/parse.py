@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from hotdash_pipelines.contracts.arrow import compute, page_schema, steps, table_schema
 from hotdash_pipelines.contracts.casts import ContractBreach, cast, digests, or_position, storable
-from hotdash_pipelines.contracts.drift import unknown_fields
+from hotdash_pipelines.contracts.drift import shown_pages, unknown_fields
 from hotdash_pipelines.contracts.mend import mend_page
 from hotdash_pipelines.contracts.model import Contract, Field, Table
 from hotdash_pipelines.contracts.parsed import BadPage, Parsed
@@ -47,11 +47,12 @@ def parse_groups(
     going: deque[tuple[int, Future[Parsed]]] = deque()
     with ThreadPoolExecutor(_GROUPS_AT_ONCE, thread_name_prefix="parse") as workers:
         try:
-            for first, group in _groups(pages, group_bytes):
+            for first, group, is_last in _groups(pages, group_bytes):
                 if len(going) == _GROUPS_AT_ONCE:
                     ready, parsed = going.popleft()
                     yield ready, parsed.result()
-                going.append((first, workers.submit(parse_group, contract, group)))
+                shown = shown_pages(group, first, is_last)
+                going.append((first, workers.submit(_parse_group, contract, group, shown)))
             while going:
                 ready, parsed = going.popleft()
                 yield ready, parsed.result()
@@ -71,10 +72,10 @@ def parse_pages(contract: Contract, pages: Iterable[bytes], group_bytes: int = G
     return parsed
 
 
-def parse_group(contract: Contract, pages: Sequence[bytes]) -> Parsed:
-    """Parse a few pages: the unit of work, whose memory is some times the pages' own."""
+def _parse_group(contract: Contract, pages: Sequence[bytes], shown: Sequence[bytes]) -> Parsed:
+    """Parse a few pages, the unit of work; its memory is some times theirs. Drift is looked for in `shown`."""
     parsed = _parse_or_split(contract, pages)
-    parsed.unknown_fields = unknown_fields(contract, pages)
+    parsed.unknown_fields = unknown_fields(contract, shown)
     return parsed
 
 
@@ -98,18 +99,18 @@ def joined(contract: Contract, parts: Iterable[tuple[int, Parsed]]) -> Parsed:
     return whole
 
 
-def _groups(pages: Iterable[bytes], group_bytes: int) -> Iterator[tuple[int, list[bytes]]]:
-    """Pages that come to `group_bytes` together, or one that is longer; each group with the place of its first."""
+def _groups(pages: Iterable[bytes], group_bytes: int) -> Iterator[tuple[int, list[bytes], bool]]:
+    """Pages that come to `group_bytes` together, or one that is longer: the place of the first, pages, if the last."""
     group: list[bytes] = []
     first = size = 0
     for page in pages:
         if group and size + len(page) > group_bytes:
-            yield first, group
+            yield first, group, False
             first, group, size = first + len(group), [], 0
         group.append(page)
         size += len(page)
     if group:
-        yield first, group
+        yield first, group, True
 
 
 def _parse_or_split(contract: Contract, pages: Sequence[bytes]) -> Parsed:

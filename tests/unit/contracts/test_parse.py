@@ -178,6 +178,12 @@ def test_unknown_fields_at_any_depth_are_reported_and_dropped() -> None:
     assert not parsed.bad_pages
 
 
+@pytest.mark.parametrize("group_bytes", [1, 1_000, 10**9])
+def test_drift_is_seen_on_the_first_the_64th_and_the_last_page_whatever_the_groups(group_bytes: int) -> None:
+    pages = [page_of(a_customer(number + 1, **{f"new{number}": 1})) for number in range(100)]
+    assert set(parse_pages(CUSTOMERS, pages, group_bytes).unknown_fields) == {"new0", "new64", "new99"}
+
+
 def test_ignored_fields_and_the_envelope_are_not_reported() -> None:
     page = json.loads(page_of(a_customer(1, id="gid://shopify/Customer/1")))
     page["extensions"] = {"cost": {"requestedQueryCost": 3}}
