@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export GX_ANALYTICS_ENABLED := false
+# Machines that set it have every process compile thousands of modules anew: 5 s a start of Dagster, 10 s of its checks.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run quick test check lint bench docs lock clean
