@@ -43,6 +43,8 @@ _ANYWHERE: tuple[_Draw, ...] = (
     ("cut_off", {}, None),
     ("timeout", {"seconds": 0.05}, None),
 )
+# A token ends after it has served: one that is refused at once is not what passes.
+_EXPIRY: _Draw = ("expired_token", {"spares_new": True}, None)
 ROUGH_FAULTS: dict[str, tuple[_Draw, ...]] = {
     "shopify": (
         *_ANYWHERE,
@@ -50,7 +52,7 @@ ROUGH_FAULTS: dict[str, tuple[_Draw, ...]] = {
         ("status", {"status": 429, "retry_after": 1}, None),
         ("throttle", {"status": 200}, None),
         ("throttle", {"status": 429}, None),
-        ("expired_token", {}, None),
+        _EXPIRY,
         ("truncated_page", {}, None),
         ("empty", {}, None),
     ),
@@ -62,7 +64,7 @@ ROUGH_FAULTS: dict[str, tuple[_Draw, ...]] = {
     "ga4": (
         *_ANYWHERE,
         ("throttle", {}, "runReport"),
-        ("expired_token", {}, "runReport"),
+        (*_EXPIRY[:2], "runReport"),
         ("truncated_page", {}, "runReport"),
     ),
 }
@@ -74,7 +76,8 @@ class Scenario:
 
     `match` is a part of the operation (Shopify operation name, Chatwoot path, GA4 report dimensions), upper or lower
     case; None hits every operation. `args` by name: status(status, retry_after, body), timeout(seconds),
-    throttle(status), wrong_type(field, value), wrong_count(off: what is added to each count that the answer holds).
+    throttle(status), wrong_type(field, value), wrong_count(off: what is added to each count that the answer holds),
+    expired_token(spares_new: only the token that is shown ends, and only if it has served before).
     """
 
     name: str

@@ -70,6 +70,8 @@ class Tokens:
 
     world: World
     _expiry: dict[str, float] = field(default_factory=dict)
+    _served: set[str] = field(default_factory=set)
+    _given: int = 0
     _public_key: RSAPublicKey | None = None
 
     def exchange(self, grant_type: str, assertion: str) -> dict[str, Any]:
@@ -81,7 +83,8 @@ class Tokens:
             raise InvalidGrant("invalid_grant", "Invalid JWT: Failed audience check.")
         if not set(str(claims.get("scope", "")).split()).intersection(SCOPES):
             raise InvalidGrant("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
-        digest = hashlib.sha256(f"{assertion}{len(self._expiry)}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{assertion}{self._given}".encode()).hexdigest()
+        self._given += 1
         token = f"ya29.demo-{digest[:48]}"
         self._expiry[token] = self._now() + TOKEN_LIFETIME_S
         return {"access_token": token, "expires_in": TOKEN_LIFETIME_S, "token_type": "Bearer"}
@@ -95,7 +98,14 @@ class Tokens:
                 return False
             scoped = set(str(claims.get("scope", "")).split()).intersection(SCOPES)
             return bool(scoped) or claims.get("aud") == API_AUDIENCE
-        return self._expiry.get(bearer, 0.0) > self._now()
+        is_accepted = self._expiry.get(bearer, 0.0) > self._now()
+        if is_accepted:
+            self._served.add(bearer)
+        return is_accepted
+
+    def has_served(self, bearer: str) -> bool:
+        """Whether this token was accepted before."""
+        return bearer in self._served
 
     def forget(self, bearer: str) -> None:
         """Have the token expire now."""

@@ -145,14 +145,17 @@ class Ga4Face:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not bearer:
             raise Ga4Refusal(401, _MISSING)
-        if scenario is not None and scenario.name == "expired_token":
+        is_ended = scenario is not None and scenario.name == "expired_token" and self._ends(bearer, scenario)
+        if is_ended:
             self.tokens.forget(bearer)
-            raise Ga4Refusal(401, _INVALID)
-        if not self.tokens.accepts(bearer):
+        if is_ended or not self.tokens.accepts(bearer):
             raise Ga4Refusal(401, _INVALID)
         property_id = str(self.world.credentials["ga4_property_id"])
         if request.path_params["property_id"] != property_id or not self.has_access:
             raise Ga4Refusal(403, _FORBIDDEN)
+
+    def _ends(self, bearer: str, expiry: Scenario) -> bool:
+        return self.tokens.has_served(bearer) or not expiry.args.get("spares_new")
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class ShopifyApi:
         self.bucket = Bucket(GENEROUS, world.clock)
         self.approvals = ALL_APPROVALS
         self._tokens: dict[str, datetime] = {}
+        self._served: set[str] = set()
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -73,6 +74,8 @@ class ShopifyApi:
         """Client-credentials grant: JSON or form body; 401 for wrong credentials, 400 for another grant."""
         body = await _body(request)
         scenario = self.world.scenarios.take("shopify", "access_token")
+        if _spares_new(scenario):
+            scenario = None
         response = await faults.before(scenario) or self._grant(body)
         self._record(request, "access_token", {}, response.status_code)
         return response
@@ -106,7 +109,8 @@ class ShopifyApi:
         if version is None:
             self._record(request, "", {}, 404)
             return _json({"errors": "Not Found"}, 404)
-        if not self._is_authorised(request.headers.get("x-shopify-access-token", "")):
+        token = request.headers.get("x-shopify-access-token", "")
+        if not self._is_authorised(token):
             self._record(request, "", {}, 401)
             return _json({"errors": _BAD_TOKEN}, 401)
         body = await _body(request)
@@ -118,9 +122,14 @@ class ShopifyApi:
         prepared = await asyncio.to_thread(prepare, query, body.get("operationName"))
         name = prepared.name if isinstance(prepared, Operation) else str(body.get("operationName") or "")
         scenario = self.world.scenarios.take("shopify", name)
+        if _spares_new(scenario) and token not in self._served:
+            scenario = None
+        self._served.update({token} & self._tokens.keys())
         response = await faults.before(scenario)
         if response is not None:
-            if response.status_code == 401:
+            if response.status_code == 401 and _spares_new(scenario):
+                self._tokens.pop(token, None)
+            elif response.status_code == 401:
                 self.expire_tokens()
         elif isinstance(prepared, Operation):
             response = await asyncio.to_thread(self._answer, prepared, variables, scenario)
@@ -202,6 +211,10 @@ async def _body(request: HttpRequest) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return decoded if isinstance(decoded, dict) else {}
+
+
+def _spares_new(scenario: Scenario | None) -> bool:
+    return scenario is not None and bool(scenario.args.get("spares_new"))
 
 
 def _json(value: Any, status: int = 200) -> Response:

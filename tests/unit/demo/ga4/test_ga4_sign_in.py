@@ -83,6 +83,15 @@ def test_an_expired_token_fault_is_lasting_until_a_new_token_is_fetched(world: W
     assert api.post(PATH, json=request_for(["date"], ["sessions"])).status_code == 200
 
 
+def test_a_drawn_expiry_spares_a_token_that_has_not_served(world: World, api: TestClient) -> None:
+    world.scenarios.add_rough("ga4", share=1.0, faults=["expired_token"])
+    answers = []
+    for _ in range(3):
+        api.headers["Authorization"] = f"Bearer {ask_token(api, assertion()).json()['access_token']}"
+        answers += [api.post(PATH, json=request_for(["date"], ["sessions"])).status_code for _ in range(2)]
+    assert answers == [200, 401] * 3
+
+
 def test_a_jwt_the_service_account_signed_for_the_api_is_accepted_as_a_token(world: World) -> None:
     own = assertion(aud="https://analyticsdata.googleapis.com/", scope="")
     api = TestClient(Starlette(routes=ga4.routes(world)), headers={"Authorization": f"Bearer {own}"})

@@ -357,6 +357,18 @@ def test_an_expired_token_scenario_ends_every_granted_token(store: Store) -> Non
     assert store.post("{ shop { name } }").status_code == 200
 
 
+def test_a_drawn_expiry_ends_one_token_and_only_when_it_has_served(store: Store) -> None:
+    store.world.scenarios.add_rough("shopify", share=1.0, faults=["expired_token"])
+    other, shown = ({"X-Shopify-Access-Token": token(store).json()["access_token"]} for _ in range(2))
+    answers = []
+    for store.headers in (other, shown, shown, other):
+        answers.append(store.post("{ shop { name } }").status_code)
+    assert answers == [200, 200, 401, 401]
+    store.world.scenarios.clear()
+    store.headers = {"X-Shopify-Access-Token": token(store).json()["access_token"]}
+    assert store.post("{ shop { name } }").status_code == 200
+
+
 def test_a_truncated_page_drops_nodes_and_says_nothing(store: Store) -> None:
     whole = store.data(ORDERS, {"query": DAY, "first": 20})["orders"]
     store.world.scenarios.add("truncated_page", "shopify")
