@@ -5,14 +5,46 @@
     left of it is merged over what the table holds.
 #}
 {% macro incremental_run() %}
-    {{ return(is_incremental() and not flags.FULL_REFRESH) }}
+    {{ return(is_incremental() and not flags.FULL_REFRESH and not lacks_columns()) }}
 {% endmacro %}
 
 
 {% macro truncate_on_rebuild() %}
-    {%- if execute and flags.FULL_REFRESH and not model.config.meta.get('outlives_its_source') and load_cached_relation(this) is not none -%}
+    {%- if execute and (flags.FULL_REFRESH or lacks_columns()) and not model.config.meta.get('outlives_its_source') and load_cached_relation(this) is not none -%}
         truncate table {{ this }}
     {%- endif -%}
+{% endmacro %}
+
+
+{# Name -> whether it must have a value, of each column that the table has by now; none before it is first made. #}
+{% macro held_columns() %}
+    {%- set held = {} -%}
+    {%- if execute and load_cached_relation(this) is not none -%}
+        {%- for row in run_query(
+            "select attname::text, attnotnull from pg_attribute where attrelid = '" ~ this ~ "'::regclass and attnum > 0 and not attisdropped"
+        ) -%}
+            {%- do held.update({row[0]: row[1]}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(held) }}
+{% endmacro %}
+
+
+{#
+    Whether an earlier version of the model made the table: its rows have no values for the columns that have come
+    since, so they are all made anew, once.
+#}
+{% macro lacks_columns() %}
+    {%- set held = held_columns() -%}
+    {{ return(held | length > 0 and model.columns.keys() | reject('in', held) | list | length > 0) }}
+{% endmacro %}
+
+
+{# Columns that the model no longer has stay for whoever reads them, and may be empty from now on. #}
+{% macro release_former_columns() %}
+    {%- for name, is_required in held_columns().items() if is_required and name not in model.columns -%}
+        alter table {{ this }} alter column "{{ name }}" drop not null;
+    {% endfor -%}
 {% endmacro %}
 
 

@@ -26,7 +26,7 @@ from tests.databases import fresh_database, template
 from tests.dbt_parse import parsed_project
 from tests.integration.dbt.agent_rows import agent_in
 from tests.integration.dbt.marts import asked
-from tests.integration.dbt.nights import Nights, first_night, second_night
+from tests.integration.dbt.nights import Nights, first_night, forget_columns, second_night
 from tests.integration.dbt.raw import RawShop
 
 _PARSED_DATABASE = "hotdash"
@@ -220,7 +220,11 @@ def nights(
         second = copy(url)
         dbt.run("fct_order_line", full_refresh=True)
         dbt.run(full_refresh=True)
-        yield Nights(first, rerun, second, copy(url), statuses)
+        rebuilt = copy(url)
+        with connect(url, autocommit=True) as conn:
+            forget_columns(conn)
+        dbt.run()
+        yield Nights(first, rerun, second, rebuilt, copy(url), statuses)
 
 
 @pytest.fixture
