@@ -21,20 +21,28 @@ DIFFERING_DAYS = 25
 
 @dataclass(frozen=True)
 class DaysVerdict:
-    """Whether the days that a source counted are loaded whole; `differing` lists those that are not, oldest first."""
+    """Whether the days that a source counted are loaded whole; `differing` and `waiting` list those that are not.
+
+    What waits has fewer records than the source counts, and later windows that may hold them are still to be loaded.
+    """
 
     counted: int
     source_records: int
     loaded_records: int
     differing: tuple[StreamDay, ...]
+    waiting: tuple[StreamDay, ...]
 
     @property
     def message(self) -> str | None:
         """What is wrong in one line, None when nothing is."""
-        if not self.differing:
-            return None
-        days = ", ".join(f"{day.day} ({day.loaded} of {day.counted})" for day in self.differing)
-        return f"days that differ from the source's count: {days}; see docs/runbooks/day-not-complete.md"
+        for days, what in (
+            (self.differing, "days that differ from the source's count"),
+            (self.waiting, "days that wait for later windows, to which their records have moved"),
+        ):
+            if days:
+                listed = ", ".join(f"{day.day} ({day.loaded} of {day.counted})" for day in days)
+                return f"{what}: {listed}; see docs/runbooks/day-not-complete.md"
+        return None
 
 
 def has_count_by_day(contract: Contract) -> bool:
@@ -77,4 +85,5 @@ def verdict(days: Sequence[StreamDay]) -> DaysVerdict:
         sum(day.counted for day in days),
         sum(day.loaded for day in days),
         tuple(day for day in days if day.differs),
+        tuple(day for day in days if day.waits),
     )

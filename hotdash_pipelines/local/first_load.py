@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DAYS_A_RUN = 30
 """A run writes an event for each partition of each asset, and each costs more than the last (dagster issue 19618)."""
+_DAYS_WAIT = ": days_match_the_source (warning)"
 COMMAND = (sys.executable, "-m", "hotdash_pipelines.local.nightly_run", "hotdash_pipelines.definitions")
 
 
@@ -96,8 +97,10 @@ def runs_over(first: str, last: str) -> list[tuple[str, str]]:
 def joined(outcomes: Sequence[LoadOutcome]) -> LoadOutcome:
     """What the runs over the parts of a range did, the newest last: what that one built, and the errors of all.
 
-    A window that failed long ago costs its day, not the models; the run that is named is the first that failed.
+    A window that failed long ago costs its day, not the models; the run that is named is the first that failed. That
+    days of the past waited for the runs after theirs is left out: the newest judges every day.
     """
+    outcomes = [*(_without_waiting_days(outcome) for outcome in outcomes[:-1]), outcomes[-1]]
     last, failed = outcomes[-1], [outcome for outcome in outcomes if not outcome.success]
     return replace(
         last,
@@ -110,6 +113,12 @@ def joined(outcomes: Sequence[LoadOutcome]) -> LoadOutcome:
         errors=[error for outcome in outcomes for error in outcome.errors],
         owners={asset: owner for outcome in outcomes for asset, owner in outcome.owners.items()},
     )
+
+
+def _without_waiting_days(outcome: LoadOutcome) -> LoadOutcome:
+    kept = [check for check in outcome.failed_checks if not check.endswith(_DAYS_WAIT)]
+    waited = len(outcome.failed_checks) - len(kept)
+    return replace(outcome, warned=outcome.warned - waited, failed_checks=kept)
 
 
 def load(

@@ -34,12 +34,17 @@ class DayCount:
 
 @dataclass(frozen=True)
 class StreamDay:
-    """A day that is loaded and was counted by its source. `differs`: the two disagree, and the count is the newer."""
+    """A day that is loaded and was counted by its source.
+
+    `differs`: the two disagree, and the count is the newer. `waits`: it has fewer than the source counts, but windows
+    that its records may have moved to are not loaded yet.
+    """
 
     day: date
     counted: int
     loaded: int
     differs: bool
+    waits: bool = False
 
 
 def days_to_count(
@@ -130,7 +135,8 @@ def refresh_days(
         conn.execute(_WATERMARK, names)
         conn.execute(_JUDGE_LISTING if contract.semantics == "snapshot" else _JUDGE, names)
         rows = conn.execute(
-            "select business_date, source_count, loaded_count, state = 'differs' from ops.stream_days "
+            "select business_date, source_count, loaded_count, state = 'differs', "
+            "state = 'partial' and loaded_count < source_count from ops.stream_days "
             "where project_key = %(project)s and source = %(source)s and stream = %(stream)s "
             "and source_count is not null and (state = 'differs' or business_date = any(%(keys)s::date[])) "
             "order by business_date",
@@ -322,7 +328,10 @@ weighed as (
             when abs(d.loaded_count - d.source_count) <= %(tolerance)s * d.source_count then true
             when d.counted_at >= coalesce(d.changed_at, '-infinity') and d.source_count is not null then false
         end as is_equal,
-        d.as_of as was_as_of
+        d.as_of as was_as_of,
+        -- In the past of a long backfill, say: the count knows of a year that is still to be read.
+        %(settle_days)s = 0 and d.loaded_count < d.source_count
+            and coalesce(d.counted_at > reached.reached_at + interval '1 day', false) as is_ahead
     from ops.stream_days as d
     left join reached on reached.day = d.business_date
     cross join (select min(day) as day from loads) as first_load
@@ -342,7 +351,7 @@ judged as (
             when is_hidden then 'unknown'
             when not is_read then 'partial'
             when %(now)s < ends_at and coalesce(as_of < ends_at, true) then 'open'
-            when not is_equal then 'differs'
+            when not is_equal and not is_ahead then 'differs'
             when coalesce(as_of < ends_at, true) then 'partial'
             when %(settle_days)s > 0 and fetched_at < settles_at then 'provisional'
             else 'complete'

@@ -139,7 +139,7 @@ def _check_specs(contract: Contract) -> list[dg.AssetCheckSpec]:
             _DAYS,
             asset=keys.raw_key(contract.source, contract.table.name),
             description="Each day in the store's zone has as many records as its source counts, deleted ones left out. "
-            "A day that differs is not complete in the marts.",
+            "A day that differs is not complete in the marts; one that waits for later windows is a warning.",
             metadata={**counted_as("completeness", _DAYS), "runbook": runbook("runbooks/day-not-complete.md")},
         )
     ]
@@ -149,13 +149,15 @@ def _days_check(contract: Contract, days: DaysVerdict) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=keys.raw_key(contract.source, contract.table.name),
         check_name=_DAYS,
-        passed=not days.differing,
+        passed=not days.differing and not days.waiting,
+        severity=dg.AssetCheckSeverity.ERROR if days.differing else dg.AssetCheckSeverity.WARN,
         description=days.message,
         metadata={
             "days_compared": days.counted,
             "source_records": days.source_records,
             "loaded_records": days.loaded_records,
             "days_off": ", ".join(str(day.day) for day in days.differing) or "none",
+            "days_waiting": len(days.waiting),
         },
     )
 

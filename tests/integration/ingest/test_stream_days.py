@@ -179,6 +179,28 @@ def test_a_day_on_which_the_source_counts_otherwise_is_named(ledger):
     assert ledger.days()[date(2025, 3, 3)] == ("differs", night(4), "the source counts 3, 2 are loaded")
 
 
+def test_a_day_of_the_past_waits_for_the_windows_that_its_records_may_have_moved_to(ledger):
+    """A backfill of long ago, run by run: the source's count knows what the runs after this one will bring."""
+    ledger.load("2025-03-03", night(9), FIRST_DAY)
+    ledger.count(night(9), {"2025-03-03": 3})
+    days = ledger.refresh(night(9), "2025-03-03")
+    assert days == [StreamDay(date(2025, 3, 3), 3, 1, differs=False, waits=True)]
+    told = "what changed is loaded up to 2025-03-04 05:00 UTC only"
+    assert ledger.days()[date(2025, 3, 3)] == ("partial", None, told)
+    # As soon as all windows are there, what is still missing is missing.
+    keys = [f"2025-03-0{day}" for day in range(4, 10)]
+    for key in keys:
+        ledger.load(key, night(9), AFTER_MIDNIGHT if key == keys[0] else {})
+    assert ledger.refresh(night(9), *keys) == [StreamDay(date(2025, 3, 3), 3, 2, differs=True)]
+
+
+def test_a_day_of_the_past_with_more_records_than_its_source_counts_differs_at_once(ledger):
+    ledger.load("2025-03-03", night(9), {**FIRST_DAY, **AFTER_MIDNIGHT})
+    ledger.count(night(9), {"2025-03-03": 1})
+    (day,) = ledger.refresh(night(9), "2025-03-03")
+    assert (day.differs, day.waits) == (True, False)
+
+
 def test_an_equal_count_makes_a_day_whole_as_of_the_last_reading(ledger):
     """Nothing was touched after midnight, and the source says so by its count."""
     ledger.load("2025-03-03", night(4), FIRST_DAY)

@@ -160,3 +160,10 @@ def test_a_run_that_failed_long_ago_is_told_with_what_the_newest_built() -> None
     assert told.failed_checks == ["a: c", "b: d (warning)"]
     assert (told.errors, told.owners) == (["step: line"], {"a": "team:data"})
     assert joined([newest]) == newest
+
+
+def test_days_that_waited_for_the_runs_after_theirs_are_not_told_but_those_of_the_newest_run_are() -> None:
+    waits = LoadOutcome("1", True, {}, 5, 0, 2, ["raw/a: days_match_the_source (warning)", "raw/a: odd (warning)"])
+    told = joined([waits, waits])
+    assert (told.passed, told.warned) == (10, 3)
+    assert told.failed_checks == ["raw/a: odd (warning)", "raw/a: days_match_the_source (warning)"]
