@@ -4,7 +4,7 @@ Belongs here: counts by day against what is held, slices of the contacts, the se
 marking rows (warehouse), reading records that are there (streams.py, paging.py).
 
 There is no feed of deletions. Conversations are counted from day to day: one request tells that nothing is missing, and
-where something is, halves of the range lead to the day. Contacts held are a part of those listed, so no count helps: a
+where something is, halves of the range lead to the day. Of the last two days not all are held: those are listed. Contacts held are a part of those listed, so no count helps: a
 slice of the list is read every night, in the order of creation, and who should stand in it and does not is asked for.
 """
 
@@ -40,7 +40,8 @@ def gone_conversations(client: ChatwootClient, held: Held, notes: dict[str, str 
     if not alive or since is None:
         return []
     # Of days since the last run not all are held, and of those before the first load only what was active since.
-    first, last = since.astimezone(UTC).date() + timedelta(days=1), client.now().date() - _NOT_YET_HELD
+    today = client.now().date()
+    first, last = since.astimezone(UTC).date() + timedelta(days=1), today - _NOT_YET_HELD
     days: dict[date, set[int]] = {}
     for number, began in alive.items():
         days.setdefault(began.astimezone(UTC).date(), set()).add(number)
@@ -64,6 +65,11 @@ def gone_conversations(client: ChatwootClient, held: Held, notes: dict[str, str 
         else:
             middle = start + (end - start) // 2
             ranges += [(start, middle), (middle + timedelta(days=1), end)]
+    start = max(first, last + timedelta(days=1))
+    young = {number for day, numbers in days.items() if day >= start for number in numbers}
+    if young:
+        there = filtered(client, "conversations", _days(start, today), lambda _: True)
+        missing |= young - ids(there.records)
     old = sorted(number for day, numbers in days.items() if day < first for number in numbers)
     missing |= set(_of_tonight(old, client.now()))
     return list(_verified(client, "conversations", sorted(missing), notes))

@@ -101,12 +101,29 @@ def test_nothing_is_noticed_twice_and_nothing_that_is_there(nights):
 
 
 def test_a_look_for_what_is_gone_costs_few_requests(nights):
-    """A night without a deletion is one count; each one that is gone costs its way to the day, and its own 404."""
-    _, noticed, costs = nights
-    for (_, found), cost in zip(noticed, costs, strict=True):
+    """A night without a deletion is one count and the list of the last days, 25 a page, with a look at its end.
+
+    Each one that is gone costs its way to the day, and its own 404.
+    """
+    bench, noticed, costs = nights
+    began = [one.created_at for one in bench.store.world.support.conversations()]
+    for (now, found), cost in zip(noticed, costs, strict=True):
         gone = sum(entity == "conversation" for entity, _ in found)
-        assert cost["filter"] <= 1 + 12 * gone
-    assert min(cost["filter"] for cost in costs) == 1
+        young = sum(now - 2 * 86_400 < at <= now for at in began) + gone
+        assert cost["filter"] <= 1 + (2 + young // 25) + 12 * gone
+
+
+@pytest.mark.parametrize("hours", [1, 10, 30, 47, 100])
+def test_a_conversation_that_is_gone_is_noticed_however_young_it_is(nights, hours):
+    bench, _, _ = nights
+    support = bench.store.world.support
+    opened = support.opened_on
+    held = Warehouse(datetime(opened.year, opened.month, opened.day, tzinfo=UTC))
+    held.read(support)
+    gone = max(held.records["conversations"]) + 1
+    held.records["conversations"][gone] = datetime.fromtimestamp(support.now(), UTC) - timedelta(hours=hours)
+    fetched = bench.fetch("chatwoot", "deletions", "2026-11-20", bench.client("chatwoot"), held=held)
+    assert [(one["entity"], one["entity_id"]) for one in bench.records(fetched)] == [("conversation", gone)]
 
 
 def test_a_past_day_asks_nothing_and_keeps_what_was_noticed_on_it(nights):
