@@ -4,8 +4,9 @@ Belongs here: counts by day against what is held, slices of the contacts, the se
 marking rows (warehouse), reading records that are there (streams.py, paging.py).
 
 There is no feed of deletions. Conversations are counted from day to day: one request tells that nothing is missing, and
-where something is, halves of the range lead to the day. Of the last two days not all are held: those are listed. Contacts held are a part of those listed, so no count helps: a
-slice of the list is read every night, in the order of creation, and who should stand in it and does not is asked for.
+where something is, halves of the range lead to the day. Of the last two days not all are held: those are listed.
+Contacts held are a part of those listed, so no count helps: a slice of the list is read every night, in the order of
+creation, and who should stand in it and does not is asked for.
 """
 
 from collections.abc import Iterator, Mapping

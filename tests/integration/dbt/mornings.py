@@ -94,7 +94,7 @@ class Mornings:
                 if held is not None and held.fetched_at == at:
                     continue
                 if can_be_read(contract, window, newest) and is_due(contract, window, newest, held):
-                    ingest_window(contract, client, fetch, self.lake, project, window, at)
+                    ingest_window(contract, client, fetch, self.lake, project, window, at, self.url)
             manifests = [read_manifest(self.lake, contract, project, window.key) for window in windows]
             held = [manifest for manifest in manifests if manifest is not None]
             count_days(contract, client, self.url, project, self.settings.zone, held, lambda: at)
