@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hotdash_pipelines.demo.testing import start_stand_in
+from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
 from tests.databases import DEBIAN_15
 from tests.pipeline.harness.homes import CommandLines, Home, Reloaded, Served, Spoiled, Stopped, home_in
 from tests.pipeline.harness.planted import mend, plant
@@ -50,6 +50,13 @@ def loaded(
     with open_stack(server, session_home, tmp_path_factory.mktemp("loaded"), admin) as stack:
         stack.outcome = stack.up(days=2).json()
         yield stack
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[RunningStandIn]:
+    """A small store, for the tests of one file."""
+    with start_stand_in(seed=SEED, scale=0.003, now=NOW) as running:
+        yield running
 
 
 @pytest.fixture

@@ -8,23 +8,17 @@ import pytest
 
 from hotdash_pipelines.cli.doctor import Diagnosis, examine
 from hotdash_pipelines.contracts import Contract, load_contracts
-from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
+from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.local.first_load import LoadOutcome
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.settings import Settings
 from hotdash_pipelines.sources import PermanentSourceError, all_sources, registry
 from tests.pipeline.harness.in_process import KEY, Bench, open_bench
-from tests.pipeline.harness.stack import NOW, SEED, Stack
+from tests.pipeline.harness.stack import Stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("every-source")]
 
 EVERY_SOURCE = pytest.mark.parametrize("source", all_sources())
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[RunningStandIn]:
-    with start_stand_in(seed=SEED, scale=0.003, now=NOW) as running:
-        yield running
 
 
 @pytest.fixture

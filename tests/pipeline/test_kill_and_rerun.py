@@ -17,8 +17,8 @@ import pytest
 
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.demo.credentials import write_endpoint_file
-from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
-from tests.pipeline.harness.stack import NOW, SEED, Stack, open_stack
+from hotdash_pipelines.demo.testing import RunningStandIn
+from tests.pipeline.harness.stack import Stack, open_stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
@@ -28,12 +28,6 @@ DAYS = ("2026-03-08", "2026-03-09")
 STREAMS = ("chatwoot/conversations", "ga4/traffic_daily", "shopify/orders", "shopify/products")
 # The number is how often the point is passed first: so the kill falls into different streams, tables and days.
 INGEST_POINTS = ("lake.before_manifest:5", "load.staged:8", "load.before_commit:7")
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[RunningStandIn]:
-    with start_stand_in(seed=SEED, scale=0.003, now=NOW) as running:
-        yield running
 
 
 @dataclass

@@ -11,21 +11,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
+from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.orchestration import keys
 from tests.pipeline.harness.in_process import KEY, Bench, contract_of, open_bench
-from tests.pipeline.harness.stack import NOW, SEED, Stack
+from tests.pipeline.harness.stack import Stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("faults")]
 
 ORDERS, CUSTOMERS, CONTACTS, LANDING = "shopify/orders", "shopify/customers", "chatwoot/contacts", "ga4/landing_daily"
 CHECK = "days_match_the_source"
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[RunningStandIn]:
-    with start_stand_in(seed=SEED, scale=0.003, now=NOW) as running:
-        yield running
 
 
 @pytest.fixture
