@@ -104,10 +104,16 @@ def sales_by_day(world: World, first: date, now_ts: int) -> dict[date, SalesDay]
 
 
 def new_customers_by_day(world: World, first: date, now_ts: int) -> dict[date, int]:
-    """How many customers bought for the first time on each day from `first` on; guests are nobody's first."""
+    """How many customers bought for the first time on each day from `first` on; guests are nobody's first.
+
+    Who bought before only what the shop deleted buys for the first time.
+    """
     days: dict[date, int] = defaultdict(int)
     for order in orders_until(world, first, now_ts):
-        days[_sold_on(world, order)] += world.shop.customer_order_number(order) == 1
+        if order.customer_id is not None:
+            earlier = (one for one in world.shop.orders_of(order.customer_id, order.day) if one.id < order.id)
+            is_first = all(one.is_test or is_deleted(world, one, now_ts) for one in earlier)
+            days[_sold_on(world, order)] += is_first
     return {day: count for day, count in days.items() if day >= first}
 
 
