@@ -70,6 +70,13 @@ KINDS: tuple[Kind, ...] = (
         "A refund of several units names their line twice, each time with its own id.",
     ),
     Kind(
+        "giant_refunds",
+        # There is one such order a week, and a fortnight is to meet its refund.
+        1.0,
+        "orders of more than 250 lines",
+        "All of the order is given back a day or two after it was paid, in a refund of more than one page of lines.",
+    ),
+    Kind(
         "odd_attributes",
         0.05,
         "orders, lines, contacts and conversations",

@@ -29,6 +29,8 @@ DAY = 86_400
 EXPORT_AFTER_S = 4 * HOUR + 900
 # No event of an order lies further from its creation than this.
 MAX_AGE_DAYS = 40
+# More lines than fit into one page of Shopify's make an order a giant.
+PAGE_LINES = 250
 
 
 class RefundItem(NamedTuple):
@@ -105,9 +107,12 @@ class OrderState:
 class _Drafter:
     """Draws the events of one order in order of time, keeping track of what is left to take away."""
 
-    def __init__(self, created_ts: int, basket: Basket, random_: random.Random, splits_items: bool) -> None:
+    def __init__(
+        self, created_ts: int, basket: Basket, random_: random.Random, is_rough: Callable[[str], bool]
+    ) -> None:
         self.basket = basket
-        self.splits_items = splits_items
+        self.is_rough = is_rough
+        self.splits_items = is_rough("split_refunds")
         self.r = random_.random
         self.created_ts = created_ts
         self.taken = [0] * len(basket.lines)
@@ -182,7 +187,7 @@ def draft_events(
     `midnight_ts` ends the order's day: a part of the orders is tagged in the second of the export after it.
     `is_rough` says which kinds of roughness hit the order, `merged_ts` when its customer becomes another.
     """
-    d = _Drafter(created_ts, basket, random_, is_rough("split_refunds"))
+    d = _Drafter(created_ts, basket, random_, is_rough)
     r = d.r
     paid_ts = created_ts
     u = r()
@@ -239,7 +244,9 @@ def _draft_life(d: _Drafter, paid_ts: int) -> None:
             d.add(shipped_ts, "fulfil")
     else:
         d.add(paid_ts + 60, "fulfil")
-    if d.left.shop and r() < 0.07:
+    if len(d.basket.lines) > PAGE_LINES and d.is_rough("giant_refunds"):
+        d.refund(paid_ts + DAY + int(r() * DAY), d.take_all("RETURN"), with_shipping=True, with_duties=True)
+    elif d.left.shop and r() < 0.07:
         _draft_refund(d, max(paid_ts + HOUR, d.created_ts + DAY + int(r() * 28.5 * DAY)))
 
 

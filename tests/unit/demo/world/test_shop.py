@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from hotdash_pipelines.demo.clock import VirtualClock
+from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.seeded import rng
 from hotdash_pipelines.demo.world.shop import GIANT_ORDER_LINES, OPENED_ON, Order, Shop
+from hotdash_pipelines.demo.world.shop_timeline import PAGE_LINES, Refund
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 DAYS = [date(2026, 11, 9), date(2026, 11, 10), date(2026, 11, 11)]
@@ -107,6 +110,20 @@ def test_every_week_has_one_giant_order() -> None:
     shop = make()
     counts = [len(o.lines) for n in range(7) for o in shop.orders_created_on(DAYS[0] + timedelta(days=n))]
     assert sum(count == GIANT_ORDER_LINES for count in counts) == 1
+
+
+@pytest.mark.parametrize("seed", [7, 23])
+def test_every_fortnight_of_the_usual_world_meets_a_refund_of_more_than_a_page_of_lines(seed: int) -> None:
+    def giants(rough: str) -> list[Refund]:
+        shop = Shop(seed, 0.003, VirtualClock(NOW), roughness=Roughness.read(rough))
+        orders = [shop.orders_created_on(DAYS[0] - timedelta(days=n))[4] for n in range(140)]
+        refunds = [event.payload for o in orders for event in o.events]
+        return [one for one in refunds if isinstance(one, Refund) and len(one.items) > PAGE_LINES]
+
+    refunds = sorted(giants("usual"), key=lambda refund: refund.ts)
+    assert all(later.ts - earlier.ts < 14 * 86_400 for earlier, later in pairwise(refunds))
+    assert len(refunds) >= 19
+    assert len(giants("usual,-giant_refunds")) < 6
 
 
 def test_the_awkward_orders_are_there() -> None:
