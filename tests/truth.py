@@ -4,7 +4,8 @@ Belongs here: figures of orders, conversations and visits by day, from baskets a
 anything that an API, the lake, a raw table or a model says; comparing (the tests).
 
 What we count as: gross is the price of goods without tax, tip and gift cards; what comes back counts on its own day;
-what an edit takes off counts on the day of the order, which is the only day that the source tells without agreements.
+what an edit takes off or adds counts on the day of the order, which is the only day that the source tells without
+agreements.
 """
 
 from collections import defaultdict
@@ -14,6 +15,7 @@ from datetime import date, timedelta
 
 from hotdash_pipelines.demo.world import World
 from hotdash_pipelines.demo.world.shop_order import Order
+from hotdash_pipelines.demo.world.shop_orders import Line
 from hotdash_pipelines.demo.world.shop_timeline import MAX_AGE_DAYS, Cancellation, OrderEvent, Refund, RefundItem
 
 
@@ -132,20 +134,27 @@ def _place(days: dict[date, SalesDay], world: World, order: Order, now_ts: int) 
     sales.duty_amount += basket.duties.shop
     sales.cash_rounding_amount += basket.rounding.shop
     for line in basket.lines:
-        if line.is_tip:
-            continue
-        sales.ordered_quantity += line.quantity
-        if line.is_gift_card:
-            sales.gift_card_amount += line.net.shop
-        else:
-            sales.gross_amount += line.original.shop - (line.tax.shop if inside else 0)
-            sales.discount_amount += line.automatic_discount.shop + line.code_discount.shop
+        if not line.is_tip:
+            _sell(sales, order, line)
+
+
+def _sell(sales: SalesDay, order: Order, line: Line) -> None:
+    sales.ordered_quantity += line.quantity
+    if line.is_gift_card:
+        sales.gift_card_amount += line.net.shop
+    else:
+        sales.gross_amount += line.original.shop - (line.tax.shop if order.basket.taxes_included else 0)
+        sales.discount_amount += line.automatic_discount.shop + line.code_discount.shop
 
 
 def _happen(days: dict[date, SalesDay], world: World, order: Order, event: OrderEvent) -> None:
     payload, on_its_day = event.payload, days[world.shop.day_of(event.ts)]
     inside = order.basket.taxes_included
-    if isinstance(payload, RefundItem):
+    if isinstance(payload, Line):
+        sales = days[_sold_on(world, order)]
+        sales.tax_amount += payload.tax.shop
+        _sell(sales, order, payload)
+    elif isinstance(payload, RefundItem):
         _take(days[_sold_on(world, order)], order, payload)
     elif isinstance(payload, Refund):
         for item in payload.items:
@@ -166,7 +175,8 @@ def _happen(days: dict[date, SalesDay], world: World, order: Order, event: Order
 
 
 def _take(sales: SalesDay, order: Order, item: RefundItem) -> None:
-    line = order.lines[item.line_index]
+    lines = [*order.lines, *(event.payload for event in order.events if isinstance(event.payload, Line))]
+    line = lines[item.line_index]
     if line.is_tip:
         sales.tip_amount -= item.subtotal.shop
         return

@@ -70,6 +70,12 @@ KINDS: tuple[Kind, ...] = (
         "A refund of several units names their line twice, each time with its own id.",
     ),
     Kind(
+        "added_lines",
+        0.03,
+        "orders with parcels that are not sold at the till",
+        "Staff add a line before the parcel leaves; of an order that was paid, the rest is owed for hours or days.",
+    ),
+    Kind(
         "giant_refunds",
         # There is one such order a week, and a fortnight is to meet its refund.
         1.0,

@@ -16,7 +16,7 @@ REFUND_ID_FACTOR = 10
 
 
 class OrderView:
-    """An order as it stands now, with what its fields share."""
+    """An order as it stands now, with what its fields share; `basket` is before returns, added lines in it."""
 
     __slots__ = ("basket", "currency", "now", "order", "shop", "state")
 
@@ -24,8 +24,8 @@ class OrderView:
         self.shop = shop
         self.order = order
         self.now = now
-        self.basket = order.basket
         self.state = order.state(now)
+        self.basket = self.state.basket
         self.currency = self.basket.currency
 
     def bag(self, money: Money) -> Bag:

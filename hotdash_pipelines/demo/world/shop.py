@@ -24,7 +24,7 @@ from hotdash_pipelines.demo.seeded import rng
 from hotdash_pipelines.demo.world.shop_catalog import Product, Variant, make_products
 from hotdash_pipelines.demo.world.shop_index import ChangeIndex, CustomerIndex, Removal, Removals
 from hotdash_pipelines.demo.world.shop_order import CustomerFacts, Order
-from hotdash_pipelines.demo.world.shop_orders import Basket, Line, fill_basket
+from hotdash_pipelines.demo.world.shop_orders import Basket, Line, draw_addition, fill_basket
 from hotdash_pipelines.demo.world.shop_people import Customer, Visit, make_customer, make_visits, place_of
 from hotdash_pipelines.demo.world.shop_timeline import OrderEvent, draft_events
 
@@ -196,16 +196,6 @@ class Shop:
         else:
             removal = self.removals.of(kind, number)
         return removal is not None and removal.ts <= self.now_ts()
-
-    def heir_of(self, customer_id: int) -> int | None:
-        """The customer by now in this one's place: itself, the one it was merged into, or None if it was deleted."""
-        seen: set[int] = set()
-        number: int | None = customer_id
-        while number is not None and number not in seen and self.is_gone("CUSTOMER", number):
-            seen.add(number)
-            removal = self.removals.of("CUSTOMER", number)
-            number = None if removal is None else removal.heir
-        return number
 
     # Customers.
 
@@ -395,9 +385,13 @@ class Shop:
             line_count=GIANT_ORDER_LINES if giant else None,
             is_rough=is_rough,
         )
+        addition = None
+        if basket.source_name != "pos" and is_rough("added_lines"):
+            added = rng(self.seed, "addition", order.id)
+            addition = draw_addition(order.id, order.created_ts, basket, self.products, added)
         midnight = self.day_start_ts(order.day + timedelta(days=1))
         merge = self.removals.merge_of(order.customer_id) if order.customer_id is not None else None
-        events = draft_events(order.created_ts, basket, midnight, random_, is_rough, merge.ts if merge else None)
+        events = draft_events(order.created_ts, basket, midnight, random_, is_rough, addition, merge and merge.ts)
         order._details = (basket, events)
         with self._lock:
             self._with_details.append(order)

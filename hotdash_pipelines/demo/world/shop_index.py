@@ -140,6 +140,18 @@ class Removals:
             return None
         return Removal(signed_up + 2 * DAY + customer_id * 2_654_435_761 % (2 * DAY), "CUSTOMER", customer_id, heir)
 
+    def heir_of(self, customer_id: int, now_ts: int) -> int | None:
+        """The customer then in this one's place: itself, the one it was merged into, or None if it was deleted."""
+        seen: set[int] = set()
+        number: int | None = customer_id
+        while number is not None and number not in seen:
+            seen.add(number)
+            removal = self.of("CUSTOMER", number)
+            if removal is None or removal.ts > now_ts:
+                break
+            number = removal.heir
+        return number
+
     def of_order(self, order: Order) -> Removal | None:
         """How an order goes, by hand or of itself, whether or not it has gone by now."""
         planted = self._planted.get(("ORDER", order.id))

@@ -106,7 +106,7 @@ class Order:
 
     @property
     def basket(self) -> Basket:
-        """Lines and money as placed."""
+        """Lines and money as placed; what staff added since is in the basket of `state`."""
         return (self._details or self._shop.details_of(self))[0]
 
     @property

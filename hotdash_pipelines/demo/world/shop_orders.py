@@ -1,8 +1,8 @@
 """What one order contains: its lines and its money, made from the order's own seed.
 
-Belongs here: the order as placed. Does not belong here: what happens to it later (`shop_timeline`), and how an API
-shows it. Amounts are whole cents in pairs `(shop, presentment)`; each currency is a ledger of its own in which these
-identities hold exactly:
+Belongs here: the order as placed, and with a line more. Does not belong here: what happens to it and when
+(`shop_timeline`), and how an API shows it. Amounts are whole cents in pairs `(shop, presentment)`; each currency is a
+ledger of its own in which these identities hold exactly:
 
 - line: `original - sum(discount allocations) = net`
 - order: `sum(net of all lines but the tip) = subtotal`; `sum(line tax) + shipping tax = tax`
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from hotdash_pipelines.demo.world.shop_catalog import Product, Variant
@@ -80,7 +80,7 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Basket:
-    """The content and the money of one order as placed. Read-only by convention.
+    """The content and the money of one order, nothing of it given back. Read-only by convention.
 
     `tax` holds `shipping_tax`. Where `taxes_included`, prices, `subtotal` and `shipping` hold their tax.
     """
@@ -109,6 +109,16 @@ class Basket:
         """What these parts of the order come to, tax counted once."""
         worth = subtotal.plus(shipping).plus(tip).plus(duties)
         return worth if self.taxes_included else worth.plus(tax)
+
+    def with_line(self, line: Line) -> Basket:
+        """The same order with this line behind the others."""
+        return replace(
+            self,
+            lines=(*self.lines, line),
+            subtotal=self.subtotal.plus(line.net),
+            tax=self.tax.plus(line.tax),
+            total=self.total.plus(self.worth(line.net, line.tax, ZERO, ZERO, ZERO)),
+        )
 
 
 # A line in one currency: unit, original, automatic discount, code discount, net, tax.
@@ -177,6 +187,16 @@ def fill_basket(
     if source == "pos" and is_rough("cash_rounding"):
         basket.rounding = Money(*(_to_cash(cents) for cents in basket.total))
     return basket
+
+
+def draw_addition(
+    order_id: int, created_ts: int, basket: Basket, catalogue: Sequence[Product], random_: random.Random
+) -> Line:
+    """A line that staff may add to the order: at the price of its day and its rate of tax, without any discount."""
+    item = _pick_item(created_ts, catalogue, random_.random)._replace(automatic=False)
+    rates = (1.0, RATES[basket.currency])
+    shop, other = (_ledger([item], rate, 0, basket.tax_bps, basket.taxes_included)[0] for rate in rates)
+    return _make_line(order_id * LINE_ID_BASE + len(basket.lines), item, shop, other)
 
 
 def _make_tip(line_id: int, amount: Money) -> Line:

@@ -2,7 +2,15 @@
 
 Belongs here: events (paid, edited, fulfilled, refunded, cancelled, tagged) and their fold. Does not belong here: the
 basket (`shop_orders`). The state served is the fold of the events up to now; `updated_ts` is the last of them.
-These identities hold in each currency at every instant:
+
+An edit takes units away or adds a line. Shopify's reference of `Order` (2026-10) has three kinds of amounts, and only
+the first is "at the time of order creation": `originalTotalPriceSet` stays. Those "before returns" (`totalPriceSet`,
+`subtotalPriceSet`, `totalTaxSet`, `totalDiscountsSet`) are sums over all lines, added ones too; units taken away stay
+in them, as in `LineItem.quantity`. The `current...` amounts are what is left "after edits and returns". So `basket` is
+the order before returns as of an instant, and grows by each added line. A paid order is PARTIALLY_PAID from then until
+the rest is paid. Order-wide discounts are not spread anew: an added line has none.
+
+These identities hold in each currency at every instant, those of `shop_orders` for `basket` too:
 
 - `current subtotal = subtotal - sum(units taken away by edits, refunds or cancellation, at their net price)`
 - `current subtotal + current tax + current shipping + current tip + current duties = current total`; where prices
@@ -11,6 +19,8 @@ These identities hold in each currency at every instant:
   where prices do not include it (a discrepancy is negative when the buyer gets more than the items' worth, as in a
   gesture of goodwill)
 - `total refunded = sum(transactions)`; `net payment = received - total refunded`
+- `basket.total = total as placed + sum(net + tax of added lines)`, tax counted only where prices do not include it
+- while nothing was refunded: `outstanding = current total - received`, which is nothing once all is paid
 - a refund may name a line in two items; together they are what one item would have been
 """
 
@@ -21,7 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Money
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money
 
 HOUR = 3_600
 DAY = 86_400
@@ -76,6 +86,7 @@ class OrderEvent(NamedTuple):
 class OrderState:
     """The fold of an order's events up to an instant. Amounts are `Money`; `taken` counts units by line index.
 
+    `basket` is the order with all lines up to then; the other amounts are what is left of it.
     `tax` holds the tax of lines and shipping; `subtotal` and `shipping` hold it too where prices include tax.
     """
 
@@ -124,6 +135,15 @@ class _Drafter:
 
     def add(self, ts: int, kind: str, payload: object = None) -> None:
         self.events.append(OrderEvent(ts, kind, payload))
+
+    def add_line(self, ts: int, line: Line) -> Money:
+        """Staff add a line; what it costs the buyer."""
+        before, self.basket = self.basket.total, self.basket.with_line(line)
+        cost = self.basket.total.minus(before)
+        self.taken.append(0)
+        self.left = self.left.plus(cost)
+        self.add(ts, "edit", line)
+        return cost
 
     def take(self, index: int, quantity: int, restock_type: str) -> RefundItem:
         """Take units of a line away; shares are cumulative, so taking all of them leaves exactly nothing."""
@@ -180,12 +200,14 @@ def draft_events(
     midnight_ts: int,
     random_: random.Random,
     is_rough: Callable[[str], bool],
+    addition: Line | None = None,
     merged_ts: int | None = None,
 ) -> tuple[OrderEvent, ...]:
     """All events of an order, oldest first, whether or not they have happened yet.
 
     `midnight_ts` ends the order's day: a part of the orders is tagged in the second of the export after it.
-    `is_rough` says which kinds of roughness hit the order, `merged_ts` when its customer becomes another.
+    `is_rough` says which kinds of roughness hit the order, `addition` is the line that staff add to it if it is
+    shipped one day, `merged_ts` when its customer becomes another.
     """
     d = _Drafter(created_ts, basket, random_, is_rough)
     r = d.r
@@ -206,7 +228,7 @@ def draft_events(
     if r() < 0.025:
         _draft_cancellation(d, paid_ts)
     else:
-        _draft_life(d, paid_ts)
+        _draft_life(d, paid_ts, addition)
     if is_rough("late_touches"):
         d.add(midnight_ts + created_ts * 2_654_435_761 % (4 * HOUR), "tag", "reviewed")
     if merged_ts is not None and merged_ts > created_ts:
@@ -228,26 +250,41 @@ def _draft_cancellation(d: _Drafter, paid_ts: int) -> None:
     d.add(ts, "cancel", Cancellation(reason, tuple(unpaid_items)))
 
 
-def _draft_life(d: _Drafter, paid_ts: int) -> None:
+def _draft_life(d: _Drafter, paid_ts: int, addition: Line | None) -> None:
     r = d.r
+    has_parcels = any(line.requires_shipping for line in d.basket.lines)
+    is_divisible = len(d.basket.goods()) > 1
+    settled_ts = paid_ts
     if paid_ts > d.created_ts:
         # Only what is not yet paid is edited here, so no edit leaves money owed to the buyer.
         if r() < 0.22:
             _draft_edit(d, d.created_ts + int((paid_ts - d.created_ts) * (0.1 + 0.8 * r())))
+        if addition and has_parcels:
+            d.add_line(d.created_ts + 1 + _spread(addition, paid_ts - d.created_ts - 1), addition)
         d.add(paid_ts, "pay", d.left)
-    if any(line.requires_shipping for line in d.basket.lines):
+    elif addition and has_parcels:
+        # Before the parcel leaves; the buyer pays the rest within two days.
+        ts = paid_ts + 600 + _spread(addition, 3 * HOUR)
+        settled_ts = ts + HOUR + _spread(addition, 2 * DAY)
+        d.add(settled_ts, "pay", d.add_line(ts, addition))
+    if has_parcels:
         if r() < 0.985:
             shipped_ts = paid_ts + 4 * HOUR + int(r() ** 2 * 4.5 * DAY)
-            if len(d.basket.goods()) > 1 and r() < 0.12:
+            if is_divisible and r() < 0.12:
                 d.add(shipped_ts, "fulfil_part")
                 shipped_ts += DAY + int(r() * 2 * DAY)
             d.add(shipped_ts, "fulfil")
     else:
         d.add(paid_ts + 60, "fulfil")
     if len(d.basket.lines) > PAGE_LINES and d.is_rough("giant_refunds"):
-        d.refund(paid_ts + DAY + int(r() * DAY), d.take_all("RETURN"), with_shipping=True, with_duties=True)
+        d.refund(settled_ts + DAY + int(r() * DAY), d.take_all("RETURN"), with_shipping=True, with_duties=True)
     elif d.left.shop and r() < 0.07:
-        _draft_refund(d, max(paid_ts + HOUR, d.created_ts + DAY + int(r() * 28.5 * DAY)))
+        _draft_refund(d, max(settled_ts + HOUR, d.created_ts + DAY + int(r() * 28.5 * DAY)))
+
+
+def _spread(line: Line, seconds: int) -> int:
+    """An instant of the line's own below `seconds`; no draw, so that the order's other events stay as they are."""
+    return line.id * 2_654_435_761 % seconds
 
 
 def _draft_edit(d: _Drafter, ts: int) -> None:
@@ -301,7 +338,7 @@ def _apply(state: OrderState, event: OrderEvent) -> None:
     payload = event.payload
     match event.kind:
         case "pay":
-            state.received = payload  # type: ignore[assignment]
+            state.received = state.received.plus(payload)  # type: ignore[arg-type]
             state.financial_status = "PAID"
         case "tag":
             state.tags.append(str(payload))
@@ -312,7 +349,10 @@ def _apply(state: OrderState, event: OrderEvent) -> None:
             state.closed_ts = event.ts
         case "edit":
             state.edited = True
-            _take(state, payload)  # type: ignore[arg-type]
+            if isinstance(payload, Line):
+                _add_line(state, payload)
+            else:
+                _take(state, payload)  # type: ignore[arg-type]
         case "refund":
             refund: Refund = payload  # type: ignore[assignment]
             state.refunds.append(refund)
@@ -332,6 +372,14 @@ def _apply(state: OrderState, event: OrderEvent) -> None:
                 state.tax = state.tax.minus(state.basket.shipping_tax)
             for item in cancellation.items:
                 _take(state, item)
+
+
+def _add_line(state: OrderState, line: Line) -> None:
+    state.basket = state.basket.with_line(line)
+    state.subtotal = state.subtotal.plus(line.net)
+    state.tax = state.tax.plus(line.tax)
+    if state.financial_status == "PAID":
+        state.financial_status = "PARTIALLY_PAID" if state.received.shop else "PENDING"
 
 
 def _take(state: OrderState, item: RefundItem) -> None:

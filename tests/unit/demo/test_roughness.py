@@ -97,7 +97,7 @@ def test_a_merged_customer_is_told_by_no_event_and_moves_orders_and_heir() -> No
         heir = shop.customer(merge.heir or 0)
         assert heir is not None
         assert shop.removals.merge_of(heir.id) is None
-        assert shop.heir_of(merge.id) == heir.id
+        assert shop.removals.heir_of(merge.id, shop.now_ts()) == heir.id
         first = shop.orders_of(merge.id)[0]
         assert first.created_ts < merge.ts <= shop.now_ts()
         assert merge.ts in [event.ts for event in first.events]

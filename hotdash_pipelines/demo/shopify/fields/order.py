@@ -30,7 +30,7 @@ def _kept_quantity(view: OrderView) -> int:
 
 
 def _customer(view: OrderView) -> CustomerView | None:
-    number = None if view.order.customer_id is None else view.shop.heir_of(view.order.customer_id)
+    number = None if view.order.customer_id is None else view.shop.removals.heir_of(view.order.customer_id, view.now)
     customer = None if number is None else view.shop.customer(number)
     return None if customer is None else CustomerView(view.shop, customer, view.now)
 
@@ -46,7 +46,7 @@ def _journey(view: OrderView) -> OrderView | None:
 
 def _outstanding(view: OrderView) -> Money:
     state = view.state
-    return ZERO if state.cancelled_ts or state.received.shop or state.refunds else state.total.minus(state.received)
+    return ZERO if state.cancelled_ts or state.refunds else state.total.minus(state.received)
 
 
 def _landing_page(visit: VisitView) -> str:
@@ -121,7 +121,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "note": lambda _v: None,
         "number": lambda v: int(v.order.name[1:]),
         "originalTotalDutiesSet": lambda v: v.bag(v.basket.duties) if v.basket.duties.shop else None,
-        "originalTotalPriceSet": lambda v: v.bag(v.basket.total),
+        "originalTotalPriceSet": lambda v: v.bag(v.order.basket.total),
         "paymentGatewayNames": lambda v: ["bogus" if v.order.is_test else "shopify_payments"],
         "phone": lambda v: v.order.customer.phone if v.order.customer else None,
         "presentmentCurrencyCode": lambda v: v.currency,

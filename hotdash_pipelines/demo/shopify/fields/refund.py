@@ -17,7 +17,7 @@ from hotdash_pipelines.demo.shopify.views import (
     RefundView,
     TransactionView,
 )
-from hotdash_pipelines.demo.world.shop_orders import ZERO
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Money
 
 
 def transactions_of(view: OrderView) -> list[TransactionView]:
@@ -26,13 +26,13 @@ def transactions_of(view: OrderView) -> list[TransactionView]:
     base = order.id * REFUND_ID_FACTOR
     first = order.events[0].payload
     if first == "PAID":
-        transactions.append(TransactionView(view, "SALE", order.created_ts, view.basket.total, base))
+        transactions.append(TransactionView(view, "SALE", order.created_ts, order.basket.total, base))
     elif first == "AUTHORIZED":
-        transactions.append(TransactionView(view, "AUTHORIZATION", order.created_ts, view.basket.total, base))
+        transactions.append(TransactionView(view, "AUTHORIZATION", order.created_ts, order.basket.total, base))
     for event in order.events:
-        if event.ts <= view.now and event.kind == "pay":
+        if event.ts <= view.now and event.kind == "pay" and isinstance(event.payload, Money):
             kind = "CAPTURE" if first == "AUTHORIZED" else "SALE"
-            transactions.append(TransactionView(view, kind, event.ts, view.state.received, base + 9))
+            transactions.append(TransactionView(view, kind, event.ts, event.payload, base + 9))
     return transactions + [_refund_transaction(RefundView(view, refund)) for refund in view.state.refunds]
 
 

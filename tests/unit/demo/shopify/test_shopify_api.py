@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -225,6 +225,47 @@ def test_the_money_served_adds_up(rough: str, side: str) -> None:
         paid -= sum(money(x["amountSet"]) for x in refund["orderAdjustments"]["nodes"])
         assert paid == money(refund["totalRefundedSet"])
         assert sum(money(t["amountSet"]) for t in refund["transactions"]["nodes"]) == money(refund["totalRefundedSet"])
+
+
+def test_an_order_with_an_added_line_is_served_as_shopify_serves_it() -> None:
+    """`originalTotalPriceSet` stays as placed, amounts before returns hold the line; the rest is owed, then paid."""
+    store = Store(scale=0.005, rough="calm,+added_lines=1")
+    shop = store.world.shop
+    orders = shop.orders_created_on(NOW.date() - timedelta(days=9))
+    paid = next(o for o in orders if o.events[0].payload == "PAID" and o.state(shop.now_ts()).edited)
+    added = next(event for event in paid.events if event.kind == "edit")
+    settled = next(event for event in paid.events if event.kind == "pay")
+    query = """query($id: ID!) { order(id: $id) { edited displayFinancialStatus fullyPaid subtotalLineItemsQuantity
+      originalTotalPriceSet { ...m } totalPriceSet { ...m } currentTotalPriceSet { ...m } subtotalPriceSet { ...m }
+      totalTaxSet { ...m } totalOutstandingSet { ...m } totalReceivedSet { ...m }
+      transactions { kind amountSet { ...m } } lineItems(first: 50) { nodes { id quantity currentQuantity } } } }
+      fragment m on MoneyBag { shopMoney { amount } }"""
+
+    def at(ts: int) -> tuple[dict[str, Any], dict[str, Decimal]]:
+        store.world.clock.set(datetime.fromtimestamp(ts, UTC))
+        node = store.data(query, {"id": f"gid://shopify/Order/{paid.id}"})["order"]
+        bags = {name: bag for name, bag in node.items() if name.endswith("Set")}
+        return node, {name: Decimal(bag["shopMoney"]["amount"]) * 100 for name, bag in bags.items()}
+
+    before, was = at(added.ts - 1)
+    owed, then = at(added.ts)
+    line, cost = added.payload, settled.payload.shop
+    assert (before["edited"], before["displayFinancialStatus"], before["fullyPaid"]) == (False, "PAID", True)
+    assert (owed["edited"], owed["displayFinancialStatus"], owed["fullyPaid"]) == (True, "PARTIALLY_PAID", False)
+    grown = {"totalPriceSet": cost, "currentTotalPriceSet": cost, "totalOutstandingSet": cost}
+    grown |= {"subtotalPriceSet": line.net.shop, "totalTaxSet": line.tax.shop}
+    assert then == {name: amount + grown.get(name, 0) for name, amount in was.items()}
+    *placed, last = owed["lineItems"]["nodes"]
+    assert placed == before["lineItems"]["nodes"]
+    assert last == {"id": f"gid://shopify/LineItem/{line.id}"} | dict.fromkeys(
+        ["quantity", "currentQuantity"], line.quantity
+    )
+
+    after, now = at(settled.ts)
+    assert after["displayFinancialStatus"] == "PAID"
+    assert now == {**then, "totalOutstandingSet": 0, "totalReceivedSet": then["totalPriceSet"]}
+    moved = [Decimal(one["amountSet"]["shopMoney"]["amount"]) * 100 for one in after["transactions"]]
+    assert moved == [was["totalPriceSet"], cost]
 
 
 def test_customers_and_products_are_listed_completely(shared: Store) -> None:

@@ -9,8 +9,15 @@ import pytest
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.world.shop import Order, Shop
-from hotdash_pipelines.demo.world.shop_orders import ZERO, Money, _tax, _to_cash
-from hotdash_pipelines.demo.world.shop_timeline import OrderState
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money, _tax, _to_cash
+from hotdash_pipelines.demo.world.shop_timeline import (
+    PAGE_LINES,
+    OrderEvent,
+    OrderState,
+    Refund,
+    RefundItem,
+    fold,
+)
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
 
@@ -38,9 +45,8 @@ def states(order: Order) -> list[OrderState]:
     return [order.state(event.ts) for event in order.events]
 
 
-def test_an_orders_amounts_add_up_as_placed(orders: list[Order]) -> None:
-    for order in orders:
-        basket = order.basket
+def test_an_orders_amounts_add_up_as_placed_and_with_every_added_line(orders: list[Order]) -> None:
+    for order, basket in [(o, basket) for o in orders for basket in (o.basket, states(o)[-1].basket)]:
         for line in basket.lines:
             assert line.original == Money(line.unit.shop * line.quantity, line.unit.presentment * line.quantity)
             assert line.original.minus(line.automatic_discount).minus(line.code_discount) == line.net
@@ -68,16 +74,23 @@ def test_an_orders_amounts_add_up_after_every_event(orders: list[Order]) -> None
                 paid = items.plus(shipping).plus(refund.duties).minus(refund.discrepancy)
                 assert paid == refund.transaction
             for index, taken in state.taken.items():
-                assert 0 < taken <= order.lines[index].quantity
+                assert 0 < taken <= state.basket.lines[index].quantity
+            added = state.basket.lines[len(order.lines) :]
+            grown = total([with_tax(order, line.net, line.tax) for line in added])
+            assert state.basket.total == order.basket.total.plus(grown)
+            if state.financial_status == "PAID":
+                assert state.received == state.total
+            if state.financial_status == "PARTIALLY_PAID":
+                assert ZERO < state.received < state.total
 
 
 def test_what_is_left_of_an_order_is_what_was_not_taken(orders: list[Order]) -> None:
     for order in orders:
         state = states(order)[-1]
-        left = order.basket.subtotal
+        left, lines = state.basket.subtotal, state.basket.lines
         for index, taken in state.taken.items():
-            if not order.lines[index].is_tip:
-                left = left.minus(order.lines[index].net.share(taken, order.lines[index].quantity))
+            if not lines[index].is_tip:
+                left = left.minus(lines[index].net.share(taken, lines[index].quantity))
         assert state.subtotal == left
 
 
@@ -193,5 +206,79 @@ def test_the_goods_are_the_same_with_and_without_the_rough_money() -> None:
             assert [line._replace(tax=ZERO) for line in before.lines] == [
                 line._replace(tax=ZERO) for line in after.lines if not line.is_tip
             ]
-            kinds = [(event.ts, event.kind) for event in after.events if event.payload not in ("reviewed", "merged")]
-            assert kinds == [(event.ts, event.kind) for event in before.events]
+            added = [event.ts for event in after.events if isinstance(event.payload, Line)]
+            settled = [] if before.events[0].payload != "PAID" else [e.ts for e in after.events if e.kind == "pay"]
+            assert len(settled) == (len(added) if before.events[0].payload == "PAID" else 0)
+            kinds = [
+                (event.ts, event.kind)
+                for event in after.events
+                if event.payload not in ("reviewed", "merged") and event.ts not in (*added, *settled)
+            ]
+            if len(before.lines) <= PAGE_LINES:
+                assert kinds == [(event.ts, event.kind) for event in before.events]
+
+
+def good(line_id: int, quantity: int, cents: int, tax: int) -> Line:
+    unit, net = Money(cents, cents), Money(cents * quantity, cents * quantity)
+    return Line(
+        line_id, None, None, "MUG", "Mug", quantity, unit, net, ZERO, ZERO, net, Money(tax, tax), True, True, False
+    )
+
+
+def test_an_added_line_is_owed_then_paid_and_given_back_like_any_other() -> None:
+    """By hand: 2 mugs of 10.00 at 8.88 % and 5.95 of shipping, all paid: 20.00 + 1.78 + 5.95 = 27.73. A mug of 15.00
+    with 1.33 of tax is added, which makes 44.06; it is paid, and then given back with one of the first two."""
+
+    def both(cents: int) -> Money:
+        return Money(cents, cents)
+
+    placed = Basket(
+        (good(1, 2, 1_000, 178),), "USD", None, "web", both(2_000), ZERO, both(178), both(595), both(2_773), 888
+    )
+    items = (
+        RefundItem(1, 1, both(1_500), both(133), "RETURN"),
+        RefundItem(0, 1, both(1_000), both(89), "RETURN"),
+    )
+    events = (
+        OrderEvent(0, "create", "PAID"),
+        OrderEvent(10, "edit", good(2, 1, 1_500, 133)),
+        OrderEvent(20, "pay", both(1_633)),
+        OrderEvent(30, "refund", Refund(1, 30, items, ZERO, ZERO, both(2_722), None)),
+    )
+
+    def told(at: int) -> tuple[object, ...]:
+        state = fold(placed, events, at)
+        amounts = (state.basket.total, state.basket.subtotal, state.basket.tax, state.total, state.subtotal, state.tax)
+        return (*(a.shop for a in amounts), state.received.shop, state.financial_status, state.edited)
+
+    assert told(9) == (2_773, 2_000, 178, 2_773, 2_000, 178, 2_773, "PAID", False)
+    assert told(10) == (4_406, 3_500, 311, 4_406, 3_500, 311, 2_773, "PARTIALLY_PAID", True)
+    assert told(20) == (4_406, 3_500, 311, 4_406, 3_500, 311, 4_406, "PAID", True)
+    # 44.06 - 27.22 = 16.84 = 10.00 + 0.89 + 5.95; before returns nothing changes.
+    assert told(30) == (4_406, 3_500, 311, 1_684, 1_000, 89, 4_406, "PARTIALLY_REFUNDED", True)
+    assert placed.lines == (good(1, 2, 1_000, 178),)
+
+
+def test_staff_add_a_line_to_paid_and_unpaid_orders_before_their_parcels_leave() -> None:
+    shop = Shop(7, 0.05, VirtualClock(NOW), roughness=Roughness.read("calm,+added_lines=1"))
+    before = set()
+    for order in shop.orders_created_on(date(2026, 9, 8)):
+        has_parcels = any(line.requires_shipping for line in order.lines) and order.basket.source_name != "pos"
+        edits = [event for event in order.events if isinstance(event.payload, Line)]
+        assert len(edits) == (has_parcels and not any(event.kind == "cancel" for event in order.events))
+        for edit in edits:
+            line, state = edit.payload, order.state(edit.ts)
+            assert isinstance(line, Line)
+            assert line.id not in {other.id for other in order.lines}
+            assert line.net == line.original
+            assert not line.taxable or line.tax.shop == _tax(line.net.shop, order.basket.tax_bps, False)
+            assert state.edited
+            assert not order.state(edit.ts - 1).basket.lines[len(order.lines) :]
+            assert all(event.ts > edit.ts for event in order.events if event.kind in ("fulfil", "refund"))
+            (pay,) = [event for event in order.events if event.kind == "pay"]
+            assert edit.ts < pay.ts
+            if state.received.shop:
+                assert state.financial_status == "PARTIALLY_PAID"
+                assert pay.payload == state.total.minus(order.state(edit.ts - 1).total)
+            before.add(order.events[0].payload)
+    assert before == {"PAID", "AUTHORIZED", "PENDING"}
