@@ -121,7 +121,7 @@ def _order(number: int, chance: random.Random) -> tuple[dict[str, Any], int, int
         "totalShippingPriceSet": _money(shipping),
         "totalTipReceivedSet": _money(0),
         "originalTotalDutiesSet": None,
-        "totalCashRoundingAdjustment": {"paymentSet": _money(0)},
+        "totalCashRoundingAdjustment": {"paymentSet": _money(0), "refundSet": _money(0)},
         "totalPriceSet": {**_money(total), "presentmentMoney": {"amount": _amount(total)}},
         "totalRefundedSet": _money(refund),
         "currentTotalPriceSet": _money(total - refund),

@@ -73,6 +73,7 @@ def _order(order_id: int, node: Row) -> Row:
         "tip_amount": node["totalTipReceivedSet"]["shopMoney"]["amount"],
         "duty_amount": None,
         "cash_rounding_amount": node["totalCashRoundingAdjustment"]["paymentSet"]["shopMoney"]["amount"],
+        "refund_rounding_amount": node["totalCashRoundingAdjustment"]["refundSet"]["shopMoney"]["amount"],
         "total_amount": node["totalPriceSet"]["shopMoney"]["amount"],
         "refunded_amount": node["totalRefundedSet"]["shopMoney"]["amount"],
         "current_total_amount": node["currentTotalPriceSet"]["shopMoney"]["amount"],

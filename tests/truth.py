@@ -40,6 +40,7 @@ class SalesDay:
     gift_card_amount: int = 0
     refunded_amount: int = 0
     refund_discrepancy_amount: int = 0
+    refund_rounding_amount: int = 0
 
     @classmethod
     def amounts(cls) -> tuple[str, ...]:
@@ -164,6 +165,7 @@ def _happen(days: dict[date, SalesDay], world: World, order: Order, event: Order
         on_its_day.duty_amount -= payload.duties.shop
         on_its_day.refunded_amount += payload.transaction.shop
         on_its_day.refund_discrepancy_amount -= payload.discrepancy.shop
+        on_its_day.refund_rounding_amount += payload.rounding.shop
     elif isinstance(payload, Cancellation) and not any(
         earlier.kind == "refund" and earlier.ts <= event.ts for earlier in order.events
     ):

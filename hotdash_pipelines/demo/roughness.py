@@ -64,6 +64,12 @@ KINDS: tuple[Kind, ...] = (
         "The buyer pays in coins: the payment is rounded to five cents, the order's total is not.",
     ),
     Kind(
+        "refund_rounding",
+        0.5,
+        "orders at the till",
+        "Money is given back in coins: what the refund pays out is rounded to five cents, what it is worth is not.",
+    ),
+    Kind(
         "split_refunds",
         0.5,
         "orders",

@@ -109,6 +109,7 @@ shipping_refunded as (
         sum(returned_shipping_tax_amount) as tax_amount,
         sum(returned_duty_amount) as duty_amount,
         sum(refund_discrepancy_amount) as refund_discrepancy_amount,
+        sum(refund_rounding_amount) as refund_rounding_amount,
         sum(refunded_amount) as refunded_amount
     from {{ counted(ref('int_refund__split')) }} as refunds
     group by project_key, refund_date, channel_key
@@ -132,32 +133,33 @@ movements as (
         project_key, business_date, channel_key, order_count, cancelled_order_count, ordered_quantity,
         0 as returned_quantity, gross_amount, discount_amount, 0 as returned_amount, gift_card_amount, tax_amount,
         shipping_amount, tip_amount, duty_amount, cash_rounding_amount, 0 as refunded_amount,
-        0 as refund_discrepancy_amount, 0 as new_customer_count
+        0 as refund_discrepancy_amount, 0 as refund_rounding_amount, 0 as new_customer_count
     from orders_placed
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, new_customer_count
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, new_customer_count
     from customers_won
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, -tip_amount, 0, 0, 0, 0, 0
+        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, -tip_amount, 0, 0, 0, 0, 0, 0
     from lines_refunded
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, -tip_amount, 0, 0, 0, 0, 0
+        returned_quantity, 0, 0, returned_amount, -gift_card_amount, -tax_amount, 0, -tip_amount, 0, 0, 0, 0, 0, 0
     from units_removed
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        0, 0, 0, 0, 0, -tax_amount, -shipping_amount, 0, -duty_amount, 0, refunded_amount, refund_discrepancy_amount, 0
+        0, 0, 0, 0, 0, -tax_amount, -shipping_amount, 0, -duty_amount, 0, refunded_amount, refund_discrepancy_amount,
+        refund_rounding_amount, 0
     from shipping_refunded
     union all
     select
         project_key, business_date, channel_key, 0, 0, 0,
-        0, 0, 0, 0, 0, -tax_amount, -shipping_amount, 0, -duty_amount, 0, 0, 0, 0
+        0, 0, 0, 0, 0, -tax_amount, -shipping_amount, 0, -duty_amount, 0, 0, 0, 0, 0
     from charges_voided
 ),
 
@@ -182,7 +184,8 @@ summed as (
         sum(cash_rounding_amount)::numeric(18, 4) as cash_rounding_amount,
         sum(gift_card_amount)::numeric(18, 4) as gift_card_amount,
         sum(refunded_amount)::numeric(18, 4) as refunded_amount,
-        sum(refund_discrepancy_amount)::numeric(18, 4) as refund_discrepancy_amount
+        sum(refund_discrepancy_amount)::numeric(18, 4) as refund_discrepancy_amount,
+        sum(refund_rounding_amount)::numeric(18, 4) as refund_rounding_amount
     from movements
     group by project_key, business_date, channel_key
 ),
@@ -214,6 +217,7 @@ final as (
         summed.gift_card_amount,
         summed.refunded_amount,
         summed.refund_discrepancy_amount,
+        summed.refund_rounding_amount,
         {{ completeness('days') }}
     from summed
     inner join projects on projects.project_key = summed.project_key

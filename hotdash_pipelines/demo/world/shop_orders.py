@@ -9,7 +9,8 @@ ledger of its own in which these identities hold exactly:
 - order: `subtotal + tax + shipping + tip + duties = total`; where prices include tax, so do subtotal and shipping, and
   it is `subtotal + shipping + tip + duties = total`
 - order: `sum(allocations over lines) = total discounts`
-- a payment in cash: `total + rounding` is a multiple of five cents; the rounding is part of no other amount
+- a payment in cash: `total + rounding` is a multiple of five cents; the rounding is part of no other amount (that of a
+  refund in cash is part of its transaction: `shop_timeline`)
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ def fill_basket(
         basket.lines += (_make_tip(order_id * LINE_ID_BASE + count, basket.tip),)
     basket.total = basket.worth(subtotal, basket.tax, shipping, basket.tip, basket.duties)
     if source == "pos" and is_rough("cash_rounding"):
-        basket.rounding = Money(*(_to_cash(cents) for cents in basket.total))
+        basket.rounding = to_cash(basket.total)
     return basket
 
 
@@ -205,9 +206,9 @@ def _make_tip(line_id: int, amount: Money) -> Line:
     )
 
 
-def _to_cash(cents: int) -> int:
+def to_cash(amount: Money) -> Money:
     """What makes the amount one that can be paid in coins: -2 to +2 cents."""
-    return (cents + CASH_STEP_CENTS // 2) // CASH_STEP_CENTS * CASH_STEP_CENTS - cents
+    return Money(*((cents + CASH_STEP_CENTS // 2) // CASH_STEP_CENTS * CASH_STEP_CENTS - cents for cents in amount))
 
 
 def _tax(net: int, bps: int, included: bool) -> int:

@@ -15,9 +15,9 @@ These identities hold in each currency at every instant, those of `shop_orders` 
 - `current subtotal = subtotal - sum(units taken away by edits, refunds or cancellation, at their net price)`
 - `current subtotal + current tax + current shipping + current tip + current duties = current total`; where prices
   include tax, current tax is part of current subtotal and current shipping, and is not added
-- a refund: `transaction = sum(item subtotal + tax) + shipping + shipping tax + duties - discrepancy`, tax counted only
-  where prices do not include it (a discrepancy is negative when the buyer gets more than the items' worth, as in a
-  gesture of goodwill)
+- a refund: `transaction = sum(item subtotal + tax) + shipping + shipping tax + duties - discrepancy + rounding`, tax
+  counted only where prices do not include it (a discrepancy is negative when the buyer gets more than the items' worth,
+  as in a gesture of goodwill); what is given back in cash is a multiple of five cents, else the rounding is nothing
 - `total refunded = sum(transactions)`; `net payment = received - total refunded`
 - `basket.total = total as placed + sum(net + tax of added lines)`, tax counted only where prices do not include it
 - while nothing was refunded: `outstanding = current total - received`, which is nothing once all is paid
@@ -31,7 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money, to_cash
 
 HOUR = 3_600
 DAY = 86_400
@@ -65,6 +65,7 @@ class Refund(NamedTuple):
     note: str | None
     shipping_tax: Money = ZERO
     duties: Money = ZERO
+    rounding: Money = ZERO
 
 
 class Cancellation(NamedTuple):
@@ -101,6 +102,7 @@ class OrderState:
     fulfillment_status: str = "UNFULFILLED"
     received: Money = ZERO
     refunded: Money = ZERO
+    refund_rounding: Money = ZERO
     refunds: list[Refund] = field(default_factory=list)
     taken: dict[int, int] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
@@ -124,6 +126,7 @@ class _Drafter:
         self.basket = basket
         self.is_rough = is_rough
         self.splits_items = is_rough("split_refunds")
+        self.refunds_cash = basket.source_name == "pos" and is_rough("refund_rounding")
         self.r = random_.random
         self.created_ts = created_ts
         self.taken = [0] * len(basket.lines)
@@ -190,7 +193,8 @@ class _Drafter:
         for item in items:
             paid = paid.plus(self.paid_for(item.subtotal, item.tax))
         self.refunds += 1
-        given_back = (shipping, ZERO.minus(gesture), paid, note, shipping_tax, duties)
+        rounding = to_cash(paid) if self.refunds_cash else ZERO
+        given_back = (shipping, ZERO.minus(gesture), paid.plus(rounding), note, shipping_tax, duties, rounding)
         self.add(ts, "refund", Refund(self.refunds, ts, tuple(items), *given_back))
 
 
@@ -329,7 +333,7 @@ def fold(basket: Basket, events: tuple[OrderEvent, ...], now_ts: int) -> OrderSt
         state.updated_ts = event.ts
         _apply(state, event)
     if state.refunds and state.financial_status != "VOIDED":
-        whole = state.refunded.shop >= state.received.shop
+        whole = state.refunded.minus(state.refund_rounding).shop >= state.received.shop
         state.financial_status = "REFUNDED" if whole else "PARTIALLY_REFUNDED"
     return state
 
@@ -357,6 +361,7 @@ def _apply(state: OrderState, event: OrderEvent) -> None:
             refund: Refund = payload  # type: ignore[assignment]
             state.refunds.append(refund)
             state.refunded = state.refunded.plus(refund.transaction)
+            state.refund_rounding = state.refund_rounding.plus(refund.rounding)
             state.shipping = state.shipping.minus(refund.shipping)
             state.tax = state.tax.minus(refund.shipping_tax)
             state.duties = state.duties.minus(refund.duties)

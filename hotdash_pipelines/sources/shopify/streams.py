@@ -72,7 +72,9 @@ query Orders($first: Int!, $after: String, $query: String) {{
       totalPriceSet {{ shopMoney {{ amount }} presentmentMoney {{ amount }} }}
       totalTipReceivedSet {{ shopMoney {{ amount }} }}
       originalTotalDutiesSet {{ shopMoney {{ amount }} }}
-      totalCashRoundingAdjustment {{ paymentSet {{ shopMoney {{ amount }} }} }}
+      totalCashRoundingAdjustment {{
+        paymentSet {{ shopMoney {{ amount }} }} refundSet {{ shopMoney {{ amount }} }}
+      }}
       totalRefundedSet {{ shopMoney {{ amount }} }}
       currentTotalPriceSet {{ shopMoney {{ amount }} }}
       customer {{ legacyResourceId }}

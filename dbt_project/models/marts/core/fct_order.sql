@@ -90,7 +90,8 @@ refunds as (
         sum(refunds.returned_shipping_amount) as shipping_amount,
         sum(refunds.returned_shipping_tax_amount) as shipping_tax_amount,
         sum(refunds.returned_duty_amount) as duty_amount,
-        sum(refunds.refund_discrepancy_amount) as discrepancy_amount
+        sum(refunds.refund_discrepancy_amount) as discrepancy_amount,
+        sum(refunds.refund_rounding_amount) as rounding_amount
     from split_refunds as refunds
     inner join touched
         on touched.project_key = refunds.project_key
@@ -121,6 +122,7 @@ charged as (
         coalesce(refunds.duty_amount, 0) as refunded_duty_amount,
         orders.tax_amount - coalesce(lines.line_tax_amount, 0) as shipping_tax_amount,
         coalesce(refunds.discrepancy_amount, 0) as refund_discrepancy_amount,
+        coalesce(refunds.rounding_amount, 0) as refunded_rounding_amount,
         -- The listed shipping is the price before discounts: what discounts exceed those of the lines was given on it.
         orders.shipping_amount
         - greatest(orders.discount_amount - (coalesce(listed.gross_amount, 0) - coalesce(lines.line_tip_amount, 0) - orders.subtotal_amount), 0)
@@ -213,6 +215,7 @@ final as (
         current_total_amount,
         refunded_amount,
         refund_discrepancy_amount,
+        refunded_rounding_amount as refund_rounding_amount,
         presentment_total_amount,
         order_loaded_at as _loaded_at,
         '{{ invocation_id }}'::text as _dbt_run_id

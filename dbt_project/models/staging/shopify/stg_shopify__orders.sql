@@ -35,6 +35,7 @@ renamed as (
         coalesce(tip_amount, 0)::numeric(18, 4) as tip_amount,
         coalesce(duty_amount, 0)::numeric(18, 4) as duty_amount,
         coalesce(cash_rounding_amount, 0)::numeric(18, 4) as cash_rounding_amount,
+        coalesce(refund_rounding_amount, 0)::numeric(18, 4) as refund_rounding_amount,
         total_amount,
         refunded_amount,
         current_total_amount,

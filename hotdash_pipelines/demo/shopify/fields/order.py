@@ -168,7 +168,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
     },
     "CashRoundingAdjustment": {
         "paymentSet": lambda v: v.bag(v.basket.rounding),
-        "refundSet": lambda v: v.bag(ZERO),
+        "refundSet": lambda v: v.bag(v.state.refund_rounding),
     },
     "OrderAttribution": {
         "displayName": lambda v: "Online Store" if v.basket.source_name == "web" else "Point of Sale",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -187,6 +188,9 @@ def test_the_money_served_adds_up(rough: str, side: str) -> None:
     def with_tax(amount: Decimal, tax: Decimal, order: dict[str, Any]) -> Decimal:
         return amount if order["taxesIncluded"] else amount + tax
 
+    def rounding(order: dict[str, Any]) -> Decimal:
+        return money(order["totalCashRoundingAdjustment"]["refundSet"])
+
     orders = Store(scale=0.01, rough=rough).data(MONEY, {"q": DAY})["orders"]["nodes"]
     refunds = [(order, refund) for order in orders for refund in order["refunds"]]
     assert refunds
@@ -216,6 +220,7 @@ def test_the_money_served_adds_up(rough: str, side: str) -> None:
         refunded = sum((money(r["totalRefundedSet"]) for r in order["refunds"]), Decimal(0))
         assert refunded == money(order["totalRefundedSet"])
         assert money(order["totalReceivedSet"]) - refunded == money(order["netPaymentSet"])
+    unexplained: dict[str, Decimal] = defaultdict(Decimal)
     for order, refund in refunds:
         items, shipping = refund["refundLineItems"]["nodes"], refund["refundShippingLines"]["nodes"]
         assert len({x["id"] for x in items}) == len(items)
@@ -223,8 +228,9 @@ def test_the_money_served_adds_up(rough: str, side: str) -> None:
         paid += sum(with_tax(money(x["subtotalAmountSet"]), money(x["taxAmountSet"]), order) for x in shipping)
         paid += sum(money(x["amountSet"]) for x in refund["duties"] or [])
         paid -= sum(money(x["amountSet"]) for x in refund["orderAdjustments"]["nodes"])
-        assert paid == money(refund["totalRefundedSet"])
+        unexplained[order["legacyResourceId"]] += money(refund["totalRefundedSet"]) - paid
         assert sum(money(t["amountSet"]) for t in refund["transactions"]["nodes"]) == money(refund["totalRefundedSet"])
+    assert {order["legacyResourceId"]: rounding(order) for order in orders if order["refunds"]} == unexplained
 
 
 def test_an_order_with_an_added_line_is_served_as_shopify_serves_it() -> None:
@@ -266,6 +272,31 @@ def test_an_order_with_an_added_line_is_served_as_shopify_serves_it() -> None:
     assert now == {**then, "totalOutstandingSet": 0, "totalReceivedSet": then["totalPriceSet"]}
     moved = [Decimal(one["amountSet"]["shopMoney"]["amount"]) * 100 for one in after["transactions"]]
     assert moved == [was["totalPriceSet"], cost]
+
+
+def test_a_refund_in_cash_tells_its_rounding_with_the_order_alone() -> None:
+    store = Store(scale=0.05, rough="calm,+refund_rounding=1")
+    shop = store.world.shop
+    orders = (o for n in range(5, 40) for o in shop.orders_created_on(NOW.date() - timedelta(days=n)))
+    order = next(o for o in orders if o.state(shop.now_ts()).refund_rounding.shop)
+    query = """query($id: ID!) { order(id: $id) { totalRefundedSet { ...m }
+      totalCashRoundingAdjustment { paymentSet { ...m } refundSet { ...m } }
+      refunds { totalRefundedSet { ...m } orderAdjustments(first: 5) { nodes { id } }
+        transactions(first: 5) { nodes { amountSet { ...m } } } } } }
+      fragment m on MoneyBag { shopMoney { amount } }"""
+    node = store.data(query, {"id": f"gid://shopify/Order/{order.id}"})["order"]
+    state = order.state(shop.now_ts())
+
+    def cents(bag: dict[str, Any]) -> Decimal:
+        return Decimal(bag["shopMoney"]["amount"]) * 100
+
+    assert cents(node["totalRefundedSet"]) == state.refunded.shop
+    assert cents(node["totalRefundedSet"]) % 5 == 0
+    adjustment = node["totalCashRoundingAdjustment"]
+    assert (cents(adjustment["paymentSet"]), cents(adjustment["refundSet"])) == (0, state.refund_rounding.shop)
+    for refund, true in zip(node["refunds"], state.refunds, strict=True):
+        assert bool(refund["orderAdjustments"]["nodes"]) == bool(true.discrepancy.shop)
+        assert [cents(one["amountSet"]) for one in refund["transactions"]["nodes"]] == [true.transaction.shop]
 
 
 def test_customers_and_products_are_listed_completely(shared: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.world.shop import Order, Shop
-from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money, _tax, _to_cash
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money, _tax, to_cash
 from hotdash_pipelines.demo.world.shop_timeline import (
     PAGE_LINES,
     OrderEvent,
@@ -67,11 +67,12 @@ def test_an_orders_amounts_add_up_after_every_event(orders: list[Order]) -> None
             assert charged.plus(state.tip).plus(state.duties) == state.total
             assert min(*state.subtotal, *state.tax, *state.shipping, *state.tip, *state.duties) >= 0
             assert total([refund.transaction for refund in state.refunds]) == state.refunded
-            assert state.refunded.shop <= state.received.shop
+            assert total([refund.rounding for refund in state.refunds]) == state.refund_rounding
+            assert state.refunded.minus(state.refund_rounding).shop <= state.received.shop
             for refund in state.refunds:
                 items = total([with_tax(order, item.subtotal, item.tax) for item in refund.items])
                 shipping = with_tax(order, refund.shipping, refund.shipping_tax)
-                paid = items.plus(shipping).plus(refund.duties).minus(refund.discrepancy)
+                paid = items.plus(shipping).plus(refund.duties).minus(refund.discrepancy).plus(refund.rounding)
                 assert paid == refund.transaction
             for index, taken in state.taken.items():
                 assert 0 < taken <= state.basket.lines[index].quantity
@@ -99,7 +100,7 @@ def test_a_cancelled_order_is_worth_nothing(orders: list[Order]) -> None:
     assert {state.financial_status for state in cancelled} == {"REFUNDED", "VOIDED"}
     for state in cancelled:
         assert state.total == ZERO
-        assert state.received.minus(state.refunded) == ZERO
+        assert state.received.minus(state.refunded.minus(state.refund_rounding)) == ZERO
 
 
 def test_a_paid_order_was_paid_what_it_was_worth_then(orders: list[Order]) -> None:
@@ -190,13 +191,28 @@ def test_tax_inside_the_price_is_the_share_that_the_rate_makes_of_it() -> None:
 
 
 def test_a_payment_in_cash_is_rounded_to_five_cents() -> None:
-    assert [_to_cash(cents) for cents in (1_000, 1_001, 1_002, 1_003, 1_004)] == [0, -1, -2, 2, 1]
+    rounded = [to_cash(Money(cents, cents + 2)) for cents in (1_000, 1_001, 1_002, 1_003, 1_004)]
+    assert rounded == [(0, -2), (-1, 2), (-2, 1), (2, 0), (1, -1)]
     shop = Shop(7, 0.05, VirtualClock(NOW), roughness=Roughness.read("calm,+cash_rounding=1"))
     tills = [o for o in shop.orders_created_on(date(2026, 9, 8)) if o.basket.source_name == "pos"]
     assert any(order.basket.rounding.shop for order in tills)
     for order in tills:
         assert (order.basket.total.shop + order.basket.rounding.shop) % 5 == 0
         assert order.basket.total == order.basket.subtotal.plus(order.basket.tax).plus(order.basket.shipping)
+
+
+def test_a_refund_in_cash_pays_out_a_multiple_of_five_cents() -> None:
+    shop = Shop(7, 0.05, VirtualClock(NOW), roughness=Roughness.read("calm,+refund_rounding=1"))
+    orders = [o for n in range(20) for o in shop.orders_created_on(date(2026, 9, 8) + timedelta(days=n))]
+    ends = [states(order)[-1] for order in orders]
+    at_till = [end for end in ends if end.refunds and end.basket.source_name == "pos"]
+    assert {refund.rounding.shop for end in at_till for refund in end.refunds} == {-2, -1, 0, 1, 2}
+    assert all(refund.transaction.shop % 5 == 0 for end in at_till for refund in end.refunds)
+    assert not any(end.refund_rounding.shop for end in ends if end.basket.source_name != "pos")
+    # Who got all back has got all back, though in coins it was a cent less.
+    wholes = [end for end in at_till if end.total == ZERO]
+    assert any(end.refunded.shop < end.received.shop for end in wholes)
+    assert {end.financial_status for end in wholes} == {"REFUNDED"}
 
 
 def test_the_goods_are_the_same_with_and_without_the_rough_money() -> None:
