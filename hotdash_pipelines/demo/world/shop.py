@@ -233,11 +233,11 @@ class Shop:
             return self._by_customer.orders_of(customer_id, day, until or day + timedelta(days=LOYAL_DAYS))
 
     def customer_order_number(self, order: Order) -> int | None:
-        """Which of the customer's orders this is, 1 for the first; None for a guest's and for a test order."""
+        """Which of the customer's orders this is by now, 1 for the first; None for a guest's and for a test order."""
         if order.customer_id is None or order.is_test:
             return None
-        placed = (other for other in self.orders_of(order.customer_id, order.day) if not other.is_test)
-        return 1 + sum(other.id < order.id for other in placed)
+        earlier = (other for other in self.orders_of(order.customer_id, order.day) if other.id < order.id)
+        return 1 + sum(not other.is_test and not self.is_gone("ORDER", other.id) for other in earlier)
 
     def customer_facts(self, customer: Customer, now_ts: int) -> CustomerFacts:
         """Number of orders, spend in the shop's currency and last change, all as of `now_ts`.
