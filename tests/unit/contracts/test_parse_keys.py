@@ -60,6 +60,15 @@ def test_rows_that_differ_in_one_long_text_have_keys_of_their_own() -> None:
     assert len(set(found["dimensions_digest"].to_pylist())) == 2
 
 
+def test_rows_whose_texts_only_read_alike_when_joined_have_keys_of_their_own() -> None:
+    rows = [
+        {"dimensionValues": [{"value": v} for v in ("20250301", *texts)], "metricValues": [{"value": "1"}] * 7}
+        for texts in (("/ab", "c", "d"), ("/a", "bc", "d"), ("/abc", "", "d"))
+    ]
+    found = parse_pages(contract_of("ga4", "landing_daily"), [report_of(*rows)]).tables["landing_daily"]
+    assert len(set(found["dimensions_digest"].to_pylist())) == 3
+
+
 def test_an_id_with_a_query_part_is_no_number_and_stays_whole_as_a_text() -> None:
     sick = an_order(1, lines=1)
     sick["lineItems"]["nodes"][0]["id"] = "gid://shopify/InventoryLevel/1?inventory_item_id=2"
