@@ -93,6 +93,16 @@ def test_text_is_made_storable_and_counted() -> None:
     assert not parsed.rejected
 
 
+@pytest.mark.parametrize(("sent", "column"), [(b'"Ada"', "first_name"), (b'"vip"', "tags")])
+def test_bytes_that_are_no_text_are_replaced_though_nothing_else_is_wrong(sent: bytes, column: str) -> None:
+    """Arrow's reader takes them for text, and Postgres would refuse the whole window."""
+    page = page_of(a_customer(1)).replace(sent, b'"\xffip"')
+    parsed = parse_pages(CUSTOMERS, [page, page_of(a_customer(2))])
+    (text,) = parsed.tables["customers"][column].to_pylist()[:1]
+    assert text in ("\ufffdip", ["\ufffdip"])
+    assert not parsed.rejected
+
+
 def test_an_instant_that_came_as_a_fraction_is_rounded() -> None:
     page = json.dumps({"payload": [a_conversation(1, created_at=1740830400.5)]}).encode()
     assert parse_pages(CONVERSATIONS, [page]).tables["conversations"]["created_at"].to_pylist() == [
