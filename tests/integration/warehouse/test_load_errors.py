@@ -16,6 +16,7 @@ from hotdash_pipelines.lake import draft
 from hotdash_pipelines.lake.partition import LakeCorruption, open_table
 from hotdash_pipelines.storage import FolderStore
 from hotdash_pipelines.warehouse.loading import load as module
+from hotdash_pipelines.warehouse.loading.ddl import ensure_raw_tables
 from hotdash_pipelines.warehouse.loading.errors import LoadError, TransientLoadError
 from hotdash_pipelines.warehouse.loading.load import Loader, load_partition
 from hotdash_pipelines.warehouse.postgres import connect
@@ -104,6 +105,28 @@ def test_an_error_of_the_server_is_one_line_and_nothing_is_half_done(
         conn.execute("drop function trip cascade")
     _load(store, url, manifest)
     assert _state(url) != before
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["into empty tables", "over what is there"])
+def test_rows_that_were_handed_over_and_are_not_in_the_table_are_an_error(
+    store: FolderStore, warehouse_url: str, *, is_first: bool
+) -> None:
+    first = write(store, ORDERS, synthetic(ORDERS, 5))
+    with connect(warehouse_url) as conn:
+        ensure_raw_tables(conn, (ORDERS,))
+    if not is_first:
+        _load(store, warehouse_url, first)
+    with connect(warehouse_url) as conn:
+        conn.execute("create function swallow() returns trigger language plpgsql as $$ begin return null; end $$")
+        conn.execute(
+            "create trigger swallow before insert on raw_shopify.orders for each row "
+            "when (new.order_id = 7) execute function swallow()"
+        )
+    with pytest.raises(LoadError, match=rf"^shopify/orders {KEY}: 10 rows of orders .* 9 of them are in the table"):
+        _load(store, warehouse_url, write(store, ORDERS, synthetic(ORDERS, 10)))
+    with connect(warehouse_url) as conn:
+        there = conn.execute("select (select count(*) from raw_shopify.orders), count(*) from ops.lake_loads")
+        assert there.fetchone() == ((0, 0) if is_first else (5, 1))
 
 
 def test_a_lock_that_another_load_holds_is_waited_for_only_so_long(
