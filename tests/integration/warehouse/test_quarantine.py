@@ -89,6 +89,13 @@ def test_a_record_that_lands_in_a_later_window_waits_no_more(house: House) -> No
     assert house.query("select count(*) from ops.quarantined_records") == [(1,)]
 
 
+def test_a_record_that_the_next_reading_of_its_window_lacks_waits_no_more(house: House) -> None:
+    house.night(_agent(1), _agent(2, role=None))
+    house.night(_agent(1), now=LATER)
+    assert house.waiting() == []
+    assert not [path for path in house.store.list("quarantine") if path.endswith(".jsonl")]
+
+
 def test_after_the_contract_was_mended_a_replay_lands_the_record_without_asking_the_source(house: House) -> None:
     house.night(_agent(1), _agent(2, role=None))
     role = next(field for field in AGENTS.table.fields if field.name == "role")
