@@ -130,3 +130,11 @@ def test_more_sick_records_than_tolerated_refuse_the_window(house: House) -> Non
         house.night(_agent(1), _agent(2, role=None), _agent(3, role=None))
     assert len(house.store.list("quarantine")) == 1
     assert house.query("select count(*) from ops.lake_loads") == [(0,)]
+
+
+def test_one_sick_record_in_a_hundred_is_set_aside_and_one_more_refuses_the_window(house: House) -> None:
+    healthy = [_agent(number) for number in range(1, 301)]
+    house.night(*healthy[:-3], *(_agent(number, role=None) for number in (298, 299, 300)))
+    assert house.query("select count(*) from raw_chatwoot.agents") == [(297,)]
+    with pytest.raises(BadData, match="4 of 300 records break"):
+        house.night(*healthy[:-4], *(_agent(number, role=None) for number in (297, 298, 299, 300)), now=LATER)
