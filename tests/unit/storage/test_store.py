@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def test_what_was_written_is_read_back_listed_and_deleted(store: FolderStore) ->
     assert store.list("") == ["a/b/one"]
     with pytest.raises(FileNotFoundError):
         store.read("a/two")
+
+
+def test_only_the_owner_may_read_what_was_written(store: FolderStore, tmp_path: Path) -> None:
+    store.write("a/file", b"x")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "lake").rglob("*")}
+    assert modes == {"a": 0o700, "file": 0o600}
 
 
 @pytest.mark.parametrize("step", ["fsync", "rename"])
