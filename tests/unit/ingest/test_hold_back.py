@@ -10,7 +10,7 @@ import pytest
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.ingest.hold_back import Doubt
-from hotdash_pipelines.ingest.run import Ingested, ingest_window, is_due
+from hotdash_pipelines.ingest.run import BadData, Ingested, ingest_window, is_due
 from hotdash_pipelines.lake.partition import partitions, read_manifest
 from hotdash_pipelines.sources.registry import Fetched
 from hotdash_pipelines.storage import FolderStore
@@ -135,6 +135,13 @@ def test_a_setting_or_a_person_s_word_has_every_answer_believed(store: FolderSto
     had(store, TRAFFIC)
     assert ingest(store, TRAFFIC, Source(EMPTY[TRAFFIC]), doubt=doubt).held_back is None
     assert rows(store, TRAFFIC) == 0
+
+
+def test_an_answer_that_cannot_be_read_is_refused_and_not_taken_for_an_empty_one(store: FolderStore) -> None:
+    had(store, TRAFFIC)
+    with pytest.raises(BadData, match="1 of 1 pages cannot be read"):
+        ingest(store, TRAFFIC, Source(b"<html>502</html>"))
+    assert rows(store, TRAFFIC) == 10
 
 
 @pytest.mark.parametrize("contract", ALL, ids=NAMES)
