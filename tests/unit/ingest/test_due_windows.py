@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hotdash_pipelines.base.windows import current_day, days_ending, keys_between, last_complete_day, window_of
+from hotdash_pipelines.base.windows import Window, current_day, days_ending, keys_between, last_complete_day, window_of
 from hotdash_pipelines.contracts import Contract, load_contracts
 from hotdash_pipelines.contracts.manifest import PartitionManifest
 from hotdash_pipelines.ingest.run import NotYetOver, can_be_read, ingest_window, is_due, is_off
@@ -194,6 +194,22 @@ def test_today_begins_at_midnight_of_the_store_to_the_second(zone: str) -> None:
 def test_a_row_that_is_touched_past_midnight_while_an_open_day_is_read_stays_within_reach() -> None:
     asked = TODAY.asked_at(TODAY.end - timedelta(seconds=1))
     assert asked.start <= TODAY.end + timedelta(minutes=20) < asked.end
+
+
+def test_a_source_is_asked_for_an_open_day_beyond_its_end_and_for_one_that_is_over_as_it_is(
+    tmp_path: Path, contracts: dict[str, Contract]
+) -> None:
+    asked: list[Window] = []
+
+    def fetch(_client: object, _contract: Contract, window: Window, *_: object) -> Fetched:
+        asked.append(window)
+        return Fetched([b'{"data": {"orders": {"nodes": []}}}'], 1, None, "v", None)
+
+    for now in (TODAY.end - timedelta(minutes=1), TODAY.end):
+        ingest_window(contracts["shopify/orders"], None, fetch, open_store(str(tmp_path)), "p", TODAY, now)
+    open_day, over = asked
+    assert (open_day.start, open_day.is_open, open_day.end > TODAY.end) == (TODAY.start, True, True)
+    assert over == TODAY
 
 
 def test_a_load_begins_at_a_day_that_was_open_when_it_was_last_read(
