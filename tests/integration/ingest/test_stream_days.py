@@ -135,6 +135,15 @@ def test_a_day_before_the_first_window_is_partial_however_many_of_its_orders_cam
     assert ledger.state("2025-03-03") == "complete"
 
 
+def test_a_day_that_was_counted_and_never_loaded_is_partial_and_differs_from_nothing(ledger):
+    """Its window was read, and the load of it failed."""
+    ledger.count(night(5), {"2025-03-03": 5})
+    for key in ("2025-03-04", "2025-03-05"):
+        ledger.load(key, night(5), {})
+    assert ledger.refresh(night(5), "2025-03-04", "2025-03-05") == []
+    assert ledger.days()[date(2025, 3, 3)] == ("partial", None, "only what changed since 2025-03-04 is loaded")
+
+
 def test_a_gap_between_windows_ends_what_is_known_of_the_days_before_it(ledger):
     for day in (3, 4, 6, 7):
         ledger.load(f"2025-03-0{day}", night(7), {day: (f"2025-03-0{day}T15:00", f"2025-03-0{day}T15:00")})
