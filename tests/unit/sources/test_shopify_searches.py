@@ -21,16 +21,17 @@ class Shop:
     """A shop without records; `searches` holds what it was asked for, by operation."""
 
     def __init__(self, fake_time):
-        self.searches = {}
+        self.searches, self.events = {}, []
         self.client = client(httpx.MockTransport(self.answer), fake_time)
 
     def answer(self, request):
         asked = orjson.loads(request.content)
         operation, searches = asked["operationName"], asked["variables"]
         self.searches[operation] = list(searches.values()) if "ByDay" in operation else [searches.get("query")]
-        roots = {"orders", "customers", "products", "events"}
+        roots = ("orders", "customers", "products")
         return good(
             dict.fromkeys(roots, EMPTY)
+            | {"events": {**EMPTY, "nodes": self.events}}
             | {f"{root}Count": NONE for root in roots}
             | {name: NONE for name in searches if name.startswith("day")}
             | {name.replace("id", "at"): {"id": value} for name, value in searches.items() if name.startswith("id")}
@@ -76,3 +77,16 @@ def test_orders_of_a_day_are_counted_by_the_instant_that_they_count_on_whatever_
     assert contract.business_day == "processed_at"
     assert search == f"status:any processed_at:>='{start}' processed_at:<'{end}'"
     assert datetime.fromisoformat(end) - datetime.fromisoformat(start) == timedelta(days=1)
+
+
+def test_events_of_another_kind_are_no_deletions_though_the_search_lets_them_through(shop):
+    """A search that does not know a field ignores it."""
+    at = "2026-11-20T10:00:00Z"
+    happened = (("destroy", "Order", 7), ("destroy", "Customer", 8), ("create", "Order", 9), ("destroy", "Product", 10))
+    shop.events = [
+        {"action": action, "createdAt": at, "subjectType": kind.upper(), "subjectId": f"gid://shopify/{kind}/{number}"}
+        for action, kind, number in happened
+    ]
+    shop.events.append({"action": "destroy", "createdAt": at})
+    fetched = fetcher("shopify", "orders")(shop.client, contract_of("shopify", "orders"), WINDOW)
+    assert fetched.deleted == {"7": datetime(2026, 11, 20, 10, tzinfo=UTC)}
