@@ -160,6 +160,25 @@ def test_a_listing_that_comes_back_empty_is_no_deletion(nights):
     assert bench.records(fetched) == []
 
 
+def test_what_was_noticed_earlier_in_the_day_keeps_the_instant_of_the_first_notice(nights):
+    """Its row is not marked yet: the day was read and not loaded."""
+    bench, _, _ = nights
+    support = bench.store.world.support
+    opened = support.opened_on
+    gone = next(one.number for one in support.gone() if one.entity == "conversation")
+    first = bench.window("2026-11-20").start + timedelta(hours=4)
+
+    class NotMarked(Warehouse):
+        def noticed(self):
+            return [Deletion("conversation", gone, first)]
+
+    held = NotMarked(datetime(opened.year, opened.month, opened.day, tzinfo=UTC))
+    held.read(support)
+    held.records["conversations"][gone] = NOW - timedelta(days=5)
+    fetched = bench.fetch("chatwoot", "deletions", "2026-11-20", bench.client("chatwoot"), held=held)
+    assert bench.records(fetched) == [{"entity": "conversation", "entity_id": gone, "noticed_at": first.timestamp()}]
+
+
 def test_contacts_edited_or_merged_long_after_their_last_activity_are_read_within_a_round(nights):
     bench, _, _ = nights
     support = bench.store.world.support
