@@ -124,6 +124,15 @@ def test_a_person_may_say_that_an_empty_day_is_right(bench: Bench) -> None:
     assert rows_of(bench.state(TRAFFIC)) == 0
 
 
+def test_a_setting_says_how_little_is_doubted(bench: Bench) -> None:
+    assert bench.run(TRAFFIC).success
+    bench.plant("empty", "ga4", OPERATION[TRAFFIC])
+    bench.set(small_answer_share="0")
+    outcome = bench.run(TRAFFIC)
+    assert "lake_ga4/traffic_daily: no_answer_was_held_back" not in outcome.failed_checks
+    assert rows_of(bench.state(TRAFFIC)) == 0
+
+
 def test_a_listing_that_comes_back_empty_marks_nothing_deleted(bench: Bench) -> None:
     newest, living = "2026-03-09", "select count(*) from raw_chatwoot.inboxes where _deleted_at is null"
     assert bench.run("chatwoot/inboxes", first=newest).success
