@@ -142,6 +142,13 @@ def test_marts_are_never_swapped(manifest: Manifest) -> None:
         assert any("truncate_on_rebuild" in hook["sql"] for hook in config["pre-hook"]), node["name"]
 
 
+def test_every_daily_mart_says_whether_its_days_are_whole(manifest: Manifest) -> None:
+    daily = [node for node in marts(manifest) if "_daily" in node["name"]]
+    assert len(daily) >= 3
+    for node in daily:
+        assert {"is_complete", "as_of", "incomplete_reason"} <= node["columns"].keys(), node["name"]
+
+
 def test_the_store_is_part_of_every_key_and_index(manifest: Manifest) -> None:
     for node in marts(manifest):
         if node["name"] == "dim_date":
