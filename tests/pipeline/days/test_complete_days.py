@@ -106,6 +106,18 @@ def test_days_are_counted_in_one_request_however_many_they_are(bench: Bench) -> 
     assert counts_asked(bench) == 1
 
 
+def test_a_source_that_does_not_count_costs_the_count_alone(bench: Bench) -> None:
+    bench.plant("status", "shopify", "OrdersCountByDay", status=403)
+    outcome = bench.run(ORDERS)
+    assert outcome.success, outcome.errors
+    counted, loaded, _ = ledger(bench, ORDERS)[KEY]
+    assert counted is None
+    assert loaded > 0
+    bench.heal()
+    assert bench.run(ORDERS).success
+    assert ledger(bench, ORDERS)[KEY][0] > loaded, "some of the day's orders moved on"
+
+
 def page_views(bench: Bench) -> int:
     """Views of the day, added up from the world's own cells."""
     return sum(cell.views for cell in bench.store.world.traffic.day(date.fromisoformat(KEY)).values())
