@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotdash_pipelines.storage import FolderStore, StoreError
+from hotdash_pipelines.storage.scratch import scratch_folder
 
 
 def source_with(tmp_path: Path, data: bytes) -> Path:
@@ -45,6 +46,12 @@ def test_only_the_owner_may_read_what_was_added_or_fetched(tmp_path: Path) -> No
         tmp_path / "back": 0o600,
     }.items():
         assert stat.S_IMODE(path.stat().st_mode) == mode, path
+
+
+def test_only_the_owner_may_enter_a_folder_for_unfinished_work(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path / "scratch", "backup") as folder:
+        for path in (folder, folder.parent):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o700, path
 
 
 def test_every_folder_above_an_added_file_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
