@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from hotdash_pipelines.contracts import load_contracts
 from hotdash_pipelines.defs import schedules
 from hotdash_pipelines.orchestration import keys
 
@@ -77,6 +78,15 @@ def test_retention_is_given_the_scheduled_instant_so_that_a_retry_has_the_same_c
     assert config == keys.retention_config(tables, at)
     assert {found["config"]["as_of"] for found in config["ops"].values()} == {"2026-03-01T03:00:00+00:00"}
     assert {found["config"]["dry_run"] for found in config["ops"].values()} == {False}
+
+
+def test_the_night_asks_for_the_days_that_may_change_and_for_the_open_one() -> None:
+    """At 04:00 in New York on the 10th, after the seven days that contacts may be read again."""
+    tags = tick("nightly", datetime(2026, 3, 10, 8, tzinfo=UTC)).tags
+    ends = (tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"])
+    assert max(contract.refetch_days for contract in load_contracts()) == 7
+    assert ends == ("2026-03-03", "2026-03-10")
+    assert tags[keys.REFETCH_TAG] == keys.REFETCH_DUE
 
 
 def test_the_run_of_a_schedule_carries_its_runbook() -> None:
