@@ -160,6 +160,25 @@ def test_a_source_that_goes_away_is_asked_next_from_the_window_at_which_it_went(
     assert seen(bench, CUSTOMERS, days) == [set(days)] * 2
 
 
+def test_a_source_that_is_silent_twice_in_a_row_is_asked_no_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, days: list[str]
+) -> None:
+    read, called = fetcher(*CUSTOMERS.split("/")), []
+
+    def fetch(client: object, contract: Contract, window: Window, *more: Any) -> object:
+        called.append(window.key)
+        if window.key > days[0]:
+            raise PermanentSourceError("planted")
+        return read(client, contract, window, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(registry._FETCHERS, ("shopify", "customers"), fetch)
+        failed = bench.execute(assets(CUSTOMERS), days[0], days[-1])
+    assert called == days[:3]
+    (line,) = failed.errors
+    assert line.endswith(f"(failed too: {days[2]}) (not asked for: {', '.join(days[3:])})")
+
+
 @EVERY_WINDOW
 def test_a_step_that_is_tried_again_goes_on_where_it_stopped(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, days: list[str], at: int
