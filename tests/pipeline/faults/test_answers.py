@@ -47,11 +47,15 @@ def test_a_record_with_a_wrong_type_is_set_aside_and_its_neighbours_land(
     outcome = bench.run(name)
     assert outcome.success, outcome.errors
     assert outcome.assets[f"lake_{name}"] == main_rows(whole, name) - 1
+    warned = f"lake_{name}: no_record_waits_in_quarantine (warning)"
+    assert warned in outcome.failed_checks
     (kept,) = (path for path in lake_files(bench.stack.home) if path.startswith("quarantine/"))
     assert kept.startswith(f"quarantine/{name}/")
     assert told_to_wait(bench) == {"records_waiting": 1, name: 1}
     bench.heal()
-    assert bench.run(name).success
+    healed = bench.run(name)
+    assert healed.success
+    assert warned not in healed.failed_checks
     assert told_to_wait(bench) == {"records_waiting": 0}
     assert bench.state(name)["tables"] == whole["tables"]
     assert not [path for path in lake_files(bench.stack.home) if path.startswith("quarantine/")]
