@@ -110,6 +110,15 @@ def test_a_count_that_follows_the_pages_saves_the_second_reading(script, fake_ti
     assert len(steps.seen) == 3
 
 
+def test_an_open_day_that_grows_while_it_is_read_is_read_once_and_one_that_shrinks_again(script, fake_time):
+    grown = script(counted(1), page([1, 2]))
+    fetched = read_connection(client(grown.transport, fake_time), CUSTOMERS_CONNECTION, None, may_grow=True)
+    assert (ids_of(fetched), fetched.notes) == (["1", "2"], {})
+    shrunk = script(counted(3), page([1]), counted(3), page([1, 2, 3]))
+    fetched = read_connection(client(shrunk.transport, fake_time), CUSTOMERS_CONNECTION, None, may_grow=True)
+    assert (ids_of(fetched), fetched.notes) == (["1", "2", "3"], {"read_again": True})
+
+
 def test_a_count_that_never_agrees_is_left_to_the_check(script, fake_time):
     steps = script(counted(9), page([1]), counted(9), page([1]))
     fetched = read_connection(client(steps.transport, fake_time), CUSTOMERS_CONNECTION, None)
