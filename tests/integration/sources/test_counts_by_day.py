@@ -156,3 +156,17 @@ def test_days_that_the_app_is_not_shown_have_no_count(bench):
         assert not [request for request in bench.wire.sent if b"AccessScopes" in request.content]
     finally:
         api.scopes = scopes
+
+
+def test_the_day_in_which_the_horizon_lies_has_no_count_and_the_day_after_it_has(bench):
+    api = bench.store.world.extra["shopify"]
+    scopes, zone = api.scopes, bench.store.world.shop.zone
+    horizon = (bench.client("shopify").now() - timedelta(days=60)).astimezone(zone).date()
+    keys = [(horizon + timedelta(days=more)).isoformat() for more in (0, 1)]
+    api.scopes = frozenset(scopes - {"read_all_orders"})
+    try:
+        first, second = counted(bench, "orders", keys).values()
+    finally:
+        api.scopes = scopes
+    assert first is None
+    assert second is not None
