@@ -301,6 +301,15 @@ def test_a_refresh_makes_up_for_one_that_was_killed_before_it(ledger):
     assert ledger.state("2025-03-03") == "complete"
 
 
+def test_a_refresh_makes_up_for_a_killed_one_after_others_that_were_not(ledger):
+    ledger.load("2025-03-02", night(3), {})
+    ledger.refresh(night(3), "2025-03-02")
+    ledger.load("2025-03-03", night(4), FIRST_DAY)
+    ledger.load("2025-03-04", night(5), {})
+    ledger.refresh(night(5), "2025-03-04")
+    assert ledger.counts()["2025-03-03"] == (None, 1, 0)
+
+
 def test_a_date_of_ga4_is_provisional_until_it_was_read_after_its_last_restatement(ledger):
     tables = synthetic(LANDING, 3, key="2025-03-03")
     views = sum(tables["landing_daily"]["page_views"].to_pylist())
