@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.roughness import KINDS, Roughness
 from hotdash_pipelines.demo.world.shop import Order, Shop
+from hotdash_pipelines.settings import Settings
 from tests.unit.demo.shopify.shopify_client import Store, day_window
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)
@@ -47,6 +49,12 @@ def test_single_kinds_are_switched_off_on_and_to_another_rate() -> None:
     assert Roughness.read("calm,+late_touches=0.5").rates == {"late_touches": 0.5}
     rough = Roughness.read("usual,+late_touches=0.25,-odd_attributes")
     assert Roughness.read(rough.text()) == rough
+
+
+def test_the_demo_is_rough_unless_somebody_wants_it_calm(tmp_path: Path) -> None:
+    rough = Roughness.read(Settings(home=tmp_path).demo_roughness)
+    assert rough.rates == {kind.name: kind.rate for kind in KINDS if kind.left_out is None}
+    assert {"late_touches", "added_lines", "split_refunds", "deleted_conversations"} <= rough.rates.keys()
 
 
 @pytest.mark.parametrize(
