@@ -18,8 +18,8 @@
 
 {# Name -> whether it must have a value, of each column that the table has by now; none before it is first made. #}
 {% macro held_columns() %}
-    {%- set held = {} -%}
-    {%- if execute and load_cached_relation(this) is not none -%}
+    {%- set held, built = {}, load_cached_relation(this) if execute else none -%}
+    {%- if built is not none and built.is_table -%}
         {%- for row in run_query(
             "select attname::text, attnotnull from pg_attribute where attrelid = '" ~ this ~ "'::regclass and attnum > 0 and not attisdropped"
         ) -%}
@@ -32,7 +32,7 @@
 
 {#
     Whether an earlier version of the model made the table: its rows have no values for the columns that have come
-    since, so they are all made anew, once.
+    since, so they are all made anew, once, where their source still has them.
 #}
 {% macro lacks_columns() %}
     {%- set held = held_columns() -%}
@@ -91,9 +91,16 @@
 {% endmacro %}
 
 
+{# Whether nothing is known of the table's rows since it was made or emptied. #}
+{% macro is_emptied() %}
+    {%- set known = run_query("select reltuples < 0 from pg_class where oid = '" ~ this ~ "'::regclass") -%}
+    {{ return(known.columns[0].values()[0]) }}
+{% endmacro %}
+
+
 {# What reads the table next in the same build plans by its statistics; autovacuum would come too late. #}
 {% macro analyze_after_big_load() %}
-    {%- if execute and not is_small_increment() -%}
+    {%- if execute and (is_emptied() or not is_small_increment()) -%}
         analyze {{ this }}
     {%- endif -%}
 {% endmacro %}

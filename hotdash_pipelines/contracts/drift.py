@@ -4,7 +4,7 @@ Belongs here: naming fields that the contract does not know. Does not belong her
 values of an enum (counted there over all rows).
 
 A field that a source adds comes in most records, so a few show it: the first and last page of a window and every 64th
-between, and in them the first record and every sixteenth. To read all of them would cost more than the parsing itself.
+between, and in them the first record and every sixteenth. To read all of them would cost as much as the parsing itself.
 """
 
 from collections.abc import Iterator, Sequence

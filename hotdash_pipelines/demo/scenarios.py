@@ -77,7 +77,7 @@ class Scenario:
     `match` is a part of the operation (Shopify operation name, Chatwoot path, GA4 report dimensions), upper or lower
     case; None hits every operation. `args` by name: status(status, retry_after, body), timeout(seconds),
     throttle(status), wrong_type(field, value), wrong_count(off: what is added to each count that the answer holds),
-    expired_token(spares_new: only the token that is shown ends, and only if it has served before).
+    expired_token(spares_new: only the granted token that is shown ends, and only if it has served).
     """
 
     name: str

@@ -37,7 +37,7 @@ class DaysVerdict:
         """What is wrong in one line, None when nothing is."""
         for days, what in (
             (self.differing, "days that differ from the source's count"),
-            (self.waiting, "days that wait for later windows, to which their records have moved"),
+            (self.waiting, "days that wait for later windows, to which their records may have moved"),
         ):
             if days:
                 listed = ", ".join(f"{day.day} ({day.loaded} of {day.counted})" for day in days)

@@ -98,7 +98,7 @@ def joined(outcomes: Sequence[LoadOutcome]) -> LoadOutcome:
     """What the runs over the parts of a range did, the newest last: what that one built, and the errors of all.
 
     A window that failed long ago costs its day, not the models; the run that is named is the first that failed. That
-    days of the past waited for the runs after theirs is left out: the newest judges every day.
+    days of the past waited for later runs, or could not be compared, is left out: the newest run judges every day.
     """
     outcomes = [*(_without_waiting_days(outcome) for outcome in outcomes[:-1]), outcomes[-1]]
     last, failed = outcomes[-1], [outcome for outcome in outcomes if not outcome.success]

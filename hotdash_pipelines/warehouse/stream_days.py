@@ -136,7 +136,8 @@ def refresh_days(
         conn.execute(_JUDGE_LISTING if contract.semantics == "snapshot" else _JUDGE, names)
         rows = conn.execute(
             "select business_date, source_count, loaded_count, state = 'differs', "
-            "state = 'partial' and loaded_count < source_count from ops.stream_days "
+            "state = 'partial' and loaded_count < source_count * (1 - %(tolerance)s) and %(settle_days)s = 0 "
+            "and counted_at >= coalesce(changed_at, '-infinity') from ops.stream_days "
             "where project_key = %(project)s and source = %(source)s and stream = %(stream)s "
             "and source_count is not null and (state = 'differs' or business_date = any(%(keys)s::date[])) "
             "order by business_date",
@@ -351,7 +352,7 @@ judged as (
             when is_hidden then 'unknown'
             when not is_read then 'partial'
             when %(now)s < ends_at and coalesce(as_of < ends_at, true) then 'open'
-            when not is_equal and not is_ahead then 'differs'
+            when not is_equal then case when is_ahead then 'partial' else 'differs' end
             when coalesce(as_of < ends_at, true) then 'partial'
             when %(settle_days)s > 0 and fetched_at < settles_at then 'provisional'
             else 'complete'

@@ -78,6 +78,7 @@ summed as (
     select
         inferred.*,
         sum(unexplained_amount) over (partition by project_key, order_id) as order_unexplained_amount,
+        max(abs(unexplained_amount)) over (partition by project_key, order_id) as most_unexplained_amount,
         row_number() over (partition by project_key, order_id order by refund_id desc) = 1 as is_last
     from inferred
 ),
@@ -87,7 +88,9 @@ summed as (
 rounded as (
     select
         summed.*,
-        order_rounding_amount <> 0 and order_unexplained_amount = order_rounding_amount as is_rounding
+        order_rounding_amount <> 0
+        and order_unexplained_amount = order_rounding_amount
+        and most_unexplained_amount < 1 as is_rounding
     from summed
 ),
 

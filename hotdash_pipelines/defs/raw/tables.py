@@ -150,7 +150,7 @@ def _days_check(contract: Contract, days: DaysVerdict) -> dg.AssetCheckResult:
         asset_key=keys.raw_key(contract.source, contract.table.name),
         check_name=_DAYS,
         passed=not days.differing and not days.waiting,
-        severity=dg.AssetCheckSeverity.ERROR if days.differing else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.WARN if days.waiting and not days.differing else dg.AssetCheckSeverity.ERROR,
         description=days.message,
         metadata={
             "days_compared": days.counted,

@@ -203,6 +203,17 @@ def test_a_day_of_the_past_waits_for_the_windows_that_its_records_may_have_moved
     assert ledger.refresh(night(9), *keys) == [StreamDay(date(2025, 3, 3), 3, 2, differs=True)]
 
 
+def test_a_day_that_was_whole_and_lacks_records_since_is_not_whole_behind_a_gap(ledger):
+    ledger.load("2025-03-03", night(4), FIRST_DAY)
+    ledger.load("2025-03-04", night(4), AFTER_MIDNIGHT)
+    ledger.refresh(night(4), "2025-03-03", "2025-03-04")
+    assert ledger.state("2025-03-03") == "complete"
+    # Days later, and nothing was read since.
+    ledger.count(night(9), {"2025-03-03": 3})
+    assert ledger.refresh(night(9), "2025-03-03") == [StreamDay(date(2025, 3, 3), 3, 2, differs=False, waits=True)]
+    assert ledger.state("2025-03-03") == "partial"
+
+
 def test_a_day_of_the_past_with_more_records_than_its_source_counts_differs_at_once(ledger):
     ledger.load("2025-03-03", night(9), {**FIRST_DAY, **AFTER_MIDNIGHT})
     ledger.count(night(9), {"2025-03-03": 1})

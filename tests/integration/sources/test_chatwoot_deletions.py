@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hotdash_pipelines.demo.testing import start_stand_in
-from hotdash_pipelines.sources import Deletion, Held
+from hotdash_pipelines.sources import Deletion, Held, TransientSourceError
+from hotdash_pipelines.sources.chatwoot import sweeps
 
 from .conftest import NOW, Bench
 
@@ -124,6 +125,34 @@ def test_a_conversation_that_is_gone_is_noticed_however_young_it_is(nights, hour
     held.records["conversations"][gone] = datetime.fromtimestamp(support.now(), UTC) - timedelta(hours=hours)
     fetched = bench.fetch("chatwoot", "deletions", "2026-11-20", bench.client("chatwoot"), held=held)
     assert [(one["entity"], one["entity_id"]) for one in bench.records(fetched)] == [("conversation", gone)]
+
+
+def test_what_began_before_the_first_load_takes_no_turn_of_what_is_surely_missing(nights):
+    bench, _, _ = nights
+    support = bench.store.world.support
+    now = datetime.fromtimestamp(support.now(), UTC)
+    held = Warehouse(now - timedelta(days=30))
+    # More of them than can be asked for in a night, and all of lower numbers.
+    long_ago = {number: now - timedelta(days=300) for number in range(1, 1_000)}
+    held.records["conversations"] = {**long_ago, 10**9: now - timedelta(hours=10)}
+    fetched = bench.fetch("chatwoot", "deletions", "2026-11-20", bench.client("chatwoot"), held=held)
+    assert 10**9 in {one["entity_id"] for one in bench.records(fetched)}
+
+
+def test_a_list_that_does_not_settle_costs_the_young_conversations_a_night_and_nothing_else(nights):
+    bench, _, _ = nights
+    support = bench.store.world.support
+    opened = support.opened_on
+    held = Warehouse(datetime(opened.year, opened.month, opened.day, tzinfo=UTC))
+    held.read(support)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def unsettled(*_):
+            raise TransientSourceError("127.0.0.1: the list never settles")
+
+        patch.setattr(sweeps, "filtered", unsettled)
+        fetched = bench.fetch("chatwoot", "deletions", "2026-11-20", bench.client("chatwoot"), held=held)
+    assert fetched.notes["young_not_listed"] is True
 
 
 def test_a_past_day_asks_nothing_and_keeps_what_was_noticed_on_it(nights):
