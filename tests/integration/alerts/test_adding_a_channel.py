@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -100,5 +101,4 @@ def test_half_a_channel_is_refused_by_name(project: Path) -> None:
         loaded = run(project, "-c", "from hotdash_pipelines.definitions import defs; defs()")
         assert "channels.half has no record" in loaded.stderr
     finally:
-        (folder / "__init__.py").unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
