@@ -357,7 +357,7 @@ def _check_columns(manifest: PartitionManifest, table: str, there: "pa.Schema", 
             was = "missing" if position < 0 else str(there.field(position).type)
             raise LakeError(
                 f"{manifest.name}: {table}.{field.name} is {was} in the lake and {field.type} in the contract; "
-                "materialise the partition again, or give the changed column a new name"
+                "materialise the partition again, replay it with hotdash lake replay, or name the changed column anew"
             )
 
 
