@@ -40,6 +40,14 @@ class Warehouse(Held):
         return self.since
 
 
+def held_all_along(support):
+    """The warehouse of somebody who read the desk since it opened."""
+    opened = support.opened_on
+    held = Warehouse(datetime(opened.year, opened.month, opened.day, tzinfo=UTC))
+    held.read(support)
+    return held
+
+
 @pytest.fixture(scope="module")
 def nights():
     """Twelve nights of a desk that loses much: the bench, what was noticed each night, and what it cost."""
@@ -118,9 +126,7 @@ def test_a_look_for_what_is_gone_costs_few_requests(nights):
 def test_a_conversation_that_is_gone_is_noticed_however_young_it_is(nights, hours):
     bench, _, _ = nights
     support = bench.store.world.support
-    opened = support.opened_on
-    held = Warehouse(datetime(opened.year, opened.month, opened.day, tzinfo=UTC))
-    held.read(support)
+    held = held_all_along(support)
     gone = max(held.records["conversations"]) + 1
     held.records["conversations"][gone] = datetime.fromtimestamp(support.now(), UTC) - timedelta(hours=hours)
     fetched = bench.fetch("chatwoot", "deletions", "2026-11-20", bench.client("chatwoot"), held=held)
@@ -139,12 +145,10 @@ def test_what_began_before_the_first_load_takes_no_turn_of_what_is_surely_missin
     assert 10**9 in {one["entity_id"] for one in bench.records(fetched)}
 
 
-def test_a_list_that_does_not_settle_costs_the_young_conversations_a_night_and_nothing_else(nights):
+def test_a_list_of_young_conversations_that_does_not_settle_is_noted_and_fails_nothing(nights):
     bench, _, _ = nights
     support = bench.store.world.support
-    opened = support.opened_on
-    held = Warehouse(datetime(opened.year, opened.month, opened.day, tzinfo=UTC))
-    held.read(support)
+    held = held_all_along(support)
     with pytest.MonkeyPatch.context() as patch:
 
         def unsettled(*_):
@@ -153,6 +157,16 @@ def test_a_list_that_does_not_settle_costs_the_young_conversations_a_night_and_n
         patch.setattr(sweeps, "filtered", unsettled)
         fetched = bench.fetch("chatwoot", "deletions", "2026-11-20", bench.client("chatwoot"), held=held)
     assert fetched.notes["young_not_listed"] is True
+
+
+def test_more_young_conversations_than_a_night_may_list_are_left_to_the_count(nights):
+    bench, _, _ = nights
+    held = held_all_along(bench.store.world.support)
+    began = datetime.fromtimestamp(bench.store.world.support.now(), UTC) - timedelta(hours=10)
+    held.records["conversations"] |= {10**9 + number: began for number in range(25 * sweeps.MOST_REQUESTS)}
+    fetched = bench.fetch("chatwoot", "deletions", "2026-11-20", bench.client("chatwoot"), held=held)
+    assert fetched.notes["sweep_cut"] is True
+    assert bench.records(fetched) == []
 
 
 def test_a_past_day_asks_nothing_and_keeps_what_was_noticed_on_it(nights):
@@ -178,9 +192,7 @@ def test_a_listing_that_comes_back_empty_is_no_deletion(nights):
     """The filter answers nothing for once: each record that would be gone is asked for, and is there."""
     bench, _, _ = nights
     support = bench.store.world.support
-    opened = support.opened_on
-    held = Warehouse(datetime(opened.year, opened.month, opened.day, tzinfo=UTC))
-    held.read(support)
+    held = held_all_along(support)
     empty = {"meta": {"all_count": 0, "count": 0}, "payload": []}
     bench.store.scenarios.add("status", "chatwoot", "filter", 50, status=200, body=empty)
     bench.store.scenarios.add("status", "chatwoot", "1/contacts", 3, status=200, body=empty)
