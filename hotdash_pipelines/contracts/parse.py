@@ -217,8 +217,9 @@ class _Flattener:
             if column.path is None:
                 columns[column.name] = digests([columns[name] for name in column.digest_of])
                 continue
-            holder = level.pages.take(page_of) if column.scope == "page" else records
-            values = self._finished(table, column, _follow(holder, column.path))
+            values = _follow(level.pages if column.scope == "page" else records, column.path)
+            # One value a page is repeated, never the page: that would copy all its records for each of them.
+            values = self._finished(table, column, values.take(page_of) if column.scope == "page" else values)
             columns[column.name] = or_position(values, parents) if column.fallback else values
         schema = table_schema(self.contract, table)
         for column in schema:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from hotdash_pipelines.contracts import parse
@@ -258,3 +259,12 @@ def test_a_report_row_that_does_not_fit_is_set_aside_alone(row: dict[str, Any]) 
     )
     assert [record.page for record in parsed.rejected] == [1]
     assert parsed.tables["traffic_daily"].num_rows == 3
+
+
+def test_what_a_page_says_once_is_not_paid_for_with_a_copy_of_the_page_for_every_row() -> None:
+    page = report_of(*(report_row(group=f"d{number}") for number in range(2_000)))
+    most = pa.default_memory_pool().max_memory() or 0
+    parsed = parse_pages(TRAFFIC, [page])
+    assert parsed.tables["traffic_daily"]["currency_code"].to_pylist() == ["USD"] * 2_000
+    # A copy of the page for every row would be a thousand times as much.
+    assert (pa.default_memory_pool().max_memory() or 0) - most < 20 * len(page)
