@@ -21,6 +21,7 @@ from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 from hotdash_pipelines.sources.chatwoot.shapes import Omitted, Record, active, listed, updated, whole_number
 from hotdash_pipelines.sources.errors import TransientSourceError
 from hotdash_pipelines.sources.http import HttpAnswer
+from hotdash_pipelines.sources.registry import Pages
 
 REREADS = 3
 # A list without a count of its own ends somewhere before this.
@@ -57,6 +58,14 @@ def bodies(records: list[Record]) -> Iterator[bytes]:
     """The records as response bodies `{"payload": [...]}`."""
     for start in range(0, len(records), _RECORDS_A_BODY):
         yield orjson.dumps({"payload": records[start : start + _RECORDS_A_BODY]})
+
+
+def append_full(pages: Pages, records: list[Record]) -> list[Record]:
+    """Append the records to `pages` as far as they fill bodies; the rest is returned, to wait for more."""
+    full = len(records) - len(records) % _RECORDS_A_BODY
+    for body in bodies(records[:full]):
+        pages.append(body)
+    return records[full:]
 
 
 @dataclass

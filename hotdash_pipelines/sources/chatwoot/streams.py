@@ -19,6 +19,7 @@ from hotdash_pipelines.sources.chatwoot.messages import Asked, read_messages
 from hotdash_pipelines.sources.chatwoot.paging import (
     LATELY,
     ListReading,
+    append_full,
     bodies,
     changed_since,
     conditions,
@@ -41,7 +42,7 @@ from hotdash_pipelines.sources.chatwoot.shapes import (
 from hotdash_pipelines.sources.chatwoot.sweeps import contacts_of_tonight, gone_contacts, gone_conversations
 from hotdash_pipelines.sources.errors import TransientSourceError
 from hotdash_pipelines.sources.held import Deletion, Held
-from hotdash_pipelines.sources.registry import Fetched, fetches
+from hotdash_pipelines.sources.registry import Fetched, Pages, fetches
 
 # Ids and instants of messages may be this far apart, however many people write at once.
 _APART = timedelta(minutes=5)
@@ -67,10 +68,11 @@ def fetch_conversations(client: ChatwootClient, _contract: Contract, window: Win
 
 
 @fetches("chatwoot", "messages")
-def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, held: Held) -> Fetched:
+def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, held: Held, pages: Pages) -> Fetched:
     """Messages written in the window, and older ones of the conversations that changed in it.
 
-    The manifest keeps the largest number of the window, from which the next window's messages are read.
+    One conversation's messages are in memory at a time. The manifest keeps the largest number of the window, from which
+    the next window's messages are read.
     """
     before = client.requests
     start, end = window.start.timestamp(), window.end.timestamp()
@@ -85,24 +87,28 @@ def fetch_messages(client: ChatwootClient, _contract: Contract, window: Window, 
         conversations = filtered(client, "conversations", wanted, lambda one: active(one) >= start, window.start)
     begun = [one for one in conversations.records if created(one) < end]
     largest_before = whole_number(held.notes_before().get("largest_id")) or 0
-    skipped = Omitted()
-    messages: list[Record] = []
+    # The next window begins when the day ends, which is not what an open one is asked for.
+    settled = (window.start + _SHORTEST_DAY if window.is_open else window.end) - _APART
+    skipped, largest = Omitted(), largest_before
+    waiting: list[Record] = []
     for conversation in begun:
         has_changed = is_lately and _changed_in(conversation, window)
-        messages += read_messages(client, conversation, Asked(window, has_changed, largest_before), skipped)
+        messages = read_messages(client, conversation, Asked(window, has_changed, largest_before), skipped)
+        numbers = (whole_number(one["id"]) or 0 for one in messages if created(one) < settled.timestamp())
+        largest = max(largest, *numbers, 0)
+        waiting = append_full(pages, waiting + messages)
         if len(skipped.sick) > max(_SICK_AT_MOST, _SICK_SHARE * len(begun)):
             reason = list(skipped.sick.values())[-1]
             raise TransientSourceError(
                 f"{len(skipped.sick)} of {len(begun)} conversations cannot be read (the last one {reason}); "
                 "materialise the partition again later"
             )
+    for body in bodies(waiting):
+        pages.append(body)
     conversations.skipped.take(skipped)
-    # The next window begins when the day ends, which is not what an open one is asked for.
-    settled = (window.start + _SHORTEST_DAY if window.is_open else window.end) - _APART
-    largest = max((whole_number(one["id"]) or 0 for one in messages if created(one) < settled.timestamp()), default=0)
-    notes = {**conversations.notes(), "conversations": len(begun), "largest_id": max(largest, largest_before)}
+    notes = {**conversations.notes(), "conversations": len(begun), "largest_id": largest}
     kept = conversations.skipped.skipped()
-    return Fetched(list(bodies(messages)), client.requests - before, None, API_VERSION, None, notes, kept)
+    return Fetched(pages, client.requests - before, None, API_VERSION, None, notes, kept)
 
 
 @fetches("chatwoot", "contacts")

@@ -15,11 +15,12 @@ import orjson
 
 from hotdash_pipelines.sources.errors import PermanentSourceError, QuotaExhausted, TransientSourceError, in_one_line
 from hotdash_pipelines.sources.http import HttpAnswer, HttpReader, Patience, utc_now
-from hotdash_pipelines.sources.registry import Note
+from hotdash_pipelines.sources.registry import Note, Pages
 
 API_VERSION = "v1beta"
 SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
-ROWS_A_PAGE = 100_000
+# A page is in memory as a whole: 3 MiB of JSON. Google sends up to 250,000 rows, which would be a GiB of objects.
+ROWS_A_PAGE = 5_000
 # Server errors are counted against a quota of ten an hour.
 _SERVER_ATTEMPTS = 3
 _KEPT_BACK = 0.1
@@ -54,12 +55,11 @@ class Ga4Report:
 
 @dataclass(frozen=True)
 class ReportRows:
-    """The pages of one report, the rows Google announced, the tokens they cost, and what Google says of the figures.
+    """The rows that Google announced of a report, the tokens they cost, and what Google says of the figures.
 
     `flags`: `sampled_share` (of the sessions read), `is_thresholded`, `has_other_row`, `empty_reason`; absent if not.
     """
 
-    pages: list[bytes]
     rows: int
     tokens: float
     flags: dict[str, Note]
@@ -138,12 +138,11 @@ class Ga4Client:
         """The present, UTC."""
         return self._http.clock()
 
-    def report(self, wanted: Ga4Report, day: str) -> ReportRows:
-        """All rows of one day (`YYYY-MM-DD`, the property's calendar), page by page.
+    def report(self, wanted: Ga4Report, day: str, pages: Pages) -> ReportRows:
+        """All rows of one day (`YYYY-MM-DD`, the property's calendar), appended to `pages` as they come.
 
         Raises QuotaExhausted, PermanentSourceError or TransientSourceError.
         """
-        pages: list[bytes] = []
         tokens, read = 0.0, 0
         flags: dict[str, Note] = {}
         while True:
@@ -157,7 +156,7 @@ class Ga4Client:
             pages.append(answer.body)
             read += rows
             if read >= total:
-                return ReportRows(pages, total, tokens, flags)
+                return ReportRows(total, tokens, flags)
             if rows < ROWS_A_PAGE:
                 raise TransientSourceError(
                     f"{self._http.host}: runReport sent {read} of {total} rows; materialise the partition again"

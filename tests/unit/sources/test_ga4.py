@@ -18,6 +18,7 @@ from hotdash_pipelines.sources import PermanentSourceError, QuotaExhausted, Tran
 from hotdash_pipelines.sources.ga4 import client as ga4
 from hotdash_pipelines.sources.ga4.client import Ga4Client
 from hotdash_pipelines.sources.ga4.streams import LANDING_DAILY, TRAFFIC_DAILY
+from hotdash_pipelines.sources.held import NOTHING
 
 WINDOW = window_of("2026-11-18", ZoneInfo("America/New_York"))
 TOKEN = "ya29.a0AfH6SMBx1234567890"
@@ -87,8 +88,8 @@ def row(number, wanted):
     }
 
 
-def fetch(client_of, steps, stream="traffic_daily"):
-    return fetcher("ga4", stream)(client_of(steps), None, WINDOW)
+def fetch(client_of, steps, stream="traffic_daily", pages=None):
+    return fetcher("ga4", stream)(client_of(steps), None, WINDOW, NOTHING, pages)
 
 
 def error(status, message="m"):
@@ -110,7 +111,7 @@ def test_one_day_is_one_request_signed_by_the_service_account(script, client):
     assert asking.headers["authorization"] == f"Bearer {TOKEN}"
     body = orjson.loads(asking.content)
     assert body["dateRanges"] == [{"startDate": "2026-11-18", "endDate": "2026-11-18"}]
-    assert (body["limit"], body["offset"]) == ("100000", "0")
+    assert (body["limit"], body["offset"]) == ("5000", "0")
 
 
 @pytest.mark.parametrize(("stream", "wanted"), [("traffic_daily", TRAFFIC_DAILY), ("landing_daily", LANDING_DAILY)])
@@ -142,8 +143,9 @@ def test_a_day_without_rows_is_an_empty_page_that_still_parses(script, client):
 def test_a_report_longer_than_a_page_is_read_by_offset(script, client, monkeypatch):
     monkeypatch.setattr(ga4, "ROWS_A_PAGE", 2)
     steps = script(minted(), report([1, 2], 5), report([3, 4], 5), report([5], 5))
-    fetched = fetch(client, steps)
-    assert len(fetched.pages) == 3
+    pages = []
+    assert fetch(client, steps, pages=pages).pages is pages
+    assert len(pages) == 3
     assert [orjson.loads(one.content)["offset"] for one in steps.seen[1:]] == ["0", "2", "4"]
 
 
@@ -161,10 +163,10 @@ def test_columns_in_another_order_are_refused(script, client):
 def test_the_token_is_kept_and_replaced_before_it_expires(script, client, fake_time):
     steps = script(minted("t1"), report([1]), report([1]), minted("t2"), report([1]))
     google = client(steps)
-    google.report(TRAFFIC_DAILY, "2026-11-18")
-    google.report(TRAFFIC_DAILY, "2026-11-18")
+    google.report(TRAFFIC_DAILY, "2026-11-18", [])
+    google.report(TRAFFIC_DAILY, "2026-11-18", [])
     fake_time.at += timedelta(minutes=56)
-    google.report(TRAFFIC_DAILY, "2026-11-18")
+    google.report(TRAFFIC_DAILY, "2026-11-18", [])
     assert [one.headers.get("authorization") for one in steps.seen] == [
         None, "Bearer t1", "Bearer t1", None, "Bearer t2",
     ]  # fmt: skip
@@ -210,7 +212,7 @@ def test_an_exhausted_quota_says_when_to_resume_and_is_not_asked_again(script, c
     google = client(steps)
     for _ in range(2):
         with pytest.raises(QuotaExhausted, match=f"after {resume:%Y-%m-%d %H:%M} UTC") as caught:
-            google.report(TRAFFIC_DAILY, "2026-11-18")
+            google.report(TRAFFIC_DAILY, "2026-11-18", [])
         assert caught.value.resume_at == resume
         assert caught.value.retry_after > 0
     assert len(steps.seen) == 2
@@ -237,21 +239,21 @@ def test_at_a_tenth_of_a_quota_the_answer_is_kept_and_the_next_request_waits(scr
 
     steps = script(minted(), report([1], propertyQuota=quota(**left)), either, either)
     google = client(steps)
-    assert google.report(TRAFFIC_DAILY, "2026-11-18").rows == 1
+    assert google.report(TRAFFIC_DAILY, "2026-11-18", []).rows == 1
     with pytest.raises(QuotaExhausted) as caught:
-        google.report(TRAFFIC_DAILY, "2026-11-19")
+        google.report(TRAFFIC_DAILY, "2026-11-19", [])
     assert caught.value.resume_at == resume
     assert len(steps.seen) == 2
     fake_time.at = resume
-    assert google.report(TRAFFIC_DAILY, "2026-11-19").rows == 1
+    assert google.report(TRAFFIC_DAILY, "2026-11-19", []).rows == 1
 
 
 def test_a_quota_with_more_than_a_tenth_left_goes_on(script, client):
     plenty = quota(tokensPerDay=20_001, tokensPerHour=4_001, concurrentRequests=0)
     steps = script(minted(), report([1], propertyQuota=plenty), report([1]))
     google = client(steps)
-    assert google.report(TRAFFIC_DAILY, "2026-11-18").tokens == 5
-    assert google.report(TRAFFIC_DAILY, "2026-11-19").rows == 1
+    assert google.report(TRAFFIC_DAILY, "2026-11-18", []).tokens == 5
+    assert google.report(TRAFFIC_DAILY, "2026-11-19", []).rows == 1
 
 
 @pytest.mark.parametrize("text", ["", "not json SECRETKEY", "[]", '{"client_email": "SECRETKEY"}'])

@@ -12,7 +12,7 @@ import httpx
 import orjson
 
 from hotdash_pipelines.base.windows import Window, window_of
-from hotdash_pipelines.sources import Fetched, Held, fetcher
+from hotdash_pipelines.sources import Fetched, Held, Pages, fetcher
 from hotdash_pipelines.sources.chatwoot.client import ChatwootClient
 
 TOKEN = "Zq8ZkTnV3xWcY7RfPdLm2aBs"
@@ -46,9 +46,14 @@ def client(transport: httpx.BaseTransport, fake_time: Any) -> ChatwootClient:
 
 
 def fetch(
-    stream: str, transport: httpx.BaseTransport, fake_time: Any, window: Window = WINDOW, **before: int
+    stream: str,
+    transport: httpx.BaseTransport,
+    fake_time: Any,
+    window: Window = WINDOW,
+    pages: Pages | None = None,
+    **before: int,
 ) -> Fetched:
-    return fetcher("chatwoot", stream)(client(transport, fake_time), None, window, Before(before))
+    return fetcher("chatwoot", stream)(client(transport, fake_time), None, window, Before(before), pages)
 
 
 def listed(records: Any, count: int | None, key: str = "all_count") -> httpx.Response:

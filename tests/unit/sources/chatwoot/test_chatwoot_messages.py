@@ -12,6 +12,7 @@ from tests.unit.sources.chatwoot.desk import (
     START,
     WINDOW,
     Desk,
+    fetch,
     ids,
     minutes,
     payloads,
@@ -102,6 +103,23 @@ def test_the_largest_number_of_an_open_day_is_none_that_the_next_day_may_begin_w
     fetched = desk.fetch(fake_time, WINDOW.asked_at(WINDOW.start))
     assert ids(fetched) == [1, 8, 9, 10]
     assert fetched.notes["largest_id"] == 8
+
+
+def test_what_is_read_goes_to_the_pages_before_the_next_conversations_are_asked_for(fake_time):
+    desk = Desk({77 + n: minutes(100 * n + 1, 10, START) for n in range(25)}, START)
+
+    class Pages(list):
+        asked = ()
+
+        def append(self, page):
+            super().append(page)
+            self.asked += (len(desk.asked),)
+
+    pages = Pages()
+    fetched = fetch("messages", httpx.MockTransport(desk), fake_time, pages=pages)
+    assert fetched.pages is pages
+    assert sorted(ids(fetched)) == [100 * n + m for n in range(25) for m in range(1, 11)]
+    assert pages.asked == (10, 20, 25)
 
 
 def test_more_than_a_thousand_messages_of_a_day_are_all_read(fake_time):
