@@ -1,11 +1,11 @@
 """The front door: the one place where settings, resources and the definitions under `defs/` meet."""
 
-import gc
 import warnings
 from pathlib import Path
 
 import dagster as dg
 
+from hotdash_pipelines.base.garbage import collect_rarely
 from hotdash_pipelines.orchestration.executor import build_executor
 from hotdash_pipelines.orchestration.resources import build_resources
 from hotdash_pipelines.settings import get_settings
@@ -15,7 +15,7 @@ from hotdash_pipelines.settings import get_settings
 def defs() -> dg.Definitions:
     """Everything the code location serves. Loading it touches no network and no database."""
     # Definitions live as long as the process. Counting them again and again as they grow is a tenth of the load.
-    gc.freeze()
+    collect_rarely()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)

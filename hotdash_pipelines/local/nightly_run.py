@@ -21,18 +21,21 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hotdash_pipelines.base.errors import HotdashError
+from hotdash_pipelines.base.garbage import collect_rarely
 from hotdash_pipelines.local.first_load import LoadOutcome, StepProgress
 
 if TYPE_CHECKING:
     import dagster as dg
 
-_POLL_S = 0.4
+_POLL_S = 1.0
 _GRACE_S = 10.0
 
 
 def main(definitions: str, first: str, last: str, part: str = "all") -> None:
     """Run the nightly job of a module of definitions over `first`..`last`; of its `past` only lake and raw tables."""
     tell = _own_the_output()
+    # Before Dagster is imported, which makes most of what this process holds.
+    collect_rarely()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     # A shell starts what it puts in the background with Ctrl-C ignored, and Dagster treats SIGTERM as Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -30,9 +30,9 @@ class ManifestError(HotdashError):
 
 
 def dbt_executable() -> str:
-    """The dbt beside this interpreter, so that an unactivated environment works."""
-    beside = Path(sys.executable).parent / "dbt"
-    return str(beside) if beside.exists() else "dbt"
+    """The dbt beside this interpreter, so that an unactivated environment works; by our program.py if installed."""
+    beside = (Path(sys.executable).parent / name for name in ("hotdash-dbt", "dbt"))
+    return next((str(program) for program in beside if program.exists()), "dbt")
 
 
 def project_digest(project_dir: Path = DBT_PROJECT_DIR) -> str:
