@@ -7,6 +7,7 @@ load themselves: test_kill_and_rerun.py.
 import os
 import re
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,13 +20,13 @@ import pytest
 
 from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract, load_contracts
-from hotdash_pipelines.demo.testing import RunningStandIn, start_stand_in
+from hotdash_pipelines.demo.testing import RunningStandIn
 from hotdash_pipelines.ingest.run import BadData
 from hotdash_pipelines.local.nightly_run import run_nightly
 from hotdash_pipelines.orchestration import keys
 from hotdash_pipelines.sources import PermanentSourceError, TransientSourceError, fetcher, registry
 from tests.pipeline.harness.in_process import DEFINITIONS, Bench, contract_of, open_bench, resume
-from tests.pipeline.harness.stack import NOW, SEED, open_stack
+from tests.pipeline.harness.stack import open_stack
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("interrupted-backfills")]
 
@@ -38,19 +39,17 @@ _DAY = re.compile(r"updated_at:>='(\d{4}-\d\d-\d\d)")
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[RunningStandIn]:
-    with start_stand_in(seed=SEED, scale=0.003, now=NOW) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def bench(
     server: object, session_home: Path, store: RunningStandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bench]:
-    """One stack for all: each test has days of its own. Its instance outlives the process of a run."""
+    """One stack for all: each test has days of its own. Its instance outlives the process of a run.
+
+    SQLite keeps it below the session's home, which is in memory where there is room: each event is a commit of its own.
+    """
+    runs = tempfile.mkdtemp(prefix="interrupted-", dir=session_home)
     with (
         open_stack(server, session_home, tmp_path_factory.mktemp("interrupted")) as stack,
-        dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("instance")), _SILENT) as instance,
+        dg.DagsterInstance.local_temp(runs, _SILENT) as instance,
         open_bench(stack, store, instance) as bench,
     ):
         yield bench
