@@ -135,6 +135,7 @@ except OSError as error:
 import psycopg
 ratio = spent() / bare
 """
+_A_THIRD_MORE = 4 / 3
 _HEAVY = {"great_expectations", "pandas", "boto3", "adbc_driver_postgresql", "alembic", "psycopg", "psycopg2", "httpx"}
 
 
@@ -165,10 +166,10 @@ def test_a_heavy_import_and_a_connection_while_loading_are_found(tmp_path: Path)
 def test_loading_costs_at_most_a_third_more_than_importing_dagster(
     location_loaded: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Measured: 1.26 of `import dagster, dagster_dbt`, of which 0.10 are dbt's selection of the project's nodes.
+    """Measured: 1.28 of `import dagster, dagster_dbt`, of which 0.10 are dbt's selection of the project's nodes.
 
     The least of up to sixteen, because what else runs on the machine only ever adds.
     """
     assert location_loaded["ratio"] > 1
     again = (loading(_LOAD, tmp_path)["ratio"] for _ in range(15))
-    assert location_loaded["ratio"] <= 1.3 or any(ratio <= 1.3 for ratio in again)
+    assert location_loaded["ratio"] <= _A_THIRD_MORE or any(ratio <= _A_THIRD_MORE for ratio in again)
