@@ -92,6 +92,39 @@ def test_days_say_whether_they_are_whole_and_the_earliest_order_is_not_taken_for
     assert asked(shop.conn, DAYS)[1]["is_complete"]
 
 
+def test_what_the_shop_deleted_does_not_hide_who_bought_first(dbt, raw):
+    """Drafts and sales in the shop have no number. What is told of a customer is of when their own row last changed."""
+    counted, deleted, counted_again = (at(day) for day in (5, 6, 7))
+
+    def customer(number, orders, told=counted):
+        raw.customer(number, f"c{number}@example.com", order_count=orders, updated_at=told)
+
+    def order(number, customer_id, day, **values):
+        raw.order(number, Line(10 * number, "10.00"), at=at(day), customer_id=customer_id, **values)
+
+    customer(1, 2)
+    order(11, 1, 2)
+    order(12, 1, 3, customer_order_number=2, _deleted_at=deleted)
+    customer(2, 2)
+    order(21, 2, 2)
+    order(22, 2, 3, _deleted_at=deleted)
+    # Counted after the deletion: another order came before what is loaded.
+    customer(3, 2, counted_again)
+    order(31, 3, 2)
+    order(32, 3, 3, _deleted_at=deleted)
+    # The third is still to be loaded; the second's number says that nothing came before the first.
+    customer(4, 3)
+    order(41, 4, 2)
+    order(42, 4, 3, customer_order_number=2)
+    customer(5, 3)
+    order(51, 5, 2)
+    order(52, 5, 3, customer_order_number=3)
+    dbt("run", "--select", "+dim_customer")
+    firsts = "select customer_id, first_order_id from marts_core.dim_customer where not is_unknown order by 1"
+    told = {row["customer_id"]: row["first_order_id"] for row in asked(raw.conn, firsts)}
+    assert told == {1: 11, 2: 21, 3: None, 4: 41, 5: None}
+
+
 def test_a_date_of_ga4_that_settles_without_another_figure_is_written_again(dbt, raw):
     raw.put(
         "raw_ga4.landing_daily",

@@ -18,25 +18,32 @@ orders as (
     select * from {{ ref('int_order__valid') }}
 ),
 
-seen as (
-    select
-        project_key,
-        customer_key,
-        count(*) filter (where is_deleted is not true) as order_count
-    from orders
-    group by project_key, customer_key
-),
-
--- The shop may number the customer's orders as if those that it deleted were still there.
+-- The shop may number the customer's orders as if those that it deleted were still there. An order whose number is no
+-- greater than its place among what is loaded has all that came before it beside it.
 numbered as (
     select
         orders.*,
-        customer_order_number - count(*) filter (where is_deleted) over (
-            partition by project_key, customer_key
-            order by processed_at, order_id
-        ) <= 1 as is_numbered_first
+        customer_order_number - count(*) filter (where is_deleted) over so_far <= 1 as is_numbered_first,
+        customer_order_number <= count(*) over so_far as has_all_before_it
     from orders
     where customer_key <> {{ unknown_key() }}
+    window so_far as (partition by project_key, customer_key order by processed_at, order_id)
+),
+
+-- What the shop says of a customer is of when their row last changed: what it deleted since is counted there.
+seen as (
+    select
+        numbered.project_key,
+        numbered.customer_key,
+        bool_or(numbered.has_all_before_it) as is_known_from_the_first,
+        count(*) filter (
+            where not numbered.is_deleted or numbered.deleted_at > customers.updated_at
+        ) as order_count
+    from numbered
+    left join customers
+        on customers.project_key = numbered.project_key
+        and customers.customer_id = numbered.customer_id
+    group by numbered.project_key, numbered.customer_key
 ),
 
 -- Who bought nothing but what was deleted is a member all the same, since the facts point to them.
@@ -84,7 +91,9 @@ firsts as (
         buyers.*,
         not buyers.is_deleted and coalesce(
             buyers.is_numbered_first,
-            buyers.customer_id is null or seen.order_count >= known.lifetime_order_count,
+            buyers.customer_id is null
+            or seen.is_known_from_the_first
+            or seen.order_count >= known.lifetime_order_count,
             false
         ) as is_first
     from buyers

@@ -55,6 +55,7 @@ renamed as (
         {{ campaign_name('utm_campaign') }} as utm_campaign,
         _window,
         _loaded_at,
+        _deleted_at as deleted_at,
         _deleted_at is not null as is_deleted
     from source
 ),
