@@ -119,10 +119,15 @@ def test_what_the_shop_deleted_does_not_hide_who_bought_first(dbt, raw):
     customer(5, 3)
     order(51, 5, 2)
     order(52, 5, 3, customer_order_number=3)
+    # Numbered anew after the deletion, as the second of two.
+    customer(6, 2, counted_again)
+    order(61, 6, 2)
+    order(62, 6, 3, customer_order_number=2, _deleted_at=deleted)
+    order(63, 6, 7, customer_order_number=2)
     dbt("run", "--select", "+dim_customer")
     firsts = "select customer_id, first_order_id from marts_core.dim_customer where not is_unknown order by 1"
     told = {row["customer_id"]: row["first_order_id"] for row in asked(raw.conn, firsts)}
-    assert told == {1: 11, 2: 21, 3: None, 4: 41, 5: None}
+    assert told == {1: 11, 2: 21, 3: None, 4: 41, 5: None, 6: 61}
 
 
 def test_a_date_of_ga4_that_settles_without_another_figure_is_written_again(dbt, raw):

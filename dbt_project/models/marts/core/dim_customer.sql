@@ -18,12 +18,17 @@ orders as (
     select * from {{ ref('int_order__valid') }}
 ),
 
--- The shop may number the customer's orders as if those that it deleted were still there. An order whose number is no
--- greater than its place among what is loaded has all that came before it beside it.
+-- A number may still count what the shop deleted since, and is lowered by that; not where an order without a number is
+-- there before it, which it counts as well. An order whose number is no greater than its place among what is loaded has
+-- all that came before it beside it.
 numbered as (
     select
         orders.*,
-        customer_order_number - count(*) filter (where is_deleted) over so_far <= 1 as is_numbered_first,
+        customer_order_number <= 1
+        or (
+            customer_order_number - count(*) filter (where is_deleted) over so_far <= 1
+            and count(*) filter (where not is_deleted and customer_order_number is null) over so_far = 0
+        ) as is_numbered_first,
         customer_order_number <= count(*) over so_far as has_all_before_it
     from orders
     where customer_key <> {{ unknown_key() }}
