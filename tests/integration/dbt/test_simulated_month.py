@@ -2,7 +2,7 @@
 
 The world is the usual rough one, a fifth of all requests fail in every way that passes, and the clock moves a day at a
 time. The truth is added up from the world's objects (tests/truth.py), never read back through lake, raw or models.
-A test run watches a few nights; `SIMULATED_NIGHTS=30` watches a month.
+A test run watches a few nights; `SIMULATED_NIGHTS=30` watches a month, `SIMULATED_SEED=5` another store.
 """
 
 import os
@@ -26,7 +26,8 @@ FIRST_NIGHT = datetime(2026, 3, 7, 4, 5, tzinfo=ZoneInfo("America/New_York"))
 NIGHTS = int(os.environ.get("SIMULATED_NIGHTS", "4"))
 DAYS_AT_FIRST = 3
 FIRST_DAY = FIRST_NIGHT.date() - timedelta(days=DAYS_AT_FIRST)
-SCALE, SEED, FAILING = 0.003, 23, 0.2
+SEED = int(os.environ.get("SIMULATED_SEED", "23"))
+SCALE, FAILING = 0.003, 0.2
 # Every order that is a test or was cancelled is deleted some days later.
 ROUGHNESS = "usual,+deleted_orders=1"
 

@@ -221,6 +221,29 @@ def test_a_day_of_the_past_with_more_records_than_its_source_counts_differs_at_o
     assert (day.differs, day.waits) == (True, False)
 
 
+def test_a_count_from_before_the_last_reading_has_no_day_wait(ledger):
+    """It is counted again first: what it counted may be gone by now."""
+    ledger.count(night(4), {"2025-03-03": 3})
+    ledger.load("2025-03-03", night(9), FIRST_DAY)
+    assert ledger.refresh(night(9), "2025-03-03") == [StreamDay(date(2025, 3, 3), 3, 1, differs=False)]
+    assert ledger.state("2025-03-03") == "partial"
+
+
+def test_a_day_that_lacks_no_more_than_is_allowed_does_not_wait(ledger):
+    tolerant = ORDERS.model_copy(update={"count_tolerance": 0.5})
+    ledger.load("2025-03-03", at("2025-03-03T20:00"), {**FIRST_DAY, **AFTER_MIDNIGHT})
+    ledger.count(night(9), {"2025-03-03": 3})
+    assert ledger.refresh(night(9), "2025-03-03", contract=tolerant) == [StreamDay(date(2025, 3, 3), 3, 2, False)]
+    assert ledger.state("2025-03-03") == "partial"
+
+
+def test_a_date_of_ga4_that_did_not_land_waits_for_no_other_window(ledger):
+    ledger.put(LANDING, "2025-03-02", night(9), synthetic(LANDING, 3, key="2025-03-02"))
+    ledger.count(night(9), {"2025-03-03": 200}, LANDING)
+    days = ledger.refresh(night(9), "2025-03-02", "2025-03-03", contract=LANDING)
+    assert days == [StreamDay(date(2025, 3, 3), 200, 0, differs=False)]
+
+
 def test_an_equal_count_makes_a_day_whole_as_of_the_last_reading(ledger):
     """Nothing was touched after midnight, and the source says so by its count."""
     ledger.load("2025-03-03", night(4), FIRST_DAY)
