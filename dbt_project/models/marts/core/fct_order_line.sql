@@ -124,6 +124,10 @@ reversed as (
         case
             when removed_quantity = 0 then 0
             when is_gone then sold_net_amount - refunded_line_amount
+            -- A price with its tax inside is rounded as a whole: what is no tax of it is the rest.
+            when taxes_included
+                then round((sold_net_amount + line_tax_amount) * removed_quantity / quantity, 2)
+                    - round(line_tax_amount * removed_quantity / quantity, 2)
             else round(sold_net_amount * removed_quantity / quantity, 2)
         end as removed_net_amount,
         case
