@@ -240,7 +240,7 @@ class Shop:
         return 1 + sum(not other.is_test and not self.is_gone("ORDER", other.id) for other in earlier)
 
     def customer_facts(self, customer: Customer, now_ts: int) -> CustomerFacts:
-        """Number of orders, spend in the shop's currency and last change, all as of `now_ts`.
+        """Number of orders, spend in the shop's currency and last change, all as of `now_ts`, without deleted orders.
 
         A customer changes when they order, and when an order of theirs is paid, edited, refunded or cancelled.
         """
@@ -248,7 +248,7 @@ class Shop:
         for order in self.orders_of(customer.id, self.day_of(now_ts)):
             if order.created_ts > now_ts:
                 break
-            if not order.is_test:
+            if not order.is_test and not self.is_gone("ORDER", order.id):
                 state = order.state(now_ts)
                 count += 1
                 spent += state.received.shop - state.refunded.shop
