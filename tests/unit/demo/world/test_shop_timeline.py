@@ -172,6 +172,20 @@ def test_a_customers_facts_follow_their_orders() -> None:
     assert after.updated_ts == order.created_ts
 
 
+def test_a_deleted_order_is_neither_counted_nor_numbered() -> None:
+    shop = Shop(7, 0.01, VirtualClock(NOW), roughness=Roughness.read("calm,+deleted_orders=1"))
+    now = shop.now_ts()
+    placed = [o for n in range(20) for o in shop.orders_created_on(date(2026, 10, 1) + timedelta(days=n))]
+    gone = [o for o in placed if o.customer is not None and not o.is_test and shop.is_gone("ORDER", o.id)]
+    assert gone
+    for order in gone:
+        assert order.customer is not None
+        every = [o for o in shop.orders_of(order.customer.id, shop.day_of(now)) if o.created_ts <= now]
+        there = [o for o in every if not o.is_test and not shop.is_gone("ORDER", o.id)]
+        assert shop.customer_facts(order.customer, now).orders == len(there)
+        assert [shop.customer_order_number(o) for o in there] == list(range(1, len(there) + 1))
+
+
 def test_each_kind_of_money_is_there_and_is_given_back(shop: Shop, orders: list[Order]) -> None:
     if not shop.roughness.rates:
         assert not any(o.basket.tip.shop or o.basket.duties.shop or o.basket.shipping_tax.shop for o in orders)
