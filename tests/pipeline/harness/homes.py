@@ -46,7 +46,7 @@ class CommandLines:
     """Every command line that any process of this machine showed while the context was open."""
 
     def __init__(self) -> None:
-        self.seen: set[str] = set()
+        self._seen: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -58,11 +58,16 @@ class CommandLines:
         self._stop.set()
         self._thread.join()
 
+    @property
+    def seen(self) -> frozenset[str]:
+        """What was seen until now: a copy, for the watching goes on while a test reads it."""
+        return frozenset(self._seen)
+
     def _watch(self) -> None:
         while not self._stop.is_set():
             for folder in Path("/proc").glob("[0-9]*"):
                 with contextlib.suppress(OSError):
-                    self.seen.add((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                    self._seen.add((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
             self._stop.wait(0.05)
 
 
