@@ -93,11 +93,11 @@ def test_days_say_whether_they_are_whole_and_the_earliest_order_is_not_taken_for
 
 
 def test_what_the_shop_deleted_does_not_hide_who_bought_first(dbt, raw):
-    """Drafts and sales in the shop have no number. What is told of a customer is of when their own row last changed."""
+    """Drafts and sales in the shop have no number. What is told of a customer is of when their own row was read."""
     counted, deleted, counted_again = (at(day) for day in (5, 6, 7))
 
     def customer(number, orders, told=counted):
-        raw.customer(number, f"c{number}@example.com", order_count=orders, updated_at=told)
+        raw.customer(number, f"c{number}@example.com", order_count=orders, updated_at=at(4), _loaded_at=told)
 
     def order(number, customer_id, day, **values):
         raw.order(number, Line(10 * number, "10.00"), at=at(day), customer_id=customer_id, **values)
@@ -124,10 +124,14 @@ def test_what_the_shop_deleted_does_not_hide_who_bought_first(dbt, raw):
     order(61, 6, 2)
     order(62, 6, 3, customer_order_number=2, _deleted_at=deleted)
     order(63, 6, 7, customer_order_number=2)
+    # The number of what was deleted tells of an order that is not loaded; the other has none.
+    customer(7, 2)
+    order(71, 7, 3, customer_order_number=2, _deleted_at=deleted)
+    order(72, 7, 4)
     dbt("run", "--select", "+dim_customer")
     firsts = "select customer_id, first_order_id from marts_core.dim_customer where not is_unknown order by 1"
     told = {row["customer_id"]: row["first_order_id"] for row in asked(raw.conn, firsts)}
-    assert told == {1: 11, 2: 21, 3: None, 4: 41, 5: None, 6: 61}
+    assert told == {1: 11, 2: 21, 3: None, 4: 41, 5: None, 6: 61, 7: None}
 
 
 def test_a_date_of_ga4_that_settles_without_another_figure_is_written_again(dbt, raw):

@@ -35,14 +35,16 @@ numbered as (
     window so_far as (partition by project_key, customer_key order by processed_at, order_id)
 ),
 
--- What the shop says of a customer is of when their row last changed: what it deleted since is counted there.
+-- What the shop says of a customer is of when their row was last read with a change: what it deleted since is counted
+-- there. A number greater than its place tells of an earlier order that is not loaded.
 seen as (
     select
         numbered.project_key,
         numbered.customer_key,
         bool_or(numbered.has_all_before_it) as is_known_from_the_first,
+        coalesce(bool_or(not numbered.has_all_before_it), false) as lacks_an_earlier_order,
         count(*) filter (
-            where not numbered.is_deleted or numbered.deleted_at > customers.updated_at
+            where not numbered.is_deleted or numbered.deleted_at > customers._loaded_at
         ) as order_count
     from numbered
     left join customers
@@ -98,7 +100,7 @@ firsts as (
             buyers.is_numbered_first,
             buyers.customer_id is null
             or seen.is_known_from_the_first
-            or seen.order_count >= known.lifetime_order_count,
+            or (seen.order_count >= known.lifetime_order_count and not seen.lacks_an_earlier_order),
             false
         ) as is_first
     from buyers
