@@ -22,8 +22,8 @@ DIGEST = TARGET.with_suffix(".digest.json")
 
 # Type -> fields kept. Connections and edges, enums and scalars these need follow of themselves.
 KEEP: dict[str, str] = {
-    "QueryRoot": "currentAppInstallation customer customers customersCount events order orders ordersCount product "
-    "products productsCount productVariant productVariants productVariantsCount refund shop",
+    "QueryRoot": "currentAppInstallation customer customers customersCount events eventsCount order orders ordersCount "
+    "product products productsCount productVariant productVariants productVariantsCount refund shop",
     "AppInstallation": "accessScopes id",
     "AccessScope": "description handle",
     "Event": "action createdAt id",

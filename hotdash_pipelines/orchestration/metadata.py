@@ -98,6 +98,8 @@ def partition_metadata(manifest: PartitionManifest, uri: str) -> dict[str, Any]:
     if manifest.cursor_max is not None:
         entries["newest"] = str(manifest.cursor_max)
     entries |= {name: manifest.notes[name] for name in _SAID_OF_FIGURES if name in manifest.notes}
+    if "deletions_unknown" in manifest.notes:
+        entries["deletions_unknown"] = "the source did not tell what it deleted; the look for lost ids finds it later"
     if manifest.is_open:
         entries["open_until_read_again"] = f"read up to {manifest.complete_to:%Y-%m-%d %H:%M} UTC; the day was not over"
     if manifest.quarantined:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hotdash_pipelines.demo.shopify.execute import QueryFault, Request
+from hotdash_pipelines.demo.shopify.listing import COUNT_CAP_DEFAULT
 from hotdash_pipelines.demo.shopify.paging import Entry, Page, decode_cursor, fingerprint, page_of_entries, page_size
 from hotdash_pipelines.demo.shopify.search import instant_range, parse_search
 from hotdash_pipelines.demo.shopify.values import gid, instant_text
@@ -27,9 +28,23 @@ def list_events(shop: Shop, arguments: Mapping[str, Any], request: Request) -> P
     size, from_end = page_size(arguments)
     if from_end or arguments.get("before") or arguments.get("reverse"):
         raise QueryFault("the stand-in pages events forwards: use first and after", code="BAD_REQUEST")
+    entries = _entries(shop, arguments.get("query"), request)
+    mark = fingerprint("events", arguments.get("query"))
+    after = decode_cursor(arguments["after"], mark) if arguments.get("after") else None
+    left = [entry for entry in entries if after is None or entry[:2] > after]
+    return page_of_entries(left[:size], len(left) > size, after is not None, mark)
+
+
+def count_events(shop: Shop, arguments: Mapping[str, Any], request: Request) -> tuple[int, str]:
+    """(count, precision); the count stops at 10,000 and is a lower bound then."""
+    counted = len(_entries(shop, arguments.get("query"), request))
+    return (counted, "EXACT") if counted <= COUNT_CAP_DEFAULT else (COUNT_CAP_DEFAULT, "AT_LEAST")
+
+
+def _entries(shop: Shop, query: str | None, request: Request) -> list[Entry]:
     low, high = float(shop.now_ts() - KEPT_DAYS * DAY), float(shop.now_ts() + 1)
     kinds, actions = set(_NAMES), {"destroy"}
-    for term in parse_search(arguments.get("query")):
+    for term in parse_search(query):
         if term.field == "created_at":
             start, end = instant_range(term, shop.zone)
             low, high = max(low, start), min(high, end)
@@ -37,16 +52,12 @@ def list_events(shop: Shop, arguments: Mapping[str, Any], request: Request) -> P
             kinds &= set(term.value.upper().split(","))
         elif term.field == "action":
             actions &= {term.value.lower()}
-    mark = fingerprint("events", arguments.get("query"))
-    after = decode_cursor(arguments["after"], mark) if arguments.get("after") else None
     entries = [
         Entry(removal.ts, removal.id, removal)
         for removal in (_removals(shop, int(low), int(high)) if actions and low < high else [])
         if removal.kind in kinds and _SCOPES[removal.kind] in request.scopes
     ]
-    entries.sort(key=lambda entry: entry[:2])
-    left = [entry for entry in entries if after is None or entry[:2] > after]
-    return page_of_entries(left[:size], len(left) > size, after is not None, mark)
+    return sorted(entries, key=lambda entry: entry[:2])
 
 
 def _removals(shop: Shop, start_ts: int, end_ts: int) -> list[Removal]:

@@ -22,7 +22,7 @@ from hotdash_pipelines.sources.shopify.page_size import PageSize
 if TYPE_CHECKING:
     from hotdash_pipelines.sources.shopify.client import GraphqlPage, ShopifyClient
 
-_READINGS = 4
+READINGS = 4
 # More than this many records that cannot be read are a fault of the source, not of the records.
 SICK_RECORDS = 10
 # Pages in a row without one record that was not seen before.
@@ -103,7 +103,7 @@ def read_connection(
     expected = _count(client, connection, search)
     pages = [] if pages is None else pages
     reading = _read(client, connection, search, pages)
-    for _ in range(_READINGS - 1):
+    for _ in range(READINGS - 1):
         if not disagrees():
             break
         notes["read_again"] = True
@@ -131,9 +131,13 @@ def read_connection(
 
 
 def _count(client: ShopifyClient, connection: Connection, search: str | None) -> int | None:
-    """The source's own count, None unless it is exact: a capped one must never be compared with rows."""
+    """The source's own count, None unless it is exact."""
     page = client.graphql(connection.count_query, {"query": search}, connection.count_operation)
-    count = page.data.get(connection.count_root)
+    return exact(page.data.get(connection.count_root))
+
+
+def exact(count: Any) -> int | None:
+    """The number in a `Count` of Shopify's, None unless it is exact: a capped one must never be compared with rows."""
     if not isinstance(count, dict) or count.get("precision") != "EXACT" or not isinstance(count.get("count"), int):
         return None
     return count["count"]

@@ -1,5 +1,9 @@
 """What was deleted in the shop is told by its window, in one request, held against what the world took away."""
 
+import pytest
+
+from hotdash_pipelines.sources.shopify.paging import READINGS
+
 KEY = "2026-11-18"
 
 
@@ -52,6 +56,36 @@ def test_the_rough_world_deletes_orders_of_itself_and_each_is_told_once(bench):
         assert all(shop.is_gone("ORDER", int(number)) for number in told)
     finally:
         shop.roughness = calm
+
+
+@pytest.mark.parametrize("fault", ["empty", "truncated_page"])
+def test_events_that_come_short_of_their_count_are_read_again(bench, fault):
+    shop = bench.store.world.shop
+    # The later half of two is one.
+    gone = [order.id for order in placed_on(bench, "2026-11-16")[:2]]
+    today = shop.day_of(max(shop.remove("ORDER", number) for number in gone)).isoformat()
+    whole = bench.fetch("shopify", "orders", today)
+    assert set(whole.deleted) >= {str(number) for number in gone}
+    bench.store.scenarios.add(fault, "shopify", "Deletions", READINGS - 1)
+    bench.store.log.clear()
+    told = bench.fetch("shopify", "orders", today)
+    asked = [entry["operation"] for entry in bench.store.log.entries("shopify")]
+    assert asked.count("Deletions") == READINGS
+    assert told.deleted == whole.deleted
+    assert "deletions_unknown" not in told.notes
+    assert told.requests == len(asked)
+
+
+def test_events_that_never_add_up_are_taken_as_far_as_they_come_and_the_notes_say_so(bench):
+    shop = bench.store.world.shop
+    removed_at = shop.remove("ORDER", placed_on(bench, "2026-11-16")[2].id)
+    today = shop.day_of(removed_at).isoformat()
+    whole = bench.fetch("shopify", "orders", today)
+    bench.store.scenarios.add("wrong_count", "shopify", "Deletions", READINGS, off=1)
+    told = bench.fetch("shopify", "orders", today)
+    assert told.deleted == whole.deleted
+    assert told.notes["deletions_unknown"] is True
+    assert len(bench.records(told)) == whole.expected_rows
 
 
 def test_a_shop_that_does_not_show_its_events_costs_the_deletions_alone(bench):

@@ -84,9 +84,15 @@ def test_events_of_another_kind_are_no_deletions_though_the_search_lets_them_thr
     at = "2026-11-20T10:00:00Z"
     happened = (("destroy", "Order", 7), ("destroy", "Customer", 8), ("create", "Order", 9), ("destroy", "Product", 10))
     shop.events = [
-        {"action": action, "createdAt": at, "subjectType": kind.upper(), "subjectId": f"gid://shopify/{kind}/{number}"}
+        {
+            "id": f"gid://shopify/BasicEvent/{number}",
+            "action": action,
+            "createdAt": at,
+            "subjectType": kind.upper(),
+            "subjectId": f"gid://shopify/{kind}/{number}",
+        }
         for action, kind, number in happened
     ]
-    shop.events.append({"action": "destroy", "createdAt": at})
+    shop.events.append({"id": "gid://shopify/CommentEvent/11", "action": "destroy", "createdAt": at})
     fetched = fetcher("shopify", "orders")(shop.client, contract_of("shopify", "orders"), WINDOW)
     assert fetched.deleted == {"7": datetime(2026, 11, 20, 10, tzinfo=UTC)}

@@ -92,6 +92,7 @@ _ROOT: dict[str, Any] = {
     "productVariants": lambda shop, a, r: listing.list_page(listing.VARIANTS, shop, a, r),
     "productVariantsCount": lambda shop, a, r: listing.count(listing.VARIANTS, shop, a, r),
     "events": events.list_events,
+    "eventsCount": events.count_events,
     "refund": lambda shop, a, _r: _find_refund(shop, a["id"]),
     "currentAppInstallation": lambda shop: shop,
     "shop": lambda shop: shop,
