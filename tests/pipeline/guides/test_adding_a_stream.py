@@ -1,9 +1,7 @@
 """docs/how-to/add-a-stream.md followed to the letter in a copy of the project: Chatwoot's teams are loaded."""
 
-import json
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +11,16 @@ from hotdash_pipelines.settings import PROJECT_ROOT
 from hotdash_pipelines.warehouse.postgres import connect
 from hotdash_pipelines.warehouse.server.binaries import reaches, server_user
 from hotdash_pipelines.warehouse.server.embedded import EmbeddedPostgres
-from tests.pipeline.guides.copies import followed
+from tests.pipeline.guides.copies import MADE
 from tests.pipeline.harness.homes import Home
 from tests.pipeline.harness.stack import Ran
 
 pytestmark = [
     pytest.mark.pipeline,
     pytest.mark.slow,
-    pytest.mark.xdist_group("adding-a-stream"),
+    pytest.mark.xdist_group("guides"),
     pytest.mark.timeout(900),
 ]
-
-GUIDE = "add-a-stream.md"
-LAYERS = {"lake_chatwoot": "teams", "raw_chatwoot": "teams", "staging": "stg_chatwoot__teams"}
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project after the guide."""
-    return followed(GUIDE, tmp_path_factory.mktemp("project") / "hotdash")
-
-
-@pytest.fixture(scope="module")
-def home(project: Path) -> Iterator[Home]:
-    """A home below the copy, as after a clone."""
-    home = Home(project / ".hotdash", {"PYTHONPATH": str(project)}, folder=project)
-    yield home
-    home.destroy()
-
-
-@pytest.fixture(scope="module")
-def parents(project: Path) -> dict[Path, int]:
-    """Every folder above the copy with its mode before anything ran."""
-    return {folder: folder.stat().st_mode for folder in (project, *project.parents, Path("/var/lib"))}
-
-
-@pytest.fixture(scope="module")
-def ran(home: Home, parents: dict[Path, int]) -> Ran:
-    """A day loaded by the copy."""
-    return home.up(1)
 
 
 def found(home: Home, statement: str) -> list[tuple[Any, ...]]:
@@ -73,18 +42,12 @@ def test_a_contract_without_its_dbt_source_fails_the_check(home: Home, project: 
     assert sources.read_text() == after
 
 
-def test_nothing_but_the_new_assets_came_into_the_inventory(project: Path) -> None:
-    name = "tests/pipeline/inventory.json"
-    before, after = (json.loads((root / name).read_text())["assets"] for root in (PROJECT_ROOT, project))
-    assert set(after) - set(before) == {f"{layer}/{table}" for layer, table in LAYERS.items()}
-
-
 def test_the_guide_makes_assets_checks_a_table_and_staged_rows(home: Home, ran: Ran) -> None:
     assert ran.code == 0, ran.err
     assets = ran.json()["assets"]
     ((rows,),) = found(home, "select count(*) from raw_chatwoot.teams")
     assert rows > 0
-    assert {assets[f"{layer}/{name}"] for layer, name in LAYERS.items()} == {rows}
+    assert {assets[name] for name in MADE["add-a-stream.md"]} == {rows}
     names = found(home, "select name from staging.stg_chatwoot__teams")
     assert [name for (name,) in names if name != name.lower()] == []
     ((comment,),) = found(home, "select obj_description('raw_chatwoot.teams'::regclass)")
@@ -100,12 +63,12 @@ def test_the_guide_makes_assets_checks_a_table_and_staged_rows(home: Home, ran: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as another user")
-def test_root_ran_it_below_a_private_folder_and_no_mode_changed(parents: dict[Path, int], ran: Ran) -> None:
+def test_root_ran_it_below_a_private_folder_and_no_mode_changed(modes: dict[Path, int], ran: Ran) -> None:
     """As in a clone below a 0700 home directory: the server's user cannot even enter."""
     assert ran.code == 0
-    assert any(stat.S_IMODE(mode) == 0o700 for mode in parents.values())
-    assert not reaches(server_user(), next(iter(parents)))
-    assert {folder: folder.stat().st_mode for folder in parents} == parents
+    assert any(stat.S_IMODE(mode) == 0o700 for mode in modes.values())
+    assert not reaches(server_user(), next(iter(modes)))
+    assert {folder: folder.stat().st_mode for folder in modes} == modes
 
 
 def test_nothing_of_the_toy_stream_is_in_the_shipped_project() -> None:
