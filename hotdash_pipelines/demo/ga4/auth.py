@@ -98,13 +98,14 @@ class Tokens:
                 return False
             scoped = set(str(claims.get("scope", "")).split()).intersection(SCOPES)
             return bool(scoped) or claims.get("aud") == API_AUDIENCE
-        is_accepted = self._expiry.get(bearer, 0.0) > self._now()
-        if is_accepted:
-            self._served.add(bearer)
-        return is_accepted
+        return self._expiry.get(bearer, 0.0) > self._now()
+
+    def serve(self, bearer: str) -> None:
+        """Note that a report came with this token."""
+        self._served.add(bearer)
 
     def has_served(self, bearer: str) -> bool:
-        """Whether this token was accepted before."""
+        """Whether a report came with this token before."""
         return bearer in self._served
 
     def forget(self, bearer: str) -> None:

@@ -139,11 +139,14 @@ class Ga4Face:
         if asked.return_property_quota:
             answer["propertyQuota"] = self.quota.status()
         _spoil(answer, asked, scenario, kind)
+        # Who stopped waiting does not know that the token is a good one.
+        if scenario is None or scenario.name != "timeout":
+            self.tokens.serve(_bearer(request))
         return answer
 
     def _check_access(self, request: Request, scenario: Scenario | None) -> None:
-        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not bearer:
+        bearer = _bearer(request)
+        if not bearer:
             raise Ga4Refusal(401, _MISSING)
         is_ended = scenario is not None and scenario.name == "expired_token" and self._ends(bearer, scenario)
         if is_ended:
@@ -156,6 +159,12 @@ class Ga4Face:
 
     def _ends(self, bearer: str, expiry: Scenario) -> bool:
         return self.tokens.has_served(bearer) or not expiry.args.get("spares_new")
+
+
+def _bearer(request: Request) -> str:
+    """The token of the request, empty if there is none."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    return bearer if scheme.lower() == "bearer" else ""
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:

@@ -124,7 +124,6 @@ class ShopifyApi:
         scenario = self.world.scenarios.take("shopify", name)
         if _spares_new(scenario) and token not in self._served:
             scenario = None
-        self._served.update({token} & self._tokens.keys())
         response = await faults.before(scenario)
         if response is not None:
             if response.status_code == 401 and _spares_new(scenario):
@@ -132,6 +131,8 @@ class ShopifyApi:
             elif response.status_code == 401:
                 self.expire_tokens()
         elif isinstance(prepared, Operation):
+            # What comes in place of an answer tells nobody that the token is a good one.
+            self._served.update({token} & self._tokens.keys())
             response = await asyncio.to_thread(self._answer, prepared, variables, scenario)
         else:
             response = _json({"errors": prepared})

@@ -160,6 +160,8 @@ class ShopifyClient:
                     raise PermanentSourceError(f"{self._http.host}: {operation} was answered 401: {_HINTS[401]}")
                 self._token, was_refreshed = None, True
                 continue
+            # Accepted, whatever the answer: the next refusal is another token's end.
+            was_refreshed = False
             self.served_version = answer.headers.get("x-shopify-api-version", self.api_version)
             cost = cost_of(answer.document)
             codes = codes_of(answer.document)

@@ -76,6 +76,14 @@ def test_a_token_refused_twice_is_permanent(script, fake_time):
     assert "shpua" not in str(caught.value)
 
 
+def test_a_token_that_ends_after_it_was_accepted_is_replaced_again(script, fake_time):
+    throttled = failed("THROTTLED", requested=300, available=100, rate=50)
+    ended = httpx.Response(401)
+    steps = script(minted(), ended, minted("shpua_second"), throttled, ended, minted("shpua_third"), good({"fine": 1}))
+    assert signing_in(steps.transport, fake_time).graphql("q", {}, "A").data == {"fine": 1}
+    assert steps.seen[-1].headers["x-shopify-access-token"] == "shpua_third"
+
+
 def test_a_refused_static_token_is_permanent_at_once(script, fake_time):
     steps = script(httpx.Response(401))
     with pytest.raises(PermanentSourceError, match="HOTDASH_SHOPIFY_ACCESS_TOKEN"):

@@ -92,6 +92,14 @@ def test_a_drawn_expiry_spares_a_token_that_has_not_served(world: World, api: Te
     assert answers == [200, 401] * 3
 
 
+def test_a_token_that_met_nothing_but_failures_has_not_served(world: World, api: TestClient) -> None:
+    world.scenarios.add_rough("ga4", share=1.0, faults=["expired_token"])
+    world.scenarios.add("status", "ga4", "runReport", status=503)
+    world.scenarios.add("timeout", "ga4", "runReport", seconds=0)
+    asked = [api.post(PATH, json=request_for(["date"], ["sessions"])).status_code for _ in range(4)]
+    assert asked == [503, 200, 200, 401]
+
+
 def test_a_jwt_the_service_account_signed_for_the_api_is_accepted_as_a_token(world: World) -> None:
     own = assertion(aud="https://analyticsdata.googleapis.com/", scope="")
     api = TestClient(Starlette(routes=ga4.routes(world)), headers={"Authorization": f"Bearer {own}"})

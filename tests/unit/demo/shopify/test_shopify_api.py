@@ -303,6 +303,14 @@ def test_a_drawn_expiry_ends_one_token_and_only_when_it_has_served(store: Store)
     assert store.post("{ shop { name } }").status_code == 200
 
 
+def test_a_token_that_met_nothing_but_failures_has_not_served(store: Store) -> None:
+    store.headers = {"X-Shopify-Access-Token": token(store).json()["access_token"]}
+    store.world.scenarios.add_rough("shopify", share=1.0, faults=["expired_token"])
+    store.world.scenarios.add("bad_json", "shopify")
+    store.world.scenarios.add("status", "shopify", status=503)
+    assert [store.post("{ shop { name } }").status_code for _ in range(4)] == [200, 503, 200, 401]
+
+
 def test_a_truncated_page_drops_nodes_and_says_nothing(store: Store) -> None:
     whole = store.data(ORDERS, {"query": DAY, "first": 20})["orders"]
     store.world.scenarios.add("truncated_page", "shopify")
