@@ -123,15 +123,35 @@ def test_what_the_shop_deleted_does_not_hide_who_bought_first(dbt, raw):
     customer(6, 2, counted_again)
     order(61, 6, 2)
     order(62, 6, 3, customer_order_number=2, _deleted_at=deleted)
-    order(63, 6, 7, customer_order_number=2)
+    order(63, 6, 7, customer_order_number=2, _loaded_at=counted_again)
     # The number of what was deleted tells of an order that is not loaded; the other has none.
     customer(7, 2)
     order(71, 7, 3, customer_order_number=2, _deleted_at=deleted)
     order(72, 7, 4)
+    # Numbered anew after the deletion, as the second of two: the first is not loaded. Then read before the deletion.
+    customer(8, 2, counted_again)
+    order(81, 8, 2, _deleted_at=deleted)
+    order(82, 8, 3, customer_order_number=2, _loaded_at=counted_again)
+    customer(9, 2)
+    order(91, 9, 2, _deleted_at=deleted)
+    order(92, 9, 3, customer_order_number=2, _loaded_at=counted)
+    # The same where the deletion was noticed late: the number of what was deleted tells of the one that is not loaded.
+    customer(10, 2, counted_again)
+    order(101, 10, 2, customer_order_number=2, _deleted_at=at(8))
+    order(102, 10, 3, customer_order_number=2, _loaded_at=counted_again)
+    customer(11, 3, counted_again)
+    order(111, 11, 2, customer_order_number=2, _deleted_at=at(8))
+    order(112, 11, 3)
+    order(113, 11, 4, customer_order_number=3, _loaded_at=counted_again)
+    # Nothing tells of one that is not loaded.
+    customer(12, 2, counted_again)
+    order(121, 12, 2)
+    order(122, 12, 3, _deleted_at=at(8))
+    order(123, 12, 4, customer_order_number=2, _loaded_at=counted_again)
     dbt("run", "--select", "+dim_customer")
     firsts = "select customer_id, first_order_id from marts_core.dim_customer where not is_unknown order by 1"
     told = {row["customer_id"]: row["first_order_id"] for row in asked(raw.conn, firsts)}
-    assert told == {1: 11, 2: 21, 3: None, 4: 41, 5: None, 6: 61, 7: None}
+    assert told == {1: 11, 2: 21, 3: None, 4: 41, 5: None, 6: 61, 7: None, 8: None, 9: 92, 10: None, 11: None, 12: 121}
 
 
 def test_a_date_of_ga4_that_settles_without_another_figure_is_written_again(dbt, raw):

@@ -18,31 +18,69 @@ orders as (
     select * from {{ ref('int_order__valid') }}
 ),
 
--- A number may still count what the shop deleted since, and is lowered by that; not where an order without a number is
--- there before it, which it counts as well. An order whose number is no greater than its place among what is loaded has
--- all that came before it beside it.
-numbered as (
+placed as (
     select
         orders.*,
-        customer_order_number <= 1
-        or (
-            customer_order_number - count(*) filter (where is_deleted) over so_far <= 1
-            and count(*) filter (where not is_deleted and customer_order_number is null) over so_far = 0
-        ) as is_numbered_first,
-        customer_order_number <= count(*) over so_far as has_all_before_it
+        count(*) over so_far as place,
+        count(*) filter (where not is_deleted) over so_far - (not is_deleted)::int as kept_before,
+        count(*) filter (where not is_deleted and customer_order_number is null) over so_far as unnumbered_count
     from orders
     where customer_key <> {{ unknown_key() }}
     window so_far as (partition by project_key, customer_key order by processed_at, order_id)
 ),
 
+-- The shop numbers anew after a deletion: a number counts of what was deleted only that which went after it was read.
+deleted_since as (
+    select
+        placed.project_key,
+        placed.order_id,
+        count(*) as deleted_count
+    from placed
+    inner join placed as deleted
+        on deleted.project_key = placed.project_key
+        and deleted.customer_key = placed.customer_key
+        and deleted.place < placed.place
+        and deleted.is_deleted
+        and deleted.deleted_at > placed._loaded_at
+    group by placed.project_key, placed.order_id
+),
+
+counted as (
+    select
+        placed.*,
+        coalesce(deleted_since.deleted_count, 0) as deleted_count,
+        -- A number greater than the place tells of an earlier order that is not loaded.
+        coalesce(bool_or(placed.customer_order_number > placed.place) over so_far, false) as lacks_one_before_it
+    from placed
+    left join deleted_since
+        on deleted_since.project_key = placed.project_key
+        and deleted_since.order_id = placed.order_id
+    window so_far as (partition by placed.project_key, placed.customer_key order by placed.place)
+),
+
+-- Where an order without a number is there before it, a number counts that as well. An order whose number counts no more
+-- than what is loaded has all that came before it beside it.
+numbered as (
+    select
+        counted.*,
+        customer_order_number <= 1
+        or (
+            customer_order_number - deleted_count <= 1
+            and unnumbered_count = 0
+            and not lacks_one_before_it
+        ) as is_numbered_first,
+        customer_order_number <= 1 + kept_before + deleted_count and not lacks_one_before_it as has_all_before_it
+    from counted
+),
+
 -- What the shop says of a customer is of when their row was last read with a change: what it deleted since is counted
--- there. A number greater than its place tells of an earlier order that is not loaded.
+-- there.
 seen as (
     select
         numbered.project_key,
         numbered.customer_key,
         bool_or(numbered.has_all_before_it) as is_known_from_the_first,
-        coalesce(bool_or(not numbered.has_all_before_it), false) as lacks_an_earlier_order,
+        bool_or(numbered.lacks_one_before_it) as lacks_an_earlier_order,
         count(*) filter (
             where not numbered.is_deleted or numbered.deleted_at > customers._loaded_at
         ) as order_count
