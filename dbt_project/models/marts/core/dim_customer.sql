@@ -20,7 +20,18 @@ orders as (
 
 placed as (
     select
-        orders.*,
+        project_key,
+        customer_key,
+        customer_id,
+        email_hash,
+        order_id,
+        processed_at,
+        business_date,
+        channel_key,
+        customer_order_number,
+        is_deleted,
+        deleted_at,
+        _loaded_at,
         count(*) over so_far as place,
         count(*) filter (where not is_deleted) over so_far - (not is_deleted)::int as kept_before,
         count(*) filter (where not is_deleted and customer_order_number is null) over so_far as unnumbered_count
