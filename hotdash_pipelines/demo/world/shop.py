@@ -21,12 +21,13 @@ from zoneinfo import ZoneInfo
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.seeded import rng
+from hotdash_pipelines.demo.world.drafts.order_life import draft_events
 from hotdash_pipelines.demo.world.shop_catalog import Product, Variant, make_products
 from hotdash_pipelines.demo.world.shop_index import ChangeIndex, CustomerIndex, Removal, Removals
 from hotdash_pipelines.demo.world.shop_order import CustomerFacts, Order
 from hotdash_pipelines.demo.world.shop_orders import Basket, Line, draw_addition, fill_basket
 from hotdash_pipelines.demo.world.shop_people import Customer, Visit, make_customer, make_visits, place_of
-from hotdash_pipelines.demo.world.shop_timeline import OrderEvent, draft_events
+from hotdash_pipelines.demo.world.shop_timeline import OrderEvent
 
 __all__ = ["Customer", "CustomerFacts", "Line", "Order", "Product", "Shop", "Variant", "Visit"]
 
