@@ -28,12 +28,14 @@ KEEP: dict[str, str] = {
     "AccessScope": "description handle",
     "Event": "action createdAt id",
     "BasicEvent": "action createdAt id subjectId subjectType",
-    "Order": "attribution billingAddress cancelReason cancelledAt closed closedAt confirmationNumber confirmed "
-    "createdAt currencyCode currentShippingPriceSet currentSubtotalLineItemsQuantity currentSubtotalPriceSet "
-    "currentTotalDiscountsSet currentTotalDutiesSet currentTotalPriceSet currentTotalTaxSet customer "
+    "Order": "additionalFees attribution billingAddress cancelReason cancelledAt closed closedAt "
+    "confirmationNumber confirmed createdAt currencyCode currentShippingPriceSet currentSubtotalLineItemsQuantity "
+    "currentSubtotalPriceSet currentTotalAdditionalFeesSet currentTotalDiscountsSet currentTotalDutiesSet "
+    "currentTotalPriceSet currentTotalTaxSet customer "
     "customerJourneySummary customerLocale discountApplications discountCode discountCodes "
     "displayFinancialStatus displayFulfillmentStatus edited email fullyPaid id legacyResourceId lineItems "
-    "name netPaymentSet note number originalTotalDutiesSet originalTotalPriceSet paymentGatewayNames phone "
+    "name netPaymentSet note number originalTotalAdditionalFeesSet originalTotalDutiesSet originalTotalPriceSet "
+    "paymentGatewayNames phone "
     "presentmentCurrencyCode processedAt refundDiscrepancySet refunds requiresShipping shippingAddress "
     "shippingLine shippingLines sourceName subtotalLineItemsQuantity subtotalPriceSet tags taxLines "
     "taxesIncluded test totalCashRoundingAdjustment totalDiscountsSet totalOutstandingSet totalPriceSet "
@@ -59,6 +61,7 @@ KEEP: dict[str, str] = {
     "RefundShippingLine": "id shippingLine subtotalAmountSet taxAmountSet",
     "OrderAdjustment": "amountSet id reason taxAmountSet",
     "OrderTransaction": "amountSet createdAt gateway id kind processedAt status test",
+    "AdditionalFee": "id name price taxLines",
     "ShippingLine": "carrierIdentifier code discountedPriceSet id isRemoved originalPriceSet source taxLines title",
     "OrderAttribution": "displayName handle",
     "CustomerJourneySummary": "customerOrderIndex daysToConversion firstVisit lastVisit ready",

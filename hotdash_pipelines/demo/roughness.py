@@ -58,6 +58,12 @@ KINDS: tuple[Kind, ...] = (
         "Customs duties are charged on top, and a refund of all goods gives them back.",
     ),
     Kind(
+        "fees",
+        0.02,
+        "orders of the site",
+        "A fee for handling is charged on top, which no refund gives back.",
+    ),
+    Kind(
         "cash_rounding",
         0.5,
         "orders at the till",

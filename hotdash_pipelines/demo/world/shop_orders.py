@@ -6,8 +6,8 @@ ledger of its own in which these identities hold exactly:
 
 - line: `original - sum(discount allocations) = net`
 - order: `sum(net of all lines but the tip) = subtotal`; `sum(line tax) + shipping tax = tax`
-- order: `subtotal + tax + shipping + tip + duties = total`; where prices include tax, so do subtotal and shipping, and
-  it is `subtotal + shipping + tip + duties = total`
+- order: `subtotal + tax + shipping + tip + duties + fees = total`; where prices include tax, so do subtotal and
+  shipping, and it is `subtotal + shipping + tip + duties + fees = total`; duties and fees bear no tax
 - order: `sum(allocations over lines) = total discounts`
 - a payment in cash: `total + rounding` is a multiple of five cents; the rounding is part of no other amount (that of a
   refund in cash is part of its transaction: `shop_timeline`)
@@ -31,6 +31,7 @@ FREE_SHIPPING_CENTS = 7_500
 RATES = {"USD": 1.0, "CAD": 1.3625, "EUR": 0.9215, "GBP": 0.7885}
 TIP_PERCENT = (5, 10, 15)
 DUTY_PERCENT = 12
+HANDLING_CENTS = 250
 # Tax that is part of the price, in basis points, where no sales tax of the place is known.
 VALUE_ADDED_TAX_BPS = 2_000
 CASH_STEP_CENTS = 5
@@ -100,16 +101,19 @@ class Basket:
     shipping_tax: Money = ZERO
     tip: Money = ZERO
     duties: Money = ZERO
+    fees: Money = ZERO
     rounding: Money = ZERO
 
     def goods(self) -> list[int]:
         """Places of the lines that are no tip."""
         return [index for index, line in enumerate(self.lines) if not line.is_tip]
 
-    def worth(self, subtotal: Money, tax: Money, shipping: Money, tip: Money, duties: Money) -> Money:
-        """What these parts of the order come to, tax counted once."""
-        worth = subtotal.plus(shipping).plus(tip).plus(duties)
-        return worth if self.taxes_included else worth.plus(tax)
+    def worth(self, subtotal: Money, tax: Money, *charges: Money) -> Money:
+        """What goods, their tax and the other charges (shipping, tip, duties, fees) come to, tax counted once."""
+        worth = subtotal if self.taxes_included else subtotal.plus(tax)
+        for charge in charges:
+            worth = worth.plus(charge)
+        return worth
 
     def with_line(self, line: Line) -> Basket:
         """The same order with this line behind the others."""
@@ -118,7 +122,7 @@ class Basket:
             lines=(*self.lines, line),
             subtotal=self.subtotal.plus(line.net),
             tax=self.tax.plus(line.tax),
-            total=self.total.plus(self.worth(line.net, line.tax, ZERO, ZERO, ZERO)),
+            total=self.total.plus(self.worth(line.net, line.tax)),
         )
 
 
@@ -180,11 +184,13 @@ def fill_basket(
         basket.tax = tax.plus(basket.shipping_tax)
     if is_abroad and is_rough("duties"):
         basket.duties = Money(*(cents * DUTY_PERCENT // 100 for cents in subtotal))
+    if source == "web" and is_rough("fees"):
+        basket.fees = Money(HANDLING_CENTS, round(HANDLING_CENTS * RATES[currency]))
     if subtotal.shop and is_rough("tips"):
         percent = TIP_PERCENT[order_id % len(TIP_PERCENT)]
         basket.tip = Money(*(max(1, cents * percent // 100) for cents in subtotal))
         basket.lines += (_make_tip(order_id * LINE_ID_BASE + count, basket.tip),)
-    basket.total = basket.worth(subtotal, basket.tax, shipping, basket.tip, basket.duties)
+    basket.total = basket.worth(subtotal, basket.tax, shipping, basket.tip, basket.duties, basket.fees)
     if source == "pos" and is_rough("cash_rounding"):
         basket.rounding = to_cash(basket.total)
     return basket

@@ -14,8 +14,9 @@ the rest is paid. Order-wide discounts are not spread anew: an added line has no
 These identities hold in each currency at every instant, those of `shop_orders` for `basket` too:
 
 - `current subtotal = subtotal - sum(units taken away by edits, refunds or cancellation, at their net price)`
-- `current subtotal + current tax + current shipping + current tip + current duties = current total`; where prices
-  include tax, current tax is part of current subtotal and current shipping, and is not added
+- `current subtotal + current tax + current shipping + current tip + current duties + current fees = current total`;
+  where prices include tax, current tax is part of current subtotal and current shipping, and is not added
+- fees stay when all else is given back; only an order that is cancelled before anything was paid is rid of them
 - a refund: `transaction = sum(item subtotal + tax) + shipping + shipping tax + duties - discrepancy + rounding`, tax
   counted only where prices do not include it (a discrepancy is negative when the buyer gets more than the items' worth,
   as in a gesture of goodwill); what is given back in cash is a multiple of five cents, else the rounding is nothing
@@ -94,6 +95,7 @@ class OrderState:
     shipping: Money
     tip: Money
     duties: Money
+    fees: Money
     financial_status: str
     fulfillment_status: str = "UNFULFILLED"
     received: Money = ZERO
@@ -110,13 +112,13 @@ class OrderState:
     @property
     def total(self) -> Money:
         """What the order is worth after edits and refunds."""
-        return self.basket.worth(self.subtotal, self.tax, self.shipping, self.tip, self.duties)
+        return self.basket.worth(self.subtotal, self.tax, self.shipping, self.tip, self.duties, self.fees)
 
 
 def fold(basket: Basket, events: tuple[OrderEvent, ...], now_ts: int) -> OrderState:
     """The order's state at `now_ts` (epoch seconds); `events` oldest first, the first being its creation."""
     first = events[0]
-    parts = (basket.subtotal, basket.tax, basket.shipping, basket.tip, basket.duties)
+    parts = (basket.subtotal, basket.tax, basket.shipping, basket.tip, basket.duties, basket.fees)
     state = OrderState(basket, first.ts, *parts, str(first.payload))
     if first.payload == "PAID":
         state.received = basket.total
@@ -166,7 +168,7 @@ def _apply(state: OrderState, event: OrderEvent) -> None:
             state.cancel_reason = cancellation.reason
             if not state.refunds:
                 state.financial_status = "VOIDED"
-                state.shipping = state.duties = ZERO
+                state.shipping = state.duties = state.fees = ZERO
                 state.tax = state.tax.minus(state.basket.shipping_tax)
             for item in cancellation.items:
                 _take(state, item)

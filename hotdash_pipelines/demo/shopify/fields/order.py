@@ -49,6 +49,10 @@ def _outstanding(view: OrderView) -> Money:
     return ZERO if state.cancelled_ts or state.refunds else state.total.minus(state.received)
 
 
+def _fees(view: OrderView) -> list[OrderView]:
+    return [view] if view.basket.fees.shop else []
+
+
 def _landing_page(visit: VisitView) -> str:
     seen = visit.view.order.visit
     query = (
@@ -85,6 +89,7 @@ def _current_discounts(view: OrderView) -> Money:
 
 RESOLVERS: dict[str, dict[str, Any]] = {
     "Order": {
+        "additionalFees": _fees,
         "attribution": lambda v: v,
         "billingAddress": lambda v: address_of(v.order.customer, v.order.id + 1) if v.order.customer else None,
         "cancelReason": lambda v: v.state.cancel_reason,
@@ -98,6 +103,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "currentShippingPriceSet": lambda v: v.bag(v.state.shipping),
         "currentSubtotalLineItemsQuantity": _kept_quantity,
         "currentSubtotalPriceSet": lambda v: v.bag(v.state.subtotal),
+        "currentTotalAdditionalFeesSet": lambda v: v.bag(v.state.fees) if v.basket.fees.shop else None,
         "currentTotalDiscountsSet": lambda v: v.bag(_current_discounts(v)),
         "currentTotalDutiesSet": lambda v: v.bag(v.state.duties) if v.basket.duties.shop else None,
         "currentTotalPriceSet": lambda v: v.bag(v.state.total),
@@ -120,6 +126,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "netPaymentSet": lambda v: v.bag(v.state.received.minus(v.state.refunded)),
         "note": lambda _v: None,
         "number": lambda v: int(v.order.name[1:]),
+        "originalTotalAdditionalFeesSet": lambda v: v.bag(v.basket.fees) if v.basket.fees.shop else None,
         "originalTotalDutiesSet": lambda v: v.bag(v.basket.duties) if v.basket.duties.shop else None,
         "originalTotalPriceSet": lambda v: v.bag(v.order.basket.total),
         "paymentGatewayNames": lambda v: ["bogus" if v.order.is_test else "shopify_payments"],
@@ -165,6 +172,12 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "source": lambda _v: "shopify",
         "taxLines": lambda v: taxes_of(v, v.basket.shipping_tax),
         "title": lambda _v: "Standard",
+    },
+    "AdditionalFee": {
+        "id": lambda v: gid("AdditionalFee", v.order.id),
+        "name": lambda _v: "Handling",
+        "price": lambda v: v.bag(v.basket.fees),
+        "taxLines": lambda _v: [],
     },
     "CashRoundingAdjustment": {
         "paymentSet": lambda v: v.bag(v.basket.rounding),

@@ -25,7 +25,8 @@ class Drafter:
         self.r = random_.random
         self.created_ts = created_ts
         self.taken = [0] * len(basket.lines)
-        self.left = basket.total
+        # What can be given back, which fees cannot.
+        self.left = basket.total.minus(basket.fees)
         self.shipping_left = basket.shipping
         self.duties_left = basket.duties
         self.refunds = 0
@@ -53,6 +54,10 @@ class Drafter:
         self.taken[index] = after
         self.left = self.left.minus(self.paid_for(subtotal, tax))
         return RefundItem(index, quantity, subtotal, tax, restock_type)
+
+    def owed(self) -> Money:
+        """What the order costs as it stands."""
+        return self.left.plus(self.basket.fees)
 
     def paid_for(self, net: Money, tax: Money) -> Money:
         """What was paid for a part of the order, whose net price holds the tax where prices do."""

@@ -66,7 +66,7 @@ def _draft_cancellation(d: Drafter, paid_ts: int) -> None:
     unpaid_items: list[RefundItem] = []
     if paid_ts < ts:
         if paid_ts > d.created_ts:
-            d.add(paid_ts, "pay", d.left)
+            d.add(paid_ts, "pay", d.owed())
         d.refund(ts, d.take_all("CANCEL"), with_shipping=True, with_duties=True)
     else:
         unpaid_items = d.take_all("CANCEL")
@@ -84,7 +84,7 @@ def _draft_life(d: Drafter, paid_ts: int, addition: Line | None) -> None:
             _draft_edit(d, d.created_ts + int((paid_ts - d.created_ts) * (0.1 + 0.8 * r())))
         if addition and has_parcels:
             d.add_line(d.created_ts + 1 + _spread(addition, paid_ts - d.created_ts - 1), addition)
-        d.add(paid_ts, "pay", d.left)
+        d.add(paid_ts, "pay", d.owed())
     elif addition and has_parcels:
         # Before the parcel leaves; the buyer pays the rest within two days.
         ts = paid_ts + 600 + _spread(addition, 3 * HOUR)

@@ -17,6 +17,7 @@ MONEY = """query($q: String) { orders(first: 250, query: $q, sortKey: UPDATED_AT
   totalPriceSet { ...m } totalDiscountsSet { ...m } currentTotalPriceSet { ...m } currentSubtotalPriceSet { ...m }
   currentTotalTaxSet { ...m } currentShippingPriceSet { ...m } totalRefundedSet { ...m } netPaymentSet { ...m }
   totalReceivedSet { ...m } totalTipReceivedSet { ...m } originalTotalDutiesSet { ...m } currentTotalDutiesSet { ...m }
+  originalTotalAdditionalFeesSet { ...m } currentTotalAdditionalFeesSet { ...m } additionalFees { price { ...m } }
   totalCashRoundingAdjustment { paymentSet { ...m } refundSet { ...m } }
   shippingLines(first: 5) { nodes { taxLines { priceSet { ...m } } } }
   lineItems(first: 250) { nodes { quantity currentQuantity originalTotalSet { ...m }
@@ -50,11 +51,13 @@ def test_the_money_served_adds_up(rough: str, side: str) -> None:
         allocated = {
             id(x): sum((money(a["allocatedAmountSet"]) for a in x["discountAllocations"]), Decimal(0)) for x in lines
         }
-        subtotal, tax, shipping, tip, duties = (
+        subtotal, tax, shipping, tip, duties, fees = (
             money(order[f"{k}Set"])
-            for k in ("subtotalPrice", "totalTax", "totalShippingPrice", "totalTipReceived", "originalTotalDuties")
-        )
-        assert with_tax(subtotal + shipping, tax, order) + tip + duties == money(order["totalPriceSet"])
+            for k in ("subtotalPrice", "totalTax", "totalShippingPrice", "totalTipReceived", "originalTotalDuties",
+                      "originalTotalAdditionalFees")
+        )  # fmt: skip
+        assert with_tax(subtotal + shipping, tax, order) + tip + duties + fees == money(order["totalPriceSet"])
+        assert sum(money(fee["price"]) for fee in order["additionalFees"]) == fees
         assert all(money(x["originalTotalSet"]) - allocated[id(x)] == money(x["discountedTotalSet"]) for x in lines)
         if len(lines) < 250:
             tips = [x for x in lines if x["title"] == "Tip"]
@@ -66,6 +69,7 @@ def test_the_money_served_adds_up(rough: str, side: str) -> None:
             assert sum(money(t["priceSet"]) for x in taxed for t in x["taxLines"]) == tax
         left = money(order["currentSubtotalPriceSet"]) + money(order["currentShippingPriceSet"])
         left = with_tax(left, money(order["currentTotalTaxSet"]), order) + money(order["currentTotalDutiesSet"])
+        left += money(order["currentTotalAdditionalFeesSet"])
         assert money(order["currentTotalPriceSet"]) - left in (0, tip)
         refunded = sum((money(r["totalRefundedSet"]) for r in order["refunds"]), Decimal(0))
         assert refunded == money(order["totalRefundedSet"])

@@ -57,15 +57,16 @@ def test_an_orders_amounts_add_up_as_placed_and_with_every_added_line(orders: li
         allocated = [part for line in basket.lines for part in (line.automatic_discount, line.code_discount)]
         assert total(allocated) == basket.discounts
         charged = with_tax(order, basket.subtotal.plus(basket.shipping), basket.tax)
-        assert charged.plus(basket.tip).plus(basket.duties) == basket.total
+        assert charged.plus(basket.tip).plus(basket.duties).plus(basket.fees) == basket.total
 
 
 def test_an_orders_amounts_add_up_after_every_event(orders: list[Order]) -> None:
     for order in orders:
         for state in states(order):
             charged = with_tax(order, state.subtotal.plus(state.shipping), state.tax)
-            assert charged.plus(state.tip).plus(state.duties) == state.total
-            assert min(*state.subtotal, *state.tax, *state.shipping, *state.tip, *state.duties) >= 0
+            assert charged.plus(state.tip).plus(state.duties).plus(state.fees) == state.total
+            parts = (state.subtotal, state.tax, state.shipping, state.tip, state.duties, state.fees)
+            assert min(*(cents for part in parts for cents in part)) >= 0
             assert total([refund.transaction for refund in state.refunds]) == state.refunded
             assert total([refund.rounding for refund in state.refunds]) == state.refund_rounding
             assert state.refunded.minus(state.refund_rounding).shop <= state.received.shop
@@ -95,12 +96,12 @@ def test_what_is_left_of_an_order_is_what_was_not_taken(orders: list[Order]) -> 
         assert state.subtotal == left
 
 
-def test_a_cancelled_order_is_worth_nothing(orders: list[Order]) -> None:
+def test_a_cancelled_order_is_worth_nothing_but_the_fees_that_were_paid(orders: list[Order]) -> None:
     cancelled = [state for order in orders for state in states(order) if state.cancelled_ts]
-    assert {state.financial_status for state in cancelled} == {"REFUNDED", "VOIDED"}
+    assert {state.financial_status for state in cancelled if not state.fees.shop} == {"REFUNDED", "VOIDED"}
     for state in cancelled:
-        assert state.total == ZERO
-        assert state.received.minus(state.refunded.minus(state.refund_rounding)) == ZERO
+        assert state.total == (state.basket.fees if state.received.shop else ZERO)
+        assert state.received.minus(state.refunded.minus(state.refund_rounding)) == state.total
 
 
 def test_a_paid_order_was_paid_what_it_was_worth_then(orders: list[Order]) -> None:
@@ -188,11 +189,13 @@ def test_a_deleted_order_is_neither_counted_nor_numbered() -> None:
 
 def test_each_kind_of_money_is_there_and_is_given_back(shop: Shop, orders: list[Order]) -> None:
     if not shop.roughness.rates:
-        assert not any(o.basket.tip.shop or o.basket.duties.shop or o.basket.shipping_tax.shop for o in orders)
+        baskets = [order.basket for order in orders]
+        assert not any(b.tip.shop or b.duties.shop or b.fees.shop or b.shipping_tax.shop for b in baskets)
         return
     ends = [states(order)[-1] for order in orders]
     assert any(end.basket.tip.shop and not end.tip.shop for end in ends)
     assert any(end.basket.duties.shop and not end.duties.shop for end in ends)
+    assert any(end.basket.fees == end.fees != ZERO and end.refunds for end in ends)
     assert any(refund.shipping_tax.shop for end in ends for refund in end.refunds)
     assert any(end.basket.taxes_included and end.refunds for end in ends)
     named = [[item.line_index for item in refund.items] for end in ends for refund in end.refunds]
