@@ -50,6 +50,7 @@ KEEP: dict[str, str] = {
     "DiscountAllocation": "allocatedAmountSet discountApplication",
     "DiscountApplication": "allocationMethod index targetSelection targetType value",
     "AutomaticDiscountApplication": "allocationMethod index targetSelection targetType title value",
+    "ManualDiscountApplication": "allocationMethod description index targetSelection targetType title value",
     "DiscountCodeApplication": "allocationMethod code index targetSelection targetType value",
     "PricingPercentageValue": "percentage",
     "PricingValue": "",

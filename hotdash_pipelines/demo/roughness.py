@@ -88,6 +88,12 @@ KINDS: tuple[Kind, ...] = (
         "Staff add a line before the parcel leaves; of an order that was paid, the rest is owed for hours or days.",
     ),
     Kind(
+        "repriced_lines",
+        0.02,
+        "orders of goods that are not paid at once and not at the till",
+        "Staff lower the price of a line before the order is paid.",
+    ),
+    Kind(
         "giant_refunds",
         # There is one such order a week, and a fortnight is to meet its refund.
         1.0,

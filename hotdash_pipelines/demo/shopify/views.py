@@ -13,6 +13,8 @@ from hotdash_pipelines.demo.world.shop_orders import Line, Money
 from hotdash_pipelines.demo.world.shop_timeline import Refund, RefundItem
 
 REFUND_ID_FACTOR = 10
+# The kinds of discounts, as the types of their applications are called.
+CODE, AUTOMATIC, MANUAL = "DiscountCodeApplication", "AutomaticDiscountApplication", "ManualDiscountApplication"
 
 
 class OrderView:
@@ -85,11 +87,15 @@ class RefundItemView(NamedTuple):
 
 
 class DiscountView(NamedTuple):
-    """A discount application of an order: a code over the whole order, or an automatic one on a line."""
+    """A discount application of an order: a code over the whole order, or one on lines, automatic or by staff."""
 
     view: OrderView
-    is_code: bool
+    kind: str
     position: int
+
+    def is_code(self) -> bool:
+        """Whether it counts for the whole order."""
+        return self.kind == CODE
 
 
 class AllocationView(NamedTuple):

@@ -1,10 +1,10 @@
 """What one order contains: its lines and its money, made from the order's own seed.
 
-Belongs here: the order as placed, and with a line more. Does not belong here: what happens to it and when
-(`shop_timeline`), and how an API shows it. Amounts are whole cents in pairs `(shop, presentment)`; each currency is a
-ledger of its own in which these identities hold exactly:
+Belongs here: the order as placed, with a line more or with one at a lower price. Does not belong here: what happens to
+it and when (`shop_timeline`), and how an API shows it. Amounts are whole cents in pairs `(shop, presentment)`; each
+currency is a ledger of its own in which these identities hold exactly:
 
-- line: `original - sum(discount allocations) = net`
+- line: `original - sum(discount allocations) = net`, what staff took off being one of the allocations
 - order: `sum(net of all lines but the tip) = subtotal`; `sum(line tax) + shipping tax = tax`
 - order: `subtotal + tax + shipping + tip + duties + fees = total`; where prices include tax, so do subtotal and
   shipping, and it is `subtotal + shipping + tip + duties + fees = total`; duties and fees bear no tax
@@ -78,6 +78,20 @@ class Line(NamedTuple):
     requires_shipping: bool
     is_gift_card: bool
     is_tip: bool = False
+    staff_discount: Money = ZERO
+
+    @property
+    def discount(self) -> Money:
+        """All that is taken off the original price."""
+        return self.automatic_discount.plus(self.code_discount).plus(self.staff_discount)
+
+
+class Repricing(NamedTuple):
+    """By how much staff lower the price of a line, and the tax that goes with it."""
+
+    line_index: int
+    discount: Money
+    tax: Money
 
 
 @dataclass(slots=True)
@@ -124,6 +138,30 @@ class Basket:
             tax=self.tax.plus(line.tax),
             total=self.total.plus(self.worth(line.net, line.tax)),
         )
+
+    def with_repricing(self, repricing: Repricing) -> Basket:
+        """The same order with one line at a lower price."""
+        index, discount, tax = repricing
+        line = self.lines[index]
+        line = line._replace(
+            net=line.net.minus(discount),
+            tax=line.tax.minus(tax),
+            staff_discount=line.staff_discount.plus(discount),
+        )
+        return replace(
+            self,
+            lines=(*self.lines[:index], line, *self.lines[index + 1 :]),
+            subtotal=self.subtotal.minus(discount),
+            discounts=self.discounts.plus(discount),
+            tax=self.tax.minus(tax),
+            total=self.total.minus(self.worth(discount, tax)),
+        )
+
+    def tax_of(self, line: Line, amount: Money) -> Money:
+        """The tax on an amount that the line costs or might cost, or the tax within it where prices include tax."""
+        if not line.taxable:
+            return ZERO
+        return Money(*(_tax(cents, self.tax_bps, self.taxes_included) for cents in amount))
 
 
 # A line in one currency: unit, original, automatic discount, code discount, net, tax.
@@ -204,6 +242,13 @@ def draw_addition(
     rates = (1.0, RATES[basket.currency])
     shop, other = (_ledger([item], rate, 0, basket.tax_bps, basket.taxes_included)[0] for rate in rates)
     return _make_line(order_id * LINE_ID_BASE + len(basket.lines), item, shop, other)
+
+
+def repricing_of(basket: Basket, index: int, percent: int) -> Repricing:
+    """The line at this place of the order for so many percent less."""
+    line = basket.lines[index]
+    discount = line.net.share(percent, 100)
+    return Repricing(index, discount, line.tax.minus(basket.tax_of(line, line.net.minus(discount))))
 
 
 def _make_tip(line_id: int, amount: Money) -> Line:

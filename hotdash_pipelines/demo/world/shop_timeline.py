@@ -4,12 +4,14 @@ Belongs here: events (paid, edited, fulfilled, refunded, cancelled, tagged) and 
 basket (`shop_orders`), or which events there will be (`drafts`). The state served is the fold of the events up to now;
 `updated_ts` is the last of them.
 
-An edit takes units away or adds a line. Shopify's reference of `Order` (2026-10) has three kinds of amounts, and only
-the first is "at the time of order creation": `originalTotalPriceSet` stays. Those "before returns" (`totalPriceSet`,
-`subtotalPriceSet`, `totalTaxSet`, `totalDiscountsSet`) are sums over all lines, added ones too; units taken away stay
-in them, as in `LineItem.quantity`. The `current...` amounts are what is left "after edits and returns". So `basket` is
-the order before returns as of an instant, and grows by each added line. A paid order is PARTIALLY_PAID from then until
-the rest is paid. Order-wide discounts are not spread anew: an added line has none.
+An edit takes units away, adds a line or lowers the price of one. Shopify's reference of `Order` (2026-10) has three
+kinds of amounts, and only the first is "at the time of order creation": `originalTotalPriceSet` stays. Those "before
+returns" (`totalPriceSet`, `subtotalPriceSet`, `totalTaxSet`, `totalDiscountsSet`) are sums over all lines, added ones
+too, at their last prices; units taken away stay in them, as in `LineItem.quantity`. The `current...` amounts are what
+is left "after edits and returns". So `basket` is the order before returns as of an instant, and grows by each added
+line. A paid order is PARTIALLY_PAID from then until the rest is paid. A price is lowered only while the order is unpaid
+and its line untouched, so that nobody is owed money by it and all units of the line are worth the same. Order-wide
+discounts are not spread anew: an added line has none.
 
 These identities hold in each currency at every instant, those of `shop_orders` for `basket` too:
 
@@ -21,7 +23,8 @@ These identities hold in each currency at every instant, those of `shop_orders` 
   counted only where prices do not include it (a discrepancy is negative when the buyer gets more than the items' worth,
   as in a gesture of goodwill); what is given back in cash is a multiple of five cents, else the rounding is nothing
 - `total refunded = sum(transactions)`; `net payment = received - total refunded`
-- `basket.total = total as placed + sum(net + tax of added lines)`, tax counted only where prices do not include it
+- `basket.total = total as placed + sum(net + tax of added lines) - sum(discount + tax of repricings)`, tax counted only
+  where prices do not include it
 - while nothing was refunded: `outstanding = current total - received`, which is nothing once all is paid
 - a refund may name a line in two items; together they are what one item would have been
 """
@@ -31,7 +34,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money, Repricing
 
 DAY = 86_400
 # No event of an order lies further from its creation than this.
@@ -150,6 +153,8 @@ def _apply(state: OrderState, event: OrderEvent) -> None:
             state.edited = True
             if isinstance(payload, Line):
                 _add_line(state, payload)
+            elif isinstance(payload, Repricing):
+                _reprice(state, payload)
             else:
                 _take(state, payload)  # type: ignore[arg-type]
         case "refund":
@@ -180,6 +185,12 @@ def _add_line(state: OrderState, line: Line) -> None:
     state.tax = state.tax.plus(line.tax)
     if state.financial_status == "PAID":
         state.financial_status = "PARTIALLY_PAID" if state.received.shop else "PENDING"
+
+
+def _reprice(state: OrderState, repricing: Repricing) -> None:
+    state.basket = state.basket.with_repricing(repricing)
+    state.subtotal = state.subtotal.minus(repricing.discount)
+    state.tax = state.tax.minus(repricing.tax)
 
 
 def _take(state: OrderState, item: RefundItem) -> None:

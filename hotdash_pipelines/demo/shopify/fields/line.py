@@ -9,35 +9,46 @@ from typing import Any
 
 from hotdash_pipelines.demo.shopify.fields.catalog import ProductView, VariantView
 from hotdash_pipelines.demo.shopify.values import Bag, gid
-from hotdash_pipelines.demo.shopify.views import AllocationView, DiscountView, LineView, OrderView, first_of, taxes_of
+from hotdash_pipelines.demo.shopify.views import (
+    AUTOMATIC,
+    CODE,
+    MANUAL,
+    AllocationView,
+    DiscountView,
+    LineView,
+    OrderView,
+    first_of,
+    taxes_of,
+)
 from hotdash_pipelines.demo.world.shop_orders import AUTOMATIC_DISCOUNT, CODES, Money
 
 
 def applications_of(view: OrderView) -> list[DiscountView]:
-    """The discounts applied to an order: its code first, then the automatic one."""
-    applications = []
-    if view.basket.discount_code:
-        applications.append(DiscountView(view, True, 0))
-    if any(line.automatic_discount.shop for line in view.basket.lines):
-        applications.append(DiscountView(view, False, len(applications)))
-    return applications
+    """The discounts applied to an order: its code first, then the automatic one, then what staff took off."""
+    lines = view.basket.lines
+    kinds = [CODE] if view.basket.discount_code else []
+    kinds += [AUTOMATIC] if any(line.automatic_discount.shop for line in lines) else []
+    kinds += [MANUAL] if any(line.staff_discount.shop for line in lines) else []
+    return [DiscountView(view, kind, position) for position, kind in enumerate(kinds)]
 
 
 def _allocations(line: LineView) -> list[AllocationView]:
-    allocations = []
-    index = 0
-    if line.view.basket.discount_code:
-        if line.line.code_discount.shop:
-            allocations.append(AllocationView(DiscountView(line.view, True, 0), line.line.code_discount))
-        index = 1
-    if line.line.automatic_discount.shop:
-        allocations.append(AllocationView(DiscountView(line.view, False, index), line.line.automatic_discount))
-    return allocations
+    amounts = {
+        CODE: line.line.code_discount,
+        AUTOMATIC: line.line.automatic_discount,
+        MANUAL: line.line.staff_discount,
+    }
+    allocations = [AllocationView(one, amounts[one.kind]) for one in applications_of(line.view)]
+    return [allocation for allocation in allocations if allocation.money.shop]
+
+
+def _own_discount(line: LineView) -> Money:
+    return line.line.automatic_discount.plus(line.line.staff_discount)
 
 
 def _discounted(line: LineView, arguments: dict[str, Any], _request: Any) -> Bag:
     # An order-wide code counts neither as line-level nor, by default, at all: only the allocations show it.
-    money = line.line.original.minus(line.line.automatic_discount)
+    money = line.line.original.minus(_own_discount(line))
     return line.view.bag(money.minus(line.line.code_discount) if arguments.get("withCodeDiscounts") else money)
 
 
@@ -71,16 +82,19 @@ def _attributes(line: LineView) -> list[tuple[str, str | None]]:
     return attributes
 
 
-def _percent(discount: DiscountView) -> float:
-    return float(dict(CODES)[discount.view.basket.discount_code or ""] if discount.is_code else AUTOMATIC_DISCOUNT[1])
+def _value(discount: DiscountView) -> float | tuple[int, str]:
+    basket = discount.view.basket
+    if discount.kind == MANUAL:
+        return sum(line.staff_discount.presentment for line in basket.lines), basket.currency
+    return float(dict(CODES)[basket.discount_code or ""] if discount.is_code() else AUTOMATIC_DISCOUNT[1])
 
 
 _SHARED_DISCOUNT = {
-    "allocationMethod": lambda d: "ACROSS" if d.is_code else "EACH",
+    "allocationMethod": lambda d: "ACROSS" if d.is_code() else "EACH",
     "index": lambda d: d.position,
-    "targetSelection": lambda d: "ALL" if d.is_code else "EXPLICIT",
+    "targetSelection": lambda d: "ALL" if d.is_code() else "EXPLICIT",
     "targetType": lambda _d: "LINE_ITEM",
-    "value": lambda d: _percent(d),
+    "value": lambda d: _value(d),
 }
 
 RESOLVERS: dict[str, dict[str, Any]] = {
@@ -90,7 +104,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "discountAllocations": _allocations,
         "discountedTotalSet": _discounted,
         "discountedUnitPriceAfterAllDiscountsSet": lambda x: _unit(x, x.line.net),
-        "discountedUnitPriceSet": lambda x: _unit(x, x.line.original.minus(x.line.automatic_discount)),
+        "discountedUnitPriceSet": lambda x: _unit(x, x.line.original.minus(_own_discount(x))),
         "id": lambda x: gid("LineItem", x.line.id),
         "isGiftCard": lambda x: x.line.is_gift_card,
         "name": lambda x: x.line.title if x.line.variant is None else f"{x.line.title} - {x.line.variant.title}",
@@ -105,7 +119,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "taxLines": lambda x, a, _r: first_of(taxes_of(x.view, x.line.tax), a),
         "taxable": lambda x: x.line.taxable,
         "title": lambda x: x.line.title,
-        "totalDiscountSet": lambda x: x.view.bag(x.line.automatic_discount),
+        "totalDiscountSet": lambda x: x.view.bag(_own_discount(x)),
         "unfulfilledQuantity": lambda x: 0 if x.view.state.fulfillment_status == "FULFILLED" else x.left(),
         "variant": _variant,
         "variantTitle": lambda x: x.line.variant.title if x.line.variant else None,
@@ -126,6 +140,11 @@ RESOLVERS: dict[str, dict[str, Any]] = {
     },
     "DiscountCodeApplication": {**_SHARED_DISCOUNT, "code": lambda d: d.view.basket.discount_code},
     "AutomaticDiscountApplication": {**_SHARED_DISCOUNT, "title": lambda _d: AUTOMATIC_DISCOUNT[0]},
+    "ManualDiscountApplication": {
+        **_SHARED_DISCOUNT,
+        "description": lambda _d: None,
+        "title": lambda _d: "Lower price",
+    },
     "PricingPercentageValue": {"percentage": lambda value: value},
 }
 
@@ -133,5 +152,5 @@ RESOLVERS: dict[str, dict[str, Any]] = {
 def type_of(source: Any) -> str:
     """The concrete type behind an interface or union of this schema."""
     if isinstance(source, DiscountView):
-        return "DiscountCodeApplication" if source.is_code else "AutomaticDiscountApplication"
-    return "PricingPercentageValue"
+        return source.kind
+    return "MoneyV2" if isinstance(source, tuple) else "PricingPercentageValue"

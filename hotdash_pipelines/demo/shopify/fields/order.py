@@ -83,7 +83,7 @@ def _current_discounts(view: OrderView) -> Money:
     total = view.basket.discounts
     for index, taken in view.state.taken.items():
         line = view.basket.lines[index]
-        total = total.minus(line.automatic_discount.plus(line.code_discount).share(taken, line.quantity))
+        total = total.minus(line.discount.share(taken, line.quantity))
     return total
 
 

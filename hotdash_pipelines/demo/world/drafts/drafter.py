@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money, to_cash
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money, Repricing, to_cash
 from hotdash_pipelines.demo.world.shop_timeline import OrderEvent, Refund, RefundItem
 
 
@@ -44,6 +44,12 @@ class Drafter:
         self.left = self.left.plus(cost)
         self.add(ts, "edit", line)
         return cost
+
+    def reprice(self, ts: int, repricing: Repricing) -> None:
+        """Staff lower the price of a line of which no unit is taken away yet."""
+        before, self.basket = self.basket.total, self.basket.with_repricing(repricing)
+        self.left = self.left.minus(before.minus(self.basket.total))
+        self.add(ts, "edit", repricing)
 
     def take(self, index: int, quantity: int, restock_type: str) -> RefundItem:
         """Take units of a line away; shares are cumulative, so taking all of them leaves exactly nothing."""

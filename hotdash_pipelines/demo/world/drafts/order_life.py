@@ -9,12 +9,13 @@ import random
 from collections.abc import Callable
 
 from hotdash_pipelines.demo.world.drafts.drafter import Drafter
-from hotdash_pipelines.demo.world.shop_orders import Basket, Line
+from hotdash_pipelines.demo.world.shop_orders import Basket, Line, repricing_of
 from hotdash_pipelines.demo.world.shop_timeline import DAY, PAGE_LINES, Cancellation, OrderEvent, RefundItem
 
 HOUR = 3_600
 # When the nightly export tags what it took, after the store's midnight.
 EXPORT_AFTER_S = 4 * HOUR + 900
+REPRICED_PERCENT = 15
 
 
 def draft_events(
@@ -84,6 +85,8 @@ def _draft_life(d: Drafter, paid_ts: int, addition: Line | None) -> None:
             _draft_edit(d, d.created_ts + int((paid_ts - d.created_ts) * (0.1 + 0.8 * r())))
         if addition and has_parcels:
             d.add_line(d.created_ts + 1 + _spread(addition, paid_ts - d.created_ts - 1), addition)
+        if d.basket.source_name != "pos" and d.is_rough("repriced_lines"):
+            _draft_repricing(d, paid_ts)
         d.add(paid_ts, "pay", d.owed())
     elif addition and has_parcels:
         # Before the parcel leaves; the buyer pays the rest within two days.
@@ -118,6 +121,15 @@ def _draft_edit(d: Drafter, ts: int) -> None:
         d.add(ts, "edit", d.take(index, 1, "NO_RESTOCK"))
     elif len(goods) > 1:
         d.add(ts, "edit", d.take(index, lines[index].quantity, "NO_RESTOCK"))
+
+
+def _draft_repricing(d: Drafter, paid_ts: int) -> None:
+    lines = d.basket.lines
+    whole = [i for i in d.basket.goods() if not d.taken[i] and not lines[i].is_gift_card and lines[i].net.shop >= 100]
+    if whole:
+        index = whole[lines[0].id * 2_654_435_761 % len(whole)]
+        ts = d.created_ts + 1 + _spread(lines[index], paid_ts - d.created_ts - 1)
+        d.reprice(ts, repricing_of(d.basket, index, REPRICED_PERCENT))
 
 
 def _draft_refund(d: Drafter, ts: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hotdash_pipelines.demo.world.shop_orders import Repricing
 from tests.unit.demo.shopify.shopify_client import NOW, Store, day_window
 
 DAY = day_window("2026-11-18", "2026-11-19")
@@ -151,3 +152,42 @@ def test_a_refund_in_cash_tells_its_rounding_with_the_order_alone() -> None:
     for refund, true in zip(node["refunds"], state.refunds, strict=True):
         assert bool(refund["orderAdjustments"]["nodes"]) == bool(true.discrepancy.shop)
         assert [cents(one["amountSet"]) for one in refund["transactions"]["nodes"]] == [true.transaction.shop]
+
+
+def test_a_lower_price_is_served_as_a_discount_that_staff_gave() -> None:
+    store = Store(scale=0.02, rough="calm,+repriced_lines=1")
+    shop = store.world.shop
+    orders = (o for n in range(5, 20) for o in shop.orders_created_on(NOW.date() - timedelta(days=n)))
+    repriced = ((o, event) for o in orders for event in o.events if isinstance(event.payload, Repricing))
+    order, cut = next((o, e) for o, e in repriced if o.basket.discount_code)
+    query = """query($id: ID!) { order(id: $id) { edited originalTotalPriceSet { ...m } totalPriceSet { ...m }
+      totalDiscountsSet { ...m } currentTotalDiscountsSet { ...m } subtotalPriceSet { ...m } totalTaxSet { ...m }
+      discountApplications(first: 5) { nodes { __typename index value { ... on MoneyV2 { amount currencyCode } }
+        ... on ManualDiscountApplication { title } } }
+      lineItems(first: 50) { nodes { discountedTotalSet(withCodeDiscounts: true) { ...m } discountAllocations {
+        allocatedAmountSet { ...m } discountApplication { __typename index } } } } } }
+      fragment m on MoneyBag { shopMoney { amount } }"""
+
+    def at(ts: int) -> tuple[dict[str, Any], dict[str, Decimal]]:
+        store.world.clock.set(datetime.fromtimestamp(ts, UTC))
+        node = store.data(query, {"id": f"gid://shopify/Order/{order.id}"})["order"]
+        bags = {name: bag for name, bag in node.items() if name.endswith("Set")}
+        return node, {name: Decimal(bag["shopMoney"]["amount"]) * 100 for name, bag in bags.items()}
+
+    before, was = at(cut.ts - 1)
+    after, now = at(cut.ts)
+    index, discount, tax = cut.payload
+    assert (before["edited"], after["edited"]) == (False, True)
+    inside = order.basket.taxes_included
+    fallen = {"totalPriceSet": discount.shop + (0 if inside else tax.shop), "totalTaxSet": tax.shop}
+    fallen |= dict.fromkeys(["totalDiscountsSet", "currentTotalDiscountsSet"], -discount.shop)
+    fallen |= {"subtotalPriceSet": discount.shop}
+    assert now == {name: amount - fallen.get(name, 0) for name, amount in was.items()}
+    *others, manual = after["discountApplications"]["nodes"]
+    assert others == before["discountApplications"]["nodes"]
+    assert (manual["__typename"], manual["index"]) == ("ManualDiscountApplication", len(others))
+    assert manual["value"]["currencyCode"] == order.basket.currency
+    assert Decimal(manual["value"]["amount"]) * 100 == discount.presentment
+    allocation = after["lineItems"]["nodes"][index]["discountAllocations"][-1]
+    assert allocation["discountApplication"] == {"__typename": "ManualDiscountApplication", "index": len(others)}
+    assert Decimal(allocation["allocatedAmountSet"]["shopMoney"]["amount"]) * 100 == discount.shop

@@ -93,7 +93,11 @@ def everything(type_name: str, depth: int) -> str:
         if type_name == "QueryRoot" and "id" in field.args:
             continue
         if not hasattr(named, "fields"):
-            inner = " { ... on PricingPercentageValue { percentage } }" if named.name == "PricingValue" else ""
+            inner = (
+                " { ... on PricingPercentageValue { percentage } ... on MoneyV2 { amount currencyCode } }"
+                if named.name == "PricingValue"
+                else ""
+            )
             parts.append(f"{name}{arguments}{inner}")
         elif depth > 0:
             parts.append(f"{name}{arguments} {{ {everything(named.name, depth - 1)} }}")

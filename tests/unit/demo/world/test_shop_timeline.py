@@ -9,7 +9,7 @@ import pytest
 from hotdash_pipelines.demo.clock import VirtualClock
 from hotdash_pipelines.demo.roughness import Roughness
 from hotdash_pipelines.demo.world.shop import Order, Shop
-from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money, _tax, to_cash
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Basket, Line, Money, Repricing, _tax, repricing_of, to_cash
 from hotdash_pipelines.demo.world.shop_timeline import (
     PAGE_LINES,
     OrderEvent,
@@ -49,13 +49,14 @@ def test_an_orders_amounts_add_up_as_placed_and_with_every_added_line(orders: li
     for order, basket in [(o, basket) for o in orders for basket in (o.basket, states(o)[-1].basket)]:
         for line in basket.lines:
             assert line.original == Money(line.unit.shop * line.quantity, line.unit.presentment * line.quantity)
-            assert line.original.minus(line.automatic_discount).minus(line.code_discount) == line.net
+            parts = (line.automatic_discount, line.code_discount, line.staff_discount)
+            assert line.original.minus(total(list(parts))) == line.net
+            assert line.discount == total(list(parts))
             assert min(line.net) >= 0
         assert total([line.net for line in basket.lines if not line.is_tip]) == basket.subtotal
         assert total([line.net for line in basket.lines if line.is_tip]) == basket.tip
         assert total([line.tax for line in basket.lines]).plus(basket.shipping_tax) == basket.tax
-        allocated = [part for line in basket.lines for part in (line.automatic_discount, line.code_discount)]
-        assert total(allocated) == basket.discounts
+        assert total([line.discount for line in basket.lines]) == basket.discounts
         charged = with_tax(order, basket.subtotal.plus(basket.shipping), basket.tax)
         assert charged.plus(basket.tip).plus(basket.duties).plus(basket.fees) == basket.total
 
@@ -79,7 +80,9 @@ def test_an_orders_amounts_add_up_after_every_event(orders: list[Order]) -> None
                 assert 0 < taken <= state.basket.lines[index].quantity
             added = state.basket.lines[len(order.lines) :]
             grown = total([with_tax(order, line.net, line.tax) for line in added])
-            assert state.basket.total == order.basket.total.plus(grown)
+            cuts = [event.payload for event in order.events if event.ts <= state.updated_ts]
+            fallen = [with_tax(order, one.discount, one.tax) for one in cuts if isinstance(one, Repricing)]
+            assert state.basket.total == order.basket.total.plus(grown).minus(total(fallen))
             if state.financial_status == "PAID":
                 assert state.received == state.total
             if state.financial_status == "PARTIALLY_PAID":
@@ -240,6 +243,7 @@ def test_the_goods_are_the_same_with_and_without_the_rough_money() -> None:
                 line._replace(tax=ZERO) for line in after.lines if not line.is_tip
             ]
             added = [event.ts for event in after.events if isinstance(event.payload, Line)]
+            added += [event.ts for event in after.events if isinstance(event.payload, Repricing)]
             settled = [] if before.events[0].payload != "PAID" else [e.ts for e in after.events if e.kind == "pay"]
             assert len(settled) == (len(added) if before.events[0].payload == "PAID" else 0)
             kinds = [
@@ -315,3 +319,49 @@ def test_staff_add_a_line_to_paid_and_unpaid_orders_before_their_parcels_leave()
                 assert pay.payload == state.total.minus(order.state(edit.ts - 1).total)
             before.add(order.events[0].payload)
     assert before == {"PAID", "AUTHORIZED", "PENDING"}
+
+
+@pytest.mark.parametrize("included, tax, saved, total_after", [(False, 178, 27, 2_446), (True, 163, 24, 2_295)])
+def test_a_lower_price_is_a_discount_of_its_own(included: bool, tax: int, saved: int, total_after: int) -> None:
+    """By hand: 2 mugs of 10.00 and 5.95 of shipping; 15 % off is 3.00; 17.00 at 8.88 % bear 1.51 (hold 1.39)."""
+
+    def both(cents: int) -> Money:
+        return Money(cents, cents)
+
+    total = both(2_595 if included else 2_595 + tax)
+    mugs = (good(1, 2, 1_000, tax),)
+    placed = Basket(mugs, "USD", None, "web", both(2_000), ZERO, both(tax), both(595), total, 888, included)
+    repricing = repricing_of(placed, 0, 15)
+    assert repricing == Repricing(0, both(300), both(saved))
+    state = fold(placed, (OrderEvent(0, "create", "PENDING"), OrderEvent(10, "edit", repricing)), 10)
+    (line,) = state.basket.lines
+    assert (line.original, line.staff_discount, line.net) == (both(2_000), both(300), both(1_700))
+    assert (state.basket.discounts, state.tax, line.tax) == (both(300), both(tax - saved), both(tax - saved))
+    assert state.total == state.basket.total == both(total_after)
+    assert (state.financial_status, state.edited, placed.lines) == ("PENDING", True, mugs)
+
+
+def test_staff_lower_a_price_only_of_unpaid_orders_and_untouched_lines() -> None:
+    shops = [
+        Shop(7, 0.05, VirtualClock(NOW), roughness=Roughness.read(text)) for text in ("calm", "calm,+repriced_lines=1")
+    ]
+    before, after = (shop.orders_created_on(date(2026, 9, 8)) for shop in shops)
+    hit = 0
+    for was, order in zip(before, after, strict=True):
+        cuts = [event for event in order.events if isinstance(event.payload, Repricing)]
+        if not cuts:
+            assert (was.basket, was.events) == (order.basket, order.events)
+            continue
+        (cut,) = cuts
+        assert isinstance(cut.payload, Repricing)
+        hit += 1
+        assert order.basket == was.basket
+        assert [(e.ts, e.kind) for e in order.events if e != cut] == [(e.ts, e.kind) for e in was.events]
+        assert order.events[0].payload in ("PENDING", "AUTHORIZED")
+        (pay,) = [event for event in order.events if event.kind == "pay"]
+        assert order.created_ts < cut.ts < pay.ts
+        assert pay.payload == order.state(pay.ts).total
+        taken = [e.payload.line_index for e in order.events if isinstance(e.payload, RefundItem)]
+        assert cut.payload.line_index not in taken
+        assert min(cut.payload.discount) > 0
+    assert hit > 10
