@@ -20,6 +20,10 @@ from typing import Any
 TARGET = Path(__file__).resolve().parent.parent / "hotdash_pipelines/demo/shopify/admin_2026_10.graphql"
 DIGEST = TARGET.with_suffix(".digest.json")
 
+_SALE = (
+    "actionType id lineType quantity totalAmount totalDiscountAmountAfterTaxes totalDiscountAmountBeforeTaxes "
+    "totalTaxAmount"
+)
 # Type -> fields kept. Connections and edges, enums and scalars these need follow of themselves.
 KEEP: dict[str, str] = {
     "QueryRoot": "currentAppInstallation customer customers customersCount events eventsCount order orders ordersCount "
@@ -28,7 +32,7 @@ KEEP: dict[str, str] = {
     "AccessScope": "description handle",
     "Event": "action createdAt id",
     "BasicEvent": "action createdAt id subjectId subjectType",
-    "Order": "additionalFees attribution billingAddress cancelReason cancelledAt closed closedAt "
+    "Order": "additionalFees agreements attribution billingAddress cancelReason cancelledAt closed closedAt "
     "confirmationNumber confirmed createdAt currencyCode currentShippingPriceSet currentSubtotalLineItemsQuantity "
     "currentSubtotalPriceSet currentTotalAdditionalFeesSet currentTotalDiscountsSet currentTotalDutiesSet "
     "currentTotalPriceSet currentTotalTaxSet customer "
@@ -61,8 +65,15 @@ KEEP: dict[str, str] = {
     "RefundLineItem": "id lineItem priceSet quantity restockType restocked subtotalSet totalTaxSet",
     "RefundShippingLine": "id shippingLine subtotalAmountSet taxAmountSet",
     "OrderAdjustment": "amountSet id reason taxAmountSet",
-    "OrderTransaction": "amountSet createdAt gateway id kind processedAt status test",
+    "OrderTransaction": "amountRoundingSet amountSet createdAt gateway id kind processedAt status test",
     "AdditionalFee": "id name price taxLines",
+    **dict.fromkeys(
+        ("SalesAgreement", "OrderAgreement", "OrderEditAgreement", "ReturnAgreement"), "happenedAt id reason sales"
+    ),
+    "RefundAgreement": "happenedAt id reason refund sales",
+    **dict.fromkeys(("Sale", "AdditionalFeeSale", "AdjustmentSale", "DutySale", "FeeSale", "UnknownSale"), _SALE),
+    **dict.fromkeys(("ProductSale", "GiftCardSale", "TipSale"), f"{_SALE} lineItem"),
+    "ShippingLineSale": f"{_SALE} shippingLine",
     "ShippingLine": "carrierIdentifier code discountedPriceSet id isRemoved originalPriceSet source taxLines title",
     "OrderAttribution": "displayName handle",
     "CustomerJourneySummary": "customerOrderIndex daysToConversion firstVisit lastVisit ready",

@@ -94,6 +94,12 @@ KINDS: tuple[Kind, ...] = (
         "Staff lower the price of a line before the order is paid.",
     ),
     Kind(
+        "no_agreements",
+        0.02,
+        "orders",
+        "The order has no sales agreements, as one that is older than they are.",
+    ),
+    Kind(
         "giant_refunds",
         # There is one such order a week, and a fortnight is to meet its refund.
         1.0,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hotdash_pipelines.demo.shopify.values import Bag
 from hotdash_pipelines.demo.world.shop import Order, Shop
-from hotdash_pipelines.demo.world.shop_orders import Line, Money
+from hotdash_pipelines.demo.world.shop_orders import ZERO, Line, Money
 from hotdash_pipelines.demo.world.shop_timeline import Refund, RefundItem
 
 REFUND_ID_FACTOR = 10
@@ -113,13 +113,14 @@ class TaxView(NamedTuple):
 
 
 class TransactionView(NamedTuple):
-    """Money that changed hands."""
+    """Money that changed hands; `rounding` is what was rounded of it in coins."""
 
     view: OrderView
     kind: str
     ts: int
     money: Money
     number: int
+    rounding: Money = ZERO
     status: str = "SUCCESS"
 
 

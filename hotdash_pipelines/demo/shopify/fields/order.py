@@ -11,6 +11,7 @@ from typing import Any
 from hotdash_pipelines.demo.shopify.fields.catalog import CustomerView, address_of
 from hotdash_pipelines.demo.shopify.fields.line import applications_of
 from hotdash_pipelines.demo.shopify.fields.refund import transactions_of
+from hotdash_pipelines.demo.shopify.fields.sale import agreements_page
 from hotdash_pipelines.demo.shopify.paging import page_of_list
 from hotdash_pipelines.demo.shopify.values import gid, instant_text
 from hotdash_pipelines.demo.shopify.views import OrderView, VisitView, first_of, taxes_of
@@ -90,6 +91,7 @@ def _current_discounts(view: OrderView) -> Money:
 RESOLVERS: dict[str, dict[str, Any]] = {
     "Order": {
         "additionalFees": _fees,
+        "agreements": agreements_page,
         "attribution": lambda v: v,
         "billingAddress": lambda v: address_of(v.order.customer, v.order.id + 1) if v.order.customer else None,
         "cancelReason": lambda v: v.state.cancel_reason,

@@ -26,18 +26,24 @@ def transactions_of(view: OrderView) -> list[TransactionView]:
     base = order.id * REFUND_ID_FACTOR
     first = order.events[0].payload
     if first == "PAID":
-        transactions.append(TransactionView(view, "SALE", order.created_ts, order.basket.total, base))
+        transactions.append(_payment(view, "SALE", order.created_ts, order.basket.total, base))
     elif first == "AUTHORIZED":
         transactions.append(TransactionView(view, "AUTHORIZATION", order.created_ts, order.basket.total, base))
     for event in order.events:
         if event.ts <= view.now and event.kind == "pay" and isinstance(event.payload, Money):
             kind = "CAPTURE" if first == "AUTHORIZED" else "SALE"
-            transactions.append(TransactionView(view, kind, event.ts, event.payload, base + 9))
+            transactions.append(_payment(view, kind, event.ts, event.payload, base + 9))
     return transactions + [_refund_transaction(RefundView(view, refund)) for refund in view.state.refunds]
 
 
+def _payment(view: OrderView, kind: str, ts: int, money: Money, number: int) -> TransactionView:
+    # What is rounded is paid at the till, where an order is paid at once or all later: it has one payment.
+    return TransactionView(view, kind, ts, money, number, view.basket.rounding)
+
+
 def _refund_transaction(refund: RefundView) -> TransactionView:
-    return TransactionView(refund.view, "REFUND", refund.refund.ts, refund.refund.transaction, refund.number())
+    given = refund.refund
+    return TransactionView(refund.view, "REFUND", given.ts, given.transaction, refund.number(), given.rounding)
 
 
 def _adjustments(refund: RefundView) -> list[RefundView]:
@@ -89,6 +95,7 @@ RESOLVERS: dict[str, dict[str, Any]] = {
         "taxAmountSet": lambda x: x.view.bag(ZERO),
     },
     "OrderTransaction": {
+        "amountRoundingSet": lambda t: None if t.rounding == ZERO else t.view.bag(t.rounding),
         "amountSet": lambda t: t.view.bag(t.money),
         "createdAt": lambda t: instant_text(t.ts),
         "gateway": lambda t: "bogus" if t.view.order.is_test else "shopify_payments",

@@ -21,6 +21,9 @@ from hotdash_pipelines.demo.shopify.fields import (
 from hotdash_pipelines.demo.shopify.fields import (
     refund as fields_refund,
 )
+from hotdash_pipelines.demo.shopify.fields import (
+    sale as fields_sale,
+)
 from hotdash_pipelines.demo.shopify.schema import schema
 from hotdash_pipelines.demo.shopify.values import gid_number, instant_text
 from hotdash_pipelines.demo.shopify.views import REFUND_ID_FACTOR, OrderView, RefundView
@@ -138,11 +141,18 @@ _SHOP: dict[str, Any] = {
 }
 
 
+def _type_of(source: Any) -> str:
+    if isinstance(source, Removal):
+        return "BasicEvent"
+    return fields_sale.type_of(source) or fields_line.type_of(source)
+
+
 def _wire() -> Wiring:
     resolvers: dict[str, dict[str, Any]] = {
         **fields_order.RESOLVERS,
         **fields_line.RESOLVERS,
         **fields_refund.RESOLVERS,
+        **fields_sale.RESOLVERS,
         **fields_catalog.RESOLVERS,
         "QueryRoot": _ROOT,
         "AppInstallation": {
@@ -171,7 +181,7 @@ def _wire() -> Wiring:
             resolvers[name] = _EDGE
     return Wiring(
         resolvers,
-        lambda source: "BasicEvent" if isinstance(source, Removal) else fields_line.type_of(source),
+        _type_of,
         _SCOPES,
         _APPROVALS,
         {"Order": lambda view: view.overlay(), "Customer": lambda view: view.overlay()},

@@ -178,6 +178,17 @@ def test_the_executor_agrees_on_aliases_fragments_and_directives() -> None:
         assert run_ours(shop, text, {"with": value}) == run_reference(shop, text, {"with": value})
 
 
+def test_the_executor_agrees_on_interfaces_within_interfaces() -> None:
+    text = """query($q: String) { orders(first: 60, query: $q) { nodes { agreements(first: 5) { nodes { __typename id
+      ... on SalesAgreement { reason } ... on RefundAgreement { refund { id } }
+      sales(first: 9) { edges { cursor node { ...sale } } nodes { lineType ... on ProductSale { lineItem { id } }
+        ... on ShippingLineSale { shippingLine { id } } } } } } } } }
+    fragment sale on Sale { __typename id actionType quantity totalAmount { shopMoney { amount } } }"""
+    variables = {"q": "updated_at:>='2026-11-18T05:00:00Z'"}
+    shop = Shop(7, 0.01, VirtualClock(NOW))
+    assert run_ours(shop, text, variables) == run_reference(shop, text, variables)
+
+
 @pytest.mark.parametrize(
     "text, part",
     [
