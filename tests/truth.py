@@ -3,9 +3,10 @@
 Belongs here: figures of orders, conversations and visits by day, from baskets and events alone. Does not belong here:
 anything that an API, the lake, a raw table or a model says; comparing (the tests).
 
-What we count as: gross is the price of goods without tax, tip and gift cards; what comes back counts on its own day;
-what an edit takes off or adds counts on the day of the order, which is the only day that the source tells without
-agreements.
+What we count as: gross is the price of goods without tax, tip and gift cards, before discounts; what comes back counts
+on its own day, and so does what an edit takes off, adds or prices anew. Discounts are counted without the tax that they
+save. An order without agreements tells no more than itself: what was edited counts on the day of the order, and where
+prices include tax, its discounts are what was given off them.
 """
 
 from collections import defaultdict
@@ -15,7 +16,7 @@ from datetime import date, timedelta
 
 from hotdash_pipelines.demo.world import World
 from hotdash_pipelines.demo.world.shop_order import Order
-from hotdash_pipelines.demo.world.shop_orders import Line
+from hotdash_pipelines.demo.world.shop_orders import Line, Repricing
 from hotdash_pipelines.demo.world.shop_timeline import MAX_AGE_DAYS, Cancellation, OrderEvent, Refund, RefundItem
 
 
@@ -35,6 +36,7 @@ class SalesDay:
     shipping_amount: int = 0
     tip_amount: int = 0
     duty_amount: int = 0
+    fee_amount: int = 0
     cash_rounding_amount: int = 0
     total_amount: int = 0
     gift_card_amount: int = 0
@@ -101,8 +103,9 @@ def sales_by_day(world: World, first: date, now_ts: int) -> dict[date, SalesDay]
                 _happen(days, world, order, event)
     for sales in days.values():
         sales.net_amount = sales.gross_amount - sales.discount_amount - sales.returned_amount
-        charged = sales.tax_amount + sales.shipping_amount + sales.tip_amount + sales.duty_amount
-        sales.total_amount = sales.net_amount + charged
+        charged = sales.tax_amount + sales.shipping_amount + sales.tip_amount + sales.duty_amount + sales.fee_amount
+        rounded = sales.cash_rounding_amount - sales.refund_rounding_amount
+        sales.total_amount = sales.net_amount + charged + rounded
     return {day: sales for day, sales in days.items() if day >= first}
 
 
@@ -124,6 +127,11 @@ def _sold_on(world: World, order: Order) -> date:
     return world.shop.day_of(order.processed_ts)
 
 
+def has_agreements(world: World, order: Order) -> bool:
+    """Whether the source tells by itself what was sold of the order when."""
+    return not world.shop.is_rough("no_agreements", order.id)
+
+
 def _place(days: dict[date, SalesDay], world: World, order: Order, now_ts: int) -> None:
     sales, basket = days[_sold_on(world, order)], order.basket
     inside = basket.taxes_included
@@ -133,30 +141,42 @@ def _place(days: dict[date, SalesDay], world: World, order: Order, now_ts: int) 
     sales.shipping_amount += basket.shipping.shop - (basket.shipping_tax.shop if inside else 0)
     sales.tip_amount += basket.tip.shop
     sales.duty_amount += basket.duties.shop
+    sales.fee_amount += basket.fees.shop
     sales.cash_rounding_amount += basket.rounding.shop
     for line in basket.lines:
         if not line.is_tip:
-            _sell(sales, order, line)
+            _sell(sales, world, order, line)
 
 
-def _sell(sales: SalesDay, order: Order, line: Line) -> None:
+def _sell(sales: SalesDay, world: World, order: Order, line: Line) -> None:
     sales.ordered_quantity += line.quantity
     if line.is_gift_card:
         sales.gift_card_amount += line.net.shop
-    else:
-        sales.gross_amount += line.original.shop - (line.tax.shop if order.basket.taxes_included else 0)
-        sales.discount_amount += line.automatic_discount.shop + line.code_discount.shop
+        return
+    inside, discount = order.basket.taxes_included, line.automatic_discount.shop + line.code_discount.shop
+    sales.gross_amount += line.original.shop - (line.tax.shop if inside else 0)
+    if inside and has_agreements(world, order):
+        # The price before the discount held more tax than the one paid.
+        saved = order.basket.tax_of(line, line.original).shop - line.tax.shop
+        sales.gross_amount -= saved
+        discount -= saved
+    sales.discount_amount += discount
 
 
 def _happen(days: dict[date, SalesDay], world: World, order: Order, event: OrderEvent) -> None:
     payload, on_its_day = event.payload, days[world.shop.day_of(event.ts)]
     inside = order.basket.taxes_included
+    is_told = has_agreements(world, order)
+    of_edit = on_its_day if is_told else days[_sold_on(world, order)]
     if isinstance(payload, Line):
-        sales = days[_sold_on(world, order)]
-        sales.tax_amount += payload.tax.shop
-        _sell(sales, order, payload)
+        of_edit.tax_amount += payload.tax.shop
+        _sell(of_edit, world, order, payload)
+    elif isinstance(payload, Repricing):
+        of_edit.tax_amount -= payload.tax.shop
+        of_edit.discount_amount += payload.discount.shop - (payload.tax.shop if inside and is_told else 0)
+        of_edit.gross_amount += payload.tax.shop if inside and not is_told else 0
     elif isinstance(payload, RefundItem):
-        _take(days[_sold_on(world, order)], order, payload)
+        _take(of_edit, order, payload)
     elif isinstance(payload, Refund):
         for item in payload.items:
             _take(on_its_day, order, item)
@@ -174,6 +194,7 @@ def _happen(days: dict[date, SalesDay], world: World, order: Order, event: Order
         on_its_day.tax_amount -= order.basket.shipping_tax.shop
         on_its_day.shipping_amount -= order.basket.shipping.shop - (order.basket.shipping_tax.shop if inside else 0)
         on_its_day.duty_amount -= order.basket.duties.shop
+        on_its_day.fee_amount -= order.basket.fees.shop
 
 
 def _take(sales: SalesDay, order: Order, item: RefundItem) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +23,7 @@ from hotdash_pipelines.demo.shopify.views import OrderView
 from hotdash_pipelines.demo.world.shop import IDS_A_DAY, ORDER_ID_BASE, Order, Shop
 from hotdash_pipelines.demo.world.shop_orders import ZERO, Line, Money, Repricing
 from hotdash_pipelines.demo.world.shop_timeline import Cancellation, Refund, RefundItem
+from tests.truth import orders_until, sales_by_day
 from tests.unit.demo.shopify.shopify_client import NOW, Store
 
 # Every kind of edit often enough to be met beside every other.
@@ -228,3 +229,55 @@ def test_a_payment_in_coins_tells_what_was_rounded_of_it() -> None:
             assert given == order.state(shop.now_ts()).refund_rounding.shop
         else:
             assert {bag is None for _, bag in bags} == {True}
+
+
+COUNTED = (
+    *("ordered_quantity", "returned_quantity", "gross_amount", "discount_amount", "returned_amount", "tax_amount"),
+    *("shipping_amount", "tip_amount", "duty_amount", "fee_amount", "gift_card_amount", "refund_discrepancy_amount"),
+)
+NAMES = {"TIP": "tip", "DUTY": "duty", "ADDITIONAL_FEE": "fee", "SHIPPING": "shipping", "GIFT_CARD": "gift_card"}
+
+
+def test_what_agreements_say_of_a_day_is_what_the_truth_counts() -> None:
+    world = Store(scale=0.02, rough=ROUGH).world
+    shop, now = world.shop, world.shop.now_ts()
+    first = shop.day_of(now) - timedelta(days=25)
+    told: dict[date, Counter[str]] = defaultdict(Counter)
+    for order in orders_until(world, first, now):
+        for agreement in agreements(shop, order, now):
+            figures = told[shop.day_of(order.processed_ts if agreement.reason == "ORDER" else agreement.ts)]
+            for sale in agreement.sales:
+                net, discount = sale.amount.minus(sale.tax).shop, sale.discount.before_taxes.shop
+                figures["tax_amount"] += sale.tax.shop
+                if sale.line_type in ("PRODUCT", "GIFT_CARD") and sale.quantity:
+                    name = "returned_quantity" if sale.action == "RETURN" else "ordered_quantity"
+                    figures[name] += abs(sale.quantity)
+                if sale.line_type in NAMES:
+                    figures[f"{NAMES[sale.line_type]}_amount"] += net
+                elif sale.line_type == "ADJUSTMENT":
+                    figures["refund_discrepancy_amount"] -= net
+                elif sale.action == "RETURN":
+                    figures["returned_amount"] -= net
+                else:
+                    figures["gross_amount"] += net + discount
+                    figures["discount_amount"] += discount
+    truth = sales_by_day(world, first, now)
+    assert len(truth) == 26
+    for day, sales in truth.items():
+        assert {name: told[day][name] for name in COUNTED} == {name: getattr(sales, name) for name in COUNTED}
+        rounding = sales.cash_rounding_amount - sales.refund_rounding_amount
+        charges = sum(getattr(sales, f"{name}_amount") for name in ("tax", "shipping", "tip", "duty", "fee"))
+        assert sales.total_amount == sales.net_amount + charges + rounding
+
+
+def test_an_edit_counts_on_the_day_of_the_order_where_no_agreement_tells_of_it() -> None:
+    rough = "calm,+added_lines=1,+repriced_lines=1,+tax_included=1"
+    worlds = [Store(scale=0.02, rough=f"{rough}{more}").world for more in ("", ",+no_agreements=1")]
+    now = worlds[0].shop.now_ts()
+    first = worlds[0].shop.day_of(now) - timedelta(days=25)
+    with_, without = (sales_by_day(world, first, now) for world in worlds)
+    moved = [day for day in with_ if with_[day] != without[day]]
+    assert len(moved) > 10
+    for day in with_:
+        told = {name: getattr(with_[day], name) for name in ("shipping_amount", "refunded_amount", "order_count")}
+        assert told == {name: getattr(without[day], name) for name in told}
