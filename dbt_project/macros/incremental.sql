@@ -136,7 +136,7 @@
     Orders that the fact already holds in just that state are left out: the overlap then costs reads, not writes.
 #}
 {% macro touched_orders() -%}
-    {%- set parts = ['orders', 'order_lines', 'refunds', 'refund_lines', 'refund_adjustments'] -%}
+    {%- set parts = ['orders', 'order_lines', 'refunds', 'refund_lines', 'refund_adjustments', 'order_agreements', 'order_sales'] -%}
     {%- set since = loaded_since() if incremental_run() else none -%}
     select
         loaded.project_key,
@@ -170,34 +170,16 @@
 {%- endmacro %}
 
 
-{# Before an increment: rows of re-loaded orders whose order or line is no longer there (or became a test order). #}
-{% macro delete_vanished_lines() %}
+{#
+    Before an increment: what the fact holds of the orders that are taken anew, so that a line, a movement or an order
+    that is no longer there (or became a test) leaves.
+#}
+{% macro delete_touched_orders() %}
     {%- if incremental_run() -%}
         delete from {{ this }} as built
-        using {{ ref('stg_shopify__orders') }} as orders
-        where orders.project_key = built.project_key
-            and orders.order_id = built.order_id
-            and {{ incremental_window('orders._loaded_at') }}
-            and (
-                orders.is_test
-                or not exists (
-                    select 1
-                    from {{ ref('stg_shopify__order_lines') }} as lines
-                    where lines.project_key = built.project_key
-                        and lines.order_line_id = built.order_line_id
-                )
-            )
-    {%- endif -%}
-{% endmacro %}
-
-
-{% macro delete_test_orders() %}
-    {%- if incremental_run() -%}
-        delete from {{ this }} as built
-        using {{ ref('stg_shopify__orders') }} as orders
-        where orders.project_key = built.project_key
-            and orders.order_id = built.order_id
-            and orders.is_test
+        using ({{ touched_orders() }}) as touched
+        where touched.project_key = built.project_key
+            and touched.order_id = built.order_id
     {%- endif -%}
 {% endmacro %}
 
@@ -208,6 +190,19 @@
 #}
 {% macro counted(relation) -%}
     (select * from {{ relation }} where is_deleted is not true)
+{%- endmacro %}
+
+
+{# The refunds of orders that count, with their order's channel. #}
+{% macro counted_refunds() -%}
+    (
+        select refunds.project_key, refunds.refund_id, refunds.refund_date, refunds.refunded_amount, orders.channel_key
+        from {{ ref('stg_shopify__refunds') }} as refunds
+        inner join {{ ref('fct_order') }} as orders
+            on orders.project_key = refunds.project_key
+            and orders.order_id = refunds.order_id
+        where orders.is_deleted is not true
+    )
 {%- endmacro %}
 
 

@@ -211,13 +211,18 @@ def open_table(
 ) -> "Iterator[pa.RecordBatchReader]":
     """One table of a partition in the contract's schema, batch by batch, after sha256 and number of rows were verified.
 
-    A nullable column that the contract gained since is null. Raises LakeCorruption for a damaged or missing file,
+    A nullable column that the contract gained since is null, an optional table that it gained since is empty. Raises LakeCorruption for a damaged or missing file,
     LakeError when the contract changed in a way that needs a new fetch.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
+    known = next(known for known in contract.tables if known.name == table)
+    schema = table_schema(contract, known)
     entry = next((entry for entry in manifest.files if entry.table == table), None)
+    if entry is None and known.records_optional:
+        yield pa.RecordBatchReader.from_batches(schema, [])
+        return
     if entry is None:
         raise LakeError(
             f"{manifest.name}: the partition was written before the contract had table {table}; materialise it again"
@@ -231,7 +236,6 @@ def open_table(
             raise _corrupt(contract, manifest.key, f"{uri} is no Parquet file") from error
         if file.metadata.num_rows != entry.rows:
             raise _corrupt(contract, manifest.key, f"{uri} has {file.metadata.num_rows} rows, not {entry.rows}")
-        schema = table_schema(contract, next(known for known in contract.tables if known.name == table))
         _check_columns(manifest, table, file.schema_arrow, schema)
         batches = _batches(file, workspace, schema, _corrupt(contract, manifest.key, f"{uri} cannot be read"))
         yield pa.RecordBatchReader.from_batches(schema, batches)

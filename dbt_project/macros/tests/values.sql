@@ -5,13 +5,13 @@ where not coalesce({{ expression }}, false)
 {% endtest %}
 
 
-{# One row that counts the exceptions, where they are more than the share `tolerated` of all rows. #}
-{% test expression_is_true_of_most(model, expression, tolerated) %}
+{# One row that counts the exceptions, where they are more than the share `tolerated` of all rows and `always_tolerated`. #}
+{% test expression_is_true_of_most(model, expression, tolerated, always_tolerated=0) %}
 select
     count(*) as row_count,
     count(*) filter (where not coalesce({{ expression }}, false)) as exception_count
 from {{ model }}
-having count(*) filter (where not coalesce({{ expression }}, false)) > {{ tolerated }} * count(*)
+having count(*) filter (where not coalesce({{ expression }}, false)) > greatest({{ tolerated }} * count(*), {{ always_tolerated }})
 {% endtest %}
 
 

@@ -34,9 +34,7 @@ explained as (
         refunds.order_id,
         refunds.refund_id,
         refunds.refund_date,
-        refunds.refunded_amount,
-        orders.channel_key,
-        orders.is_deleted,
+        refunds.refunded_amount - coalesce(refunds.rounding_amount, 0) as refunded_amount,
         -- Where prices include tax, so does the refunded shipping.
         coalesce(adjustments.shipping_amount, 0)
         + coalesce(refunds.shipping_amount, 0)
@@ -45,7 +43,6 @@ explained as (
         coalesce(adjustments.discrepancy_amount, 0) as discrepancy_amount,
         refunds.duty_amount,
         case when refunds.shipping_amount is null then orders.shipping_amount else 0 end as most_shipping_amount,
-        orders.refund_rounding_amount as order_rounding_amount,
         coalesce(lines.amount, 0) as line_amount
     from refunds
     inner join orders
@@ -66,53 +63,19 @@ rested as (
     from explained
 ),
 
-inferred as (
-    select
-        rested.*,
-        case when rest_amount between 0 and most_shipping_amount then rest_amount else 0 end as inferred_shipping_amount,
-        case when rest_amount between 0 and most_shipping_amount then 0 else rest_amount end as unexplained_amount
-    from rested
-),
-
-summed as (
-    select
-        inferred.*,
-        sum(unexplained_amount) over (partition by project_key, order_id) as order_unexplained_amount,
-        max(abs(unexplained_amount)) over (partition by project_key, order_id) as most_unexplained_amount,
-        row_number() over (partition by project_key, order_id order by refund_id desc) = 1 as is_last
-    from inferred
-),
-
--- The order alone tells by how much its refunds in cash were rounded. If what they leave unexplained comes to as much, it is that;
--- if they leave nothing, it stands beside the last of them.
-rounded as (
-    select
-        summed.*,
-        order_rounding_amount <> 0
-        and order_unexplained_amount = order_rounding_amount
-        and most_unexplained_amount < 1 as is_rounding
-    from summed
-),
-
 final as (
     select
         project_key,
         order_id,
         refund_id,
         refund_date,
-        channel_key,
-        is_deleted,
-        refunded_amount,
-        (shipping_amount + inferred_shipping_amount)::numeric(18, 4) as returned_shipping_amount,
+        (shipping_amount + case when rest_amount between 0 and most_shipping_amount then rest_amount else 0 end)
+        ::numeric(18, 4) as returned_shipping_amount,
         shipping_tax_amount::numeric(18, 4) as returned_shipping_tax_amount,
         duty_amount::numeric(18, 4) as returned_duty_amount,
-        (discrepancy_amount + case when is_rounding then 0 else unexplained_amount end)::numeric(18, 4) as refund_discrepancy_amount,
-        case
-            when is_rounding then unexplained_amount
-            when order_unexplained_amount = 0 and is_last then order_rounding_amount
-            else 0
-        end::numeric(18, 4) as refund_rounding_amount
-    from rounded
+        (discrepancy_amount + case when rest_amount between 0 and most_shipping_amount then 0 else rest_amount end)
+        ::numeric(18, 4) as refund_discrepancy_amount
+    from rested
 )
 
 select * from final

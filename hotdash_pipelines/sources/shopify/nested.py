@@ -6,7 +6,7 @@ pages of records (paging.py), the queries (streams.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from hotdash_pipelines.sources.shopify.page_size import PageSize
 if TYPE_CHECKING:
     from hotdash_pipelines.sources.shopify.client import ShopifyClient
 
+PAGE_INFO = "pageInfo { hasNextPage endCursor }"
 _FIRST_PAGE = 100
 # Two rounds of the client's own patience: a record is set aside only when the source keeps failing over it.
 _ROUNDS = 2
@@ -97,12 +98,26 @@ def _owners(node: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Node]:
 
 
 def _read_on(client: ShopifyClient, nested: Nested, owner: Node) -> None:
-    holder = owner[nested.name]
-    cursors = Cursors(nested.operation)
     gid = f"gid://shopify/{nested.gid_type}/{owner['legacyResourceId']}"
+    read_list(client, nested, gid, owner[nested.name], lambda record: record[nested.name])
+
+
+def read_list(
+    client: ShopifyClient,
+    nested: Nested,
+    gid: str,
+    holder: Node,
+    find: Callable[[Node], Node],
+    variables: Mapping[str, Any] | None = None,
+) -> None:
+    """Read the list in `holder` on to its end; `find` leads from the record of an answer to its page of the list.
+
+    Raises as `complete` does.
+    """
+    cursors = Cursors(nested.operation)
     after = cursors.next(holder["pageInfo"])
     while after is not None:
-        rest = _page(client, nested, gid, after)[nested.name]
+        rest = find(read_page(client, nested, gid, {**(variables or {}), "after": after}))
         following = cursors.next(rest["pageInfo"])
         if following is not None and not rest["nodes"]:
             raise Circle(f"{nested.operation} sends pages without entries; materialise the partition again later")
@@ -111,13 +126,14 @@ def _read_on(client: ShopifyClient, nested: Nested, owner: Node) -> None:
         after = following
 
 
-def _page(client: ShopifyClient, nested: Nested, gid: str, after: str) -> Node:
+def read_page(client: ShopifyClient, nested: Nested, gid: str, variables: Mapping[str, Any]) -> Node:
+    """The record of `gid` with one page of the list, as large as the query's cost allows."""
     size = client.page_sizes.setdefault(nested.operation, PageSize(_FIRST_PAGE))
     troubles = 0
     while True:
         asked = size.size
         try:
-            answer = client.graphql(nested.query, {"id": gid, "first": asked, "after": after}, nested.operation)
+            answer = client.graphql(nested.query, {"id": gid, "first": asked, **variables}, nested.operation)
         except QueryTooCostly:
             if not size.halve():
                 raise

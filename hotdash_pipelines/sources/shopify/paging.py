@@ -37,7 +37,8 @@ class Connection:
     """One stream: the root field, the page query (`$first`, `$after`, `$query`), the count query, its nested lists.
 
     `ids_query` takes the page query's variables and asks for the records' ids alone: it steps over a record that cannot
-    be read. `finish` is called with every record once it is complete, and may add what the API gives only in parts.
+    be read. `read_more` reads on in lists that `nested` cannot name, and says whether the record was changed; `finish` is
+    called with every record once it is complete, and may add what the API gives only in parts.
     """
 
     root: str
@@ -49,6 +50,7 @@ class Connection:
     count_query: str
     count_operation: str
     nested: tuple[Nested, ...] = ()
+    read_more: Callable[[ShopifyClient, Node], bool] | None = None
     finish: Callable[[Node], bool] | None = None
 
 
@@ -201,6 +203,8 @@ def _completed(client: ShopifyClient, connection: Connection, node: Node) -> tup
     is_changed = False
     try:
         is_changed |= complete(client, connection.nested, node)
+        if connection.read_more is not None:
+            is_changed |= connection.read_more(client, node)
         if connection.finish is not None:
             is_changed |= connection.finish(node)
     except RecordGone:

@@ -11,14 +11,13 @@ from hotdash_pipelines.base.windows import Window
 from hotdash_pipelines.contracts import Contract
 from hotdash_pipelines.sources.held import Held
 from hotdash_pipelines.sources.registry import Fetched, Pages, fetches
+from hotdash_pipelines.sources.shopify.agreements import AGREEMENT, complete_agreements
 from hotdash_pipelines.sources.shopify.client import ShopifyClient
 from hotdash_pipelines.sources.shopify.deletions import with_deletions
-from hotdash_pipelines.sources.shopify.nested import Nested
+from hotdash_pipelines.sources.shopify.nested import PAGE_INFO, Nested
 from hotdash_pipelines.sources.shopify.paging import Connection, read_connection
 from hotdash_pipelines.sources.shopify.scopes import instant_of
 from hotdash_pipelines.sources.shopify.sweeps import IdSweep, with_missing
-
-_PAGE_INFO = "pageInfo { hasNextPage endCursor }"
 
 _LINE = """
 fragment Line on LineItem {
@@ -48,6 +47,13 @@ fragment ShippingBack on RefundShippingLine {
 }
 """
 
+_CASH_BACK = """
+fragment CashBack on OrderTransaction {
+  kind status
+  amountRoundingSet { shopMoney { amount } }
+}
+"""
+
 _ADJUSTMENT = """
 fragment Adjustment on OrderAdjustment {
   id reason
@@ -72,58 +78,69 @@ query Orders($first: Int!, $after: String, $query: String) {{
       totalPriceSet {{ shopMoney {{ amount }} presentmentMoney {{ amount }} }}
       totalTipReceivedSet {{ shopMoney {{ amount }} }}
       originalTotalDutiesSet {{ shopMoney {{ amount }} }}
+      originalTotalAdditionalFeesSet {{ shopMoney {{ amount }} }}
       totalCashRoundingAdjustment {{
         paymentSet {{ shopMoney {{ amount }} }} refundSet {{ shopMoney {{ amount }} }}
       }}
       totalRefundedSet {{ shopMoney {{ amount }} }}
       currentTotalPriceSet {{ shopMoney {{ amount }} }}
+      currentShippingPriceSet {{ shopMoney {{ amount }} }}
       customer {{ legacyResourceId }}
       shippingAddress {{ city provinceCode countryCodeV2 }}
       customerJourneySummary {{
         customerOrderIndex lastVisit {{ landingPage utmParameters {{ source medium campaign }} }}
       }}
-      lineItems(first: 10) {{ nodes {{ ...Line }} {_PAGE_INFO} }}
+      lineItems(first: 10) {{ nodes {{ ...Line }} {PAGE_INFO} }}
       refunds {{
         legacyResourceId createdAt updatedAt
         totalRefundedSet {{ shopMoney {{ amount currencyCode }} }}
-        refundLineItems(first: 10) {{ nodes {{ ...RefundLine }} {_PAGE_INFO} }}
-        refundShippingLines(first: 5) {{ nodes {{ ...ShippingBack }} {_PAGE_INFO} }}
+        refundLineItems(first: 10) {{ nodes {{ ...RefundLine }} {PAGE_INFO} }}
+        refundShippingLines(first: 5) {{ nodes {{ ...ShippingBack }} {PAGE_INFO} }}
         duties {{ amountSet {{ shopMoney {{ amount }} }} }}
-        orderAdjustments(first: 5) {{ nodes {{ ...Adjustment }} {_PAGE_INFO} }}
+        orderAdjustments(first: 5) {{ nodes {{ ...Adjustment }} {PAGE_INFO} }}
+        transactions(first: 5) {{ nodes {{ ...CashBack }} {PAGE_INFO} }}
       }}
+      agreements(first: 3) {{ nodes {{ ...Agreement }} {PAGE_INFO} }}
     }}
-    {_PAGE_INFO}
+    {PAGE_INFO}
   }}
 }}
-{_LINE}{_REFUND_LINE}{_SHIPPING_BACK}{_ADJUSTMENT}
+{_LINE}{_REFUND_LINE}{_SHIPPING_BACK}{_ADJUSTMENT}{_CASH_BACK}{AGREEMENT}
 """
 
 ORDER_LINES = f"""
 query OrderLines($id: ID!, $first: Int!, $after: String) {{
-  order(id: $id) {{ lineItems(first: $first, after: $after) {{ nodes {{ ...Line }} {_PAGE_INFO} }} }}
+  order(id: $id) {{ lineItems(first: $first, after: $after) {{ nodes {{ ...Line }} {PAGE_INFO} }} }}
 }}
 {_LINE}
 """
 
 REFUND_LINES = f"""
 query RefundLines($id: ID!, $first: Int!, $after: String) {{
-  refund(id: $id) {{ refundLineItems(first: $first, after: $after) {{ nodes {{ ...RefundLine }} {_PAGE_INFO} }} }}
+  refund(id: $id) {{ refundLineItems(first: $first, after: $after) {{ nodes {{ ...RefundLine }} {PAGE_INFO} }} }}
 }}
 {_REFUND_LINE}
 """
 
 REFUND_SHIPPING = f"""
 query RefundShipping($id: ID!, $first: Int!, $after: String) {{
-  refund(id: $id) {{ refundShippingLines(first: $first, after: $after) {{ nodes {{ ...ShippingBack }} {_PAGE_INFO} }} }}
+  refund(id: $id) {{ refundShippingLines(first: $first, after: $after) {{ nodes {{ ...ShippingBack }} {PAGE_INFO} }} }}
 }}
 {_SHIPPING_BACK}
 """
 
 REFUND_ADJUSTMENTS = f"""
 query RefundAdjustments($id: ID!, $first: Int!, $after: String) {{
-  refund(id: $id) {{ orderAdjustments(first: $first, after: $after) {{ nodes {{ ...Adjustment }} {_PAGE_INFO} }} }}
+  refund(id: $id) {{ orderAdjustments(first: $first, after: $after) {{ nodes {{ ...Adjustment }} {PAGE_INFO} }} }}
 }}
 {_ADJUSTMENT}
+"""
+
+REFUND_TRANSACTIONS = f"""
+query RefundTransactions($id: ID!, $first: Int!, $after: String) {{
+  refund(id: $id) {{ transactions(first: $first, after: $after) {{ nodes {{ ...CashBack }} {PAGE_INFO} }} }}
+}}
+{_CASH_BACK}
 """
 
 CUSTOMERS = f"""
@@ -136,7 +153,7 @@ query Customers($first: Int!, $after: String, $query: String) {{
       amountSpent {{ amount currencyCode }}
       defaultAddress {{ city provinceCode countryCodeV2 }}
     }}
-    {_PAGE_INFO}
+    {PAGE_INFO}
   }}
 }}
 """
@@ -153,9 +170,9 @@ query Products($first: Int!, $after: String, $query: String) {{
   products(first: $first, after: $after, query: $query, sortKey: ID) {{
     nodes {{
       legacyResourceId title handle productType vendor status tags createdAt updatedAt
-      variants(first: 25) {{ nodes {{ ...Variant }} {_PAGE_INFO} }}
+      variants(first: 25) {{ nodes {{ ...Variant }} {PAGE_INFO} }}
     }}
-    {_PAGE_INFO}
+    {PAGE_INFO}
   }}
 }}
 {_VARIANT}
@@ -163,7 +180,7 @@ query Products($first: Int!, $after: String, $query: String) {{
 
 PRODUCT_VARIANTS = f"""
 query ProductVariants($id: ID!, $first: Int!, $after: String) {{
-  product(id: $id) {{ variants(first: $first, after: $after) {{ nodes {{ ...Variant }} {_PAGE_INFO} }} }}
+  product(id: $id) {{ variants(first: $first, after: $after) {{ nodes {{ ...Variant }} {PAGE_INFO} }} }}
 }}
 {_VARIANT}
 """
@@ -180,7 +197,7 @@ def ids_query(operation: str, root: str, sort_key: str) -> str:
 query {operation}($first: Int!, $after: String, $query: String) {{
   {root}(first: $first, after: $after, query: $query, sortKey: {sort_key}) {{
     nodes {{ legacyResourceId }}
-    {_PAGE_INFO}
+    {PAGE_INFO}
   }}
 }}
 """
@@ -190,7 +207,7 @@ def sum_line_parts(order: dict[str, Any]) -> bool:
     """Add `lineTotals {discountAmount, taxAmount}` to every line: the API gives both only as lists of parts.
 
     `LineItem.totalDiscountSet` leaves order-wide discounts out and there is no total of `taxLines`. Every refund gets
-    `charges {shippingAmount, shippingTaxAmount, dutyAmount}` likewise. True: it changed.
+    `charges {shippingAmount, shippingTaxAmount, dutyAmount, roundingAmount}` likewise. True: it changed.
     """
     for line in order["lineItems"]["nodes"]:
         line["lineTotals"] = {
@@ -203,6 +220,15 @@ def sum_line_parts(order: dict[str, Any]) -> bool:
             "shippingAmount": _sum(shipping, "subtotalAmountSet"),
             "shippingTaxAmount": _sum(shipping, "taxAmountSet"),
             "dutyAmount": _sum(refund["duties"] or [], "amountSet"),
+            "roundingAmount": _sum(
+                [
+                    transaction
+                    for transaction in refund["transactions"]["nodes"]
+                    if transaction["amountRoundingSet"]
+                    and (transaction["kind"], transaction["status"]) == ("REFUND", "SUCCESS")
+                ],
+                "amountRoundingSet",
+            ),
         }
     return True
 
@@ -227,7 +253,9 @@ ORDERS_CONNECTION = Connection(
         Nested(("refunds",), "refundLineItems", "Refund", "refund", REFUND_LINES, "RefundLines"),
         Nested(("refunds",), "refundShippingLines", "Refund", "refund", REFUND_SHIPPING, "RefundShipping"),
         Nested(("refunds",), "orderAdjustments", "Refund", "refund", REFUND_ADJUSTMENTS, "RefundAdjustments"),
+        Nested(("refunds",), "transactions", "Refund", "refund", REFUND_TRANSACTIONS, "RefundTransactions"),
     ),
+    read_more=complete_agreements,
     finish=sum_line_parts,
 )
 CUSTOMERS_CONNECTION = Connection(
@@ -257,7 +285,14 @@ def _ids_alone(connection: Connection, operation: str) -> Connection:
     """The same records, their ids alone, in the order of the ids."""
     query = ids_query(operation, connection.root, "ID")
     return replace(
-        connection, query=query, operation=operation, ids_query=query, ids_operation=operation, nested=(), finish=None
+        connection,
+        query=query,
+        operation=operation,
+        ids_query=query,
+        ids_operation=operation,
+        nested=(),
+        read_more=None,
+        finish=None,
     )
 
 

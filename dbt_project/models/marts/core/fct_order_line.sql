@@ -2,7 +2,7 @@
     config(
         incremental_strategy='delete+insert',
         unique_key=['project_key', 'order_id'],
-        pre_hook=["{{ allow_nested_loops_for_few_orders() }}", "{{ delete_vanished_lines() }}"],
+        pre_hook=["{{ allow_nested_loops_for_few_orders() }}", "{{ delete_touched_orders() }}"],
         post_hook="{{ analyze_after_big_load() }}",
         indexes=[
             {'columns': ['project_key', 'order_line_id'], 'unique': true},
@@ -17,8 +17,8 @@ with valid_orders as (
     select * from {{ ref('int_order__valid') }}
 ),
 
-dated_refund_lines as (
-    select * from {{ ref('int_refund_line__dated') }}
+built_sales as (
+    select * from {{ ref('fct_sale') }}
 ),
 
 all_lines as (
@@ -64,18 +64,30 @@ orders as (
         and touched.order_id = orders.order_id
 ),
 
-returns as (
+sales as (
     select
-        refund_lines.project_key,
-        refund_lines.order_line_id,
-        sum(refund_lines.returned_quantity)::bigint as quantity,
-        sum(refund_lines.returned_amount) as amount,
-        sum(refund_lines.returned_tax_amount) as tax_amount
-    from dated_refund_lines as refund_lines
+        sales.project_key,
+        sales.order_line_id,
+        bool_or(sales.line_type = 'tip') as is_tip,
+        sum(sales.quantity) as quantity,
+        sum(sales.returned_quantity) as returned_quantity,
+        sum(sales.returned_quantity) filter (where sales.reason = 'order_edit') as removed_quantity,
+        sum(sales.gross_amount) as gross_amount,
+        sum(sales.discount_amount) as discount_amount,
+        sum(sales.returned_amount) as returned_amount,
+        sum(sales.net_amount) as net_amount,
+        sum(sales.tip_amount) filter (where sales.action_type <> 'return') as tip_amount,
+        -sum(sales.tip_amount) filter (where sales.action_type = 'return') as returned_tip_amount,
+        sum(sales.gift_card_amount) filter (where sales.action_type <> 'return') as gift_card_amount,
+        -sum(sales.gift_card_amount) filter (where sales.action_type = 'return') as returned_gift_card_amount,
+        sum(sales.tax_amount) filter (where sales.action_type <> 'return') as tax_amount,
+        -sum(sales.tax_amount) filter (where sales.action_type = 'return') as returned_tax_amount
+    from built_sales as sales
     inner join touched
-        on touched.project_key = refund_lines.project_key
-        and touched.order_id = refund_lines.order_id
-    group by refund_lines.project_key, refund_lines.order_line_id
+        on touched.project_key = sales.project_key
+        and touched.order_id = sales.order_id
+    where sales.order_line_id is not null
+    group by sales.project_key, sales.order_line_id
 ),
 
 lines as (
@@ -86,112 +98,61 @@ lines as (
         and touched.order_id = lines.order_id
 ),
 
-priced as (
+measured as (
     select
-        orders.*,
+        lines.project_key,
+        {{ surrogate_key(['lines.project_key', 'lines.order_line_id']) }} as order_line_key,
         lines.order_line_id,
+        lines.order_id,
+        orders.order_name,
+        {{ date_key('orders.business_date') }} as date_key,
+        orders.business_date,
+        orders.processed_at,
+        {{ date_key('orders.cancelled_date') }} as cancelled_date_key,
+        orders.customer_key,
+        orders.customer_id,
+        {{ product_variant_key('lines.project_key', 'lines.variant_id') }} as product_variant_key,
         lines.product_id,
         lines.variant_id,
+        orders.channel_key,
+        orders.currency_code,
+        orders.cancelled_at is not null as is_cancelled,
+        orders.is_deleted,
         lines.is_gift_card,
-        -- Nothing marks the line of a tip but that it is no goods, on an order that was tipped.
-        orders.tip_amount > 0 and lines.product_id is null and lines.sku is null
-        and not (lines.is_gift_card or lines.is_taxable or lines.requires_shipping) as is_tip,
-        lines.quantity,
-        lines.tax_amount as line_tax_amount,
-        lines.discount_amount as line_discount_amount,
-        -- Sales are counted without tax, also where prices include it.
-        lines.gross_amount - case when orders.taxes_included then lines.tax_amount else 0 end as sold_amount,
-        lines.gross_amount - lines.discount_amount
-        - case when orders.taxes_included then lines.tax_amount else 0 end as sold_net_amount,
-        coalesce(returns.quantity, 0) as refunded_quantity,
-        coalesce(returns.amount, 0) as refunded_line_amount,
-        coalesce(returns.tax_amount, 0) as refunded_tax_amount,
-        greatest(lines.quantity - lines.current_quantity - coalesce(returns.quantity, 0), 0) as removed_quantity,
-        lines.current_quantity = 0 as is_gone
+        coalesce(sales.is_tip, false) as is_tip,
+        orders.taxes_included as is_tax_included,
+        coalesce(sales.quantity, 0)::bigint as quantity,
+        coalesce(sales.returned_quantity, 0)::bigint as returned_quantity,
+        coalesce(sales.removed_quantity, 0)::bigint as removed_quantity,
+        coalesce(sales.gross_amount, 0) as gross_amount,
+        coalesce(sales.discount_amount, 0) as discount_amount,
+        coalesce(sales.returned_amount, 0) as returned_amount,
+        coalesce(sales.net_amount, 0) as net_amount,
+        coalesce(sales.tip_amount, 0) as tip_amount,
+        coalesce(sales.returned_tip_amount, 0) as returned_tip_amount,
+        coalesce(sales.gift_card_amount, 0) as gift_card_amount,
+        coalesce(sales.returned_gift_card_amount, 0) as returned_gift_card_amount,
+        coalesce(sales.tax_amount, 0) as tax_amount,
+        coalesce(sales.returned_tax_amount, 0) as returned_tax_amount,
+        variants.unit_cost_amount,
+        variants.unit_cost_amount * (coalesce(sales.quantity, 0) - coalesce(sales.returned_quantity, 0)) as cost_amount,
+        orders.order_loaded_at as _loaded_at
     from lines
     inner join orders
         on orders.project_key = lines.project_key
         and orders.order_id = lines.order_id
-    left join returns
-        on returns.project_key = lines.project_key
-        and returns.order_line_id = lines.order_line_id
-),
-
--- Units taken off without a refund (an edit, or the cancellation of an unpaid order) go at their share of the price.
-reversed as (
-    select
-        priced.*,
-        case
-            when removed_quantity = 0 then 0
-            when is_gone then sold_net_amount - refunded_line_amount
-            -- A price with its tax inside is rounded as a whole: what is no tax of it is the rest.
-            when taxes_included
-                then round((sold_net_amount + line_tax_amount) * removed_quantity / quantity, 2)
-                    - round(line_tax_amount * removed_quantity / quantity, 2)
-            else round(sold_net_amount * removed_quantity / quantity, 2)
-        end as removed_net_amount,
-        case
-            when removed_quantity = 0 then 0
-            when is_gone then line_tax_amount - refunded_tax_amount
-            else round(line_tax_amount * removed_quantity / quantity, 2)
-        end as removed_tax_amount
-    from priced
-),
-
-measured as (
-    select
-        reversed.project_key,
-        {{ surrogate_key(['reversed.project_key', 'reversed.order_line_id']) }} as order_line_key,
-        reversed.order_line_id,
-        reversed.order_id,
-        reversed.order_name,
-        {{ date_key('reversed.business_date') }} as date_key,
-        reversed.business_date,
-        reversed.processed_at,
-        {{ date_key('reversed.cancelled_date') }} as cancelled_date_key,
-        reversed.customer_key,
-        reversed.customer_id,
-        {{ product_variant_key('reversed.project_key', 'reversed.variant_id') }} as product_variant_key,
-        reversed.product_id,
-        reversed.variant_id,
-        reversed.channel_key,
-        reversed.currency_code,
-        reversed.cancelled_at is not null as is_cancelled,
-        reversed.is_deleted,
-        reversed.is_gift_card,
-        reversed.is_tip,
-        reversed.taxes_included as is_tax_included,
-        reversed.quantity,
-        reversed.refunded_quantity + reversed.removed_quantity as returned_quantity,
-        reversed.removed_quantity,
-        case when reversed.is_gift_card or reversed.is_tip then 0 else reversed.sold_amount end as gross_amount,
-        case when reversed.is_gift_card or reversed.is_tip then 0 else reversed.line_discount_amount end as discount_amount,
-        case
-            when reversed.is_gift_card or reversed.is_tip then 0
-            else reversed.refunded_line_amount + reversed.removed_net_amount
-        end as returned_amount,
-        case when reversed.is_tip then reversed.sold_net_amount else 0 end as tip_amount,
-        case when reversed.is_tip then reversed.refunded_line_amount + reversed.removed_net_amount else 0 end as returned_tip_amount,
-        case when reversed.is_gift_card then reversed.sold_net_amount else 0 end as gift_card_amount,
-        case when reversed.is_gift_card then reversed.refunded_line_amount + reversed.removed_net_amount else 0 end as returned_gift_card_amount,
-        reversed.removed_net_amount as removed_amount,
-        reversed.line_tax_amount as tax_amount,
-        reversed.refunded_tax_amount + reversed.removed_tax_amount as returned_tax_amount,
-        reversed.removed_tax_amount,
-        variants.unit_cost_amount,
-        variants.unit_cost_amount * (reversed.quantity - reversed.refunded_quantity - reversed.removed_quantity) as cost_amount,
-        reversed.order_loaded_at as _loaded_at
-    from reversed
+    left join sales
+        on sales.project_key = lines.project_key
+        and sales.order_line_id = lines.order_line_id
     left join variants
-        on variants.project_key = reversed.project_key
-        and variants.variant_id = reversed.variant_id
+        on variants.project_key = lines.project_key
+        and variants.variant_id = lines.variant_id
 ),
 
 final as (
     select
         measured.*,
-        gross_amount - discount_amount - returned_amount as net_amount,
-        gross_amount - discount_amount - returned_amount - cost_amount as margin_amount,
+        net_amount - cost_amount as margin_amount,
         '{{ invocation_id }}'::text as _dbt_run_id
     from measured
 )

@@ -17,6 +17,7 @@ renamed as (
         shipping_amount,
         shipping_tax_amount,
         coalesce(duty_amount, 0)::numeric(18, 4) as duty_amount,
+        rounding_amount,
         currency_code,
         _window,
         _loaded_at,
