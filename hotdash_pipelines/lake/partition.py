@@ -211,8 +211,8 @@ def open_table(
 ) -> "Iterator[pa.RecordBatchReader]":
     """One table of a partition in the contract's schema, batch by batch, after sha256 and number of rows were verified.
 
-    A nullable column that the contract gained since is null, an optional table that it gained since is empty. Raises LakeCorruption for a damaged or missing file,
-    LakeError when the contract changed in a way that needs a new fetch.
+    A nullable column that the contract gained since is null, an optional table that it gained since is empty. Raises
+    LakeCorruption for a damaged or missing file, LakeError when the contract changed in a way that needs a new fetch.
     """
     import pyarrow as pa
     from pyarrow import parquet

@@ -36,7 +36,7 @@ fragment Agreement on SalesAgreement {{
 {_SALE}"""
 
 # No agreement can be asked for by its id, so they are read one a page, each found behind the one before it.
-_ONE_AGREEMENT = Nested(
+ONE_AGREEMENT = Nested(
     owners=(),
     name="agreements",
     gid_type="Order",
@@ -66,15 +66,15 @@ def complete_agreements(client: ShopifyClient, order: Node) -> bool:
     ):
         return False
     gid = f"gid://shopify/Order/{order['legacyResourceId']}"
-    cursors = Cursors(_ONE_AGREEMENT.operation)
+    cursors = Cursors(ONE_AGREEMENT.operation)
     agreements: list[Node] = []
     behind: str | None = None
     while True:
-        page = read_page(client, _ONE_AGREEMENT, gid, {"behind": behind, "after": None})["agreements"]
+        page = read_page(client, ONE_AGREEMENT, gid, {"behind": behind, "after": None})["agreements"]
         for agreement in page["nodes"]:
             read_list(
                 client,
-                _ONE_AGREEMENT,
+                ONE_AGREEMENT,
                 gid,
                 agreement["sales"],
                 lambda record: record["agreements"]["nodes"][0]["sales"],

@@ -37,8 +37,8 @@ class Connection:
     """One stream: the root field, the page query (`$first`, `$after`, `$query`), the count query, its nested lists.
 
     `ids_query` takes the page query's variables and asks for the records' ids alone: it steps over a record that cannot
-    be read. `read_more` reads on in lists that `nested` cannot name, and says whether the record was changed; `finish` is
-    called with every record once it is complete, and may add what the API gives only in parts.
+    be read. `read_more` reads on in lists that `nested` cannot name; `finish` is called with every record once it is
+    complete, and may add what the API gives only in parts. Both say whether they changed the record.
     """
 
     root: str

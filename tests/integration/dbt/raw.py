@@ -64,6 +64,29 @@ class Refund:
     restock_type: str = "RETURN"
 
 
+@dataclass(frozen=True)
+class Sale:
+    """One movement of a sales agreement; amounts are signed, `total` holds the tax, `discount` none."""
+
+    total: str
+    line_id: int | None = None
+    quantity: int | None = None
+    tax: str = "0"
+    discount: str = "0"
+    line_type: str = "PRODUCT"
+    action: str = "ORDER"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Sales made at one instant for one reason."""
+
+    at: datetime
+    sales: tuple[Sale, ...]
+    reason: str = "ORDER"
+    refund_id: int | None = None
+
+
 @dataclass
 class RawShop:
     """The raw schemas of a test's own database. `loaded_at` is stamped on every row that is put."""
@@ -122,10 +145,21 @@ class RawShop:
         customer_id: int | None = 71,
         email: str | None = "ann@example.com",
         refunds: tuple[Refund, ...] = (),
+        agreements: tuple[Agreement, ...] | None = None,
         **values: Any,
     ) -> None:
-        """An order with its lines and refunds as the source would tell it; replaces what the order had before."""
-        for table in ("order_lines", "refunds", "refund_lines", "refund_adjustments"):
+        """An order with its lines and refunds as the source would tell it; replaces what the order had before.
+
+        Without `agreements` an order that was only placed has the one of its lines and shipping, any other has none.
+        """
+        for table in (
+            "order_lines",
+            "refunds",
+            "refund_lines",
+            "refund_adjustments",
+            "order_agreements",
+            "order_sales",
+        ):
             self.conn.execute(
                 sql.SQL("delete from {} where project_key = %s and order_id = %s").format(
                     sql.Identifier("raw_shopify", table)
@@ -181,6 +215,38 @@ class RawShop:
             )
         for refund in refunds:
             self._refund(order_id, refund)
+        if agreements is None:
+            is_moved = refunds or any(line.left is not None for line in lines)
+            is_placed = not is_moved and not any(
+                name.endswith("_amount") or name in ("taxes_included", "cancelled_at") for name in values
+            )
+            agreements = (Agreement(at, _placed(lines, shipping)),) if is_placed else ()
+        for number, agreement in enumerate(agreements, order_id * 100):
+            self._agreement(order_id, number, agreement)
+
+    def _agreement(self, order_id: int, number: int, agreement: Agreement) -> None:
+        self.put(
+            "raw_shopify.order_agreements",
+            order_id=order_id,
+            agreement_id=number,
+            happened_at=agreement.at,
+            reason=agreement.reason,
+            refund_id=agreement.refund_id,
+        )
+        for place, sale in enumerate(agreement.sales):
+            self.put(
+                "raw_shopify.order_sales",
+                order_id=order_id,
+                agreement_id=number,
+                sale_id=number * 100 + place,
+                action_type=sale.action,
+                line_type=sale.line_type,
+                order_line_id=sale.line_id,
+                quantity=sale.quantity,
+                total_amount=Decimal(sale.total),
+                tax_amount=Decimal(sale.tax),
+                discount_amount=Decimal(sale.discount),
+            )
 
     def _refund(self, order_id: int, refund: Refund) -> None:
         self.put(
@@ -236,6 +302,21 @@ class RawShop:
             currency_code="USD",
             **values,
         )
+
+
+def _placed(lines: tuple[Line, ...], shipping: str) -> tuple[Sale, ...]:
+    sold = tuple(
+        Sale(
+            str(line.gross - Decimal(line.discount) + Decimal(line.tax)),
+            line.line_id,
+            line.quantity,
+            line.tax,
+            line.discount,
+            "GIFT_CARD" if line.gift_card else "PRODUCT",
+        )
+        for line in lines
+    )
+    return (*sold, Sale(shipping, line_type="SHIPPING")) if Decimal(shipping) else sold
 
 
 def _blank(column: Field) -> Any:

@@ -217,6 +217,14 @@ def test_a_table_that_the_contract_gained_asks_for_a_new_fetch(store: FolderStor
         read_table(store, ORDERS, older, "refunds")
 
 
+def test_an_optional_table_that_the_contract_gained_is_empty(store: FolderStore) -> None:
+    manifest = write(store, ORDERS, synthetic(ORDERS, 3))
+    older = dataclasses.replace(manifest, files=manifest.files[:1])
+    rows = read_table(store, ORDERS, older, "order_sales")
+    assert rows.num_rows == 0
+    assert "discount_amount" in rows.schema.names
+
+
 def test_raw_pages_are_kept_and_read_back_one_document_each(store: FolderStore) -> None:
     pages = [b'{\r\n "a": "x\\ny"\r\n}', '{"b": "ü"}'.encode()]
     manifest = _write_pages(store, pages)

@@ -71,7 +71,7 @@ def line(number, taxes=(), discounts=()):
 
 
 def order(lines, refunds=()):
-    return {"legacyResourceId": "7", "lineItems": lines, "refunds": list(refunds)}
+    return {"legacyResourceId": "7", "lineItems": lines, "refunds": list(refunds), "agreements": nested(())}
 
 
 def lines(numbers, cursor=None):
@@ -89,4 +89,5 @@ def refund(number, items, adjustments=None):
         "refundShippingLines": nested([]),
         "duties": None,
         "orderAdjustments": adjustments or nested([]),
+        "transactions": nested([]),
     }
