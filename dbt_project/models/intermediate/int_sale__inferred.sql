@@ -18,17 +18,20 @@ refunds as (
     select * from {{ ref('int_refund__split') }}
 ),
 
+told as (
+    select distinct project_key, order_id
+    from agreements
+),
+
 orders as (
     select
         orders.*,
         orders.cancelled_at is not null and orders.financial_status = 'voided' as is_voided
     from valid_orders as orders
-    where not exists (
-        select 1
-        from agreements
-        where agreements.project_key = orders.project_key
-            and agreements.order_id = orders.order_id
-    )
+    left join told
+        on told.project_key = orders.project_key
+        and told.order_id = orders.order_id
+    where told.order_id is null
 ),
 
 returned as (

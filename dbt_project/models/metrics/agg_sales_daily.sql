@@ -90,6 +90,14 @@ refunds_paid as (
     group by project_key, refund_date, channel_key
 ),
 
+joined as (
+    select * -- noqa: RF02, no measure stands in two of them
+    from sales_moved
+    full join orders_placed using (project_key, business_date, channel_key)
+    full join customers_won using (project_key, business_date, channel_key)
+    full join refunds_paid using (project_key, business_date, channel_key)
+),
+
 summed as (
     select
         project_key,
@@ -116,10 +124,7 @@ summed as (
         coalesce(gift_card_amount, 0)::numeric(18, 4) as gift_card_amount,
         coalesce(refund_discrepancy_amount, 0)::numeric(18, 4) as refund_discrepancy_amount,
         coalesce(refunded_amount, 0)::numeric(18, 4) as refunded_amount
-    from sales_moved
-    full join orders_placed using (project_key, business_date, channel_key)
-    full join customers_won using (project_key, business_date, channel_key)
-    full join refunds_paid using (project_key, business_date, channel_key)
+    from joined
 ),
 
 final as (
