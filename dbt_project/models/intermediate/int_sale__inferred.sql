@@ -1,221 +1,23 @@
-with valid_orders as (
+with orders as (
     select * from {{ ref('int_order__valid') }}
 ),
 
 agreements as (
-    select * from {{ ref('stg_shopify__order_agreements') }}
-),
-
-listed_lines as (
-    select * from {{ ref('stg_shopify__order_lines') }}
-),
-
-refund_lines as (
-    select * from {{ ref('int_refund_line__dated') }}
-),
-
-refunds as (
-    select * from {{ ref('int_refund__split') }}
-),
-
-told as (
     select distinct project_key, order_id
-    from agreements
+    from {{ ref('stg_shopify__order_agreements') }}
 ),
 
-orders as (
-    select
-        orders.*,
-        orders.cancelled_at is not null and orders.financial_status = 'voided' as is_voided
-    from valid_orders as orders
-    left join told
-        on told.project_key = orders.project_key
-        and told.order_id = orders.order_id
-    where told.order_id is null
-),
-
-returned as (
-    select
-        project_key,
-        order_id,
-        order_line_id,
-        sum(returned_quantity)::bigint as quantity,
-        sum(returned_amount) as amount,
-        sum(returned_tax_amount) as tax_amount
-    from refund_lines
-    group by project_key, order_id, order_line_id
-),
-
-lines as (
-    select
-        lines.project_key,
-        lines.order_id,
-        lines.order_line_id,
-        orders.business_date,
-        coalesce(orders.cancelled_date, orders.business_date) as removed_date,
-        orders.taxes_included,
-        case
-            when lines.is_gift_card then 'gift_card'
-            -- Nothing marks the line of a tip but that it is no goods, on an order that was tipped.
-            when orders.tip_amount > 0 and lines.product_id is null and lines.sku is null
-                and not (lines.is_taxable or lines.requires_shipping) then 'tip'
-            else 'product'
-        end as line_type,
-        lines.quantity,
-        lines.gross_amount,
-        lines.discount_amount,
-        lines.tax_amount,
-        -- Sales are counted without tax, also where prices include it.
-        lines.gross_amount - lines.discount_amount - case when orders.taxes_included then lines.tax_amount else 0 end as amount,
-        greatest(lines.quantity - lines.current_quantity - coalesce(returned.quantity, 0), 0) as removed_quantity,
-        lines.current_quantity = 0 as is_gone,
-        coalesce(returned.amount, 0) as returned_amount,
-        coalesce(returned.tax_amount, 0) as returned_tax_amount
-    from listed_lines as lines
-    inner join orders
-        on orders.project_key = lines.project_key
-        and orders.order_id = lines.order_id
-    left join returned
-        on returned.project_key = lines.project_key
-        and returned.order_id = lines.order_id
-        and returned.order_line_id = lines.order_line_id
-),
-
--- Units taken off without a refund (an edit, or the cancellation of an unpaid order) go at their share of the price.
-removed as (
-    select
-        lines.*,
-        case
-            when is_gone then amount - returned_amount
-            -- A price with its tax inside is rounded as a whole: what is no tax of it is the rest.
-            when taxes_included
-                then round((amount + tax_amount) * removed_quantity / quantity, 2) - round(tax_amount * removed_quantity / quantity, 2)
-            else round(amount * removed_quantity / quantity, 2)
-        end as removed_amount,
-        case
-            when is_gone then tax_amount - returned_tax_amount
-            else round(tax_amount * removed_quantity / quantity, 2)
-        end as removed_tax_amount
-    from lines
-    where removed_quantity > 0
-),
-
-line_sums as (
-    select
-        project_key,
-        order_id,
-        sum(gross_amount) filter (where line_type <> 'tip') as gross_amount,
-        sum(discount_amount) filter (where line_type = 'product') as discount_amount,
-        sum(tax_amount) as tax_amount
-    from lines
-    group by project_key, order_id
-),
-
-charged as (
-    select
-        orders.project_key,
-        orders.order_id,
-        orders.business_date,
-        orders.cancelled_date,
-        orders.is_voided,
-        orders.duty_amount,
-        orders.fee_amount,
-        orders.tax_amount - coalesce(line_sums.tax_amount, 0) as shipping_tax_amount,
-        -- The listed shipping is the price before discounts: what discounts exceed those of the lines was given on it.
-        orders.shipping_amount
-        - greatest(orders.discount_amount - (coalesce(line_sums.gross_amount, 0) - orders.subtotal_amount), 0)
-        - case when orders.taxes_included then orders.tax_amount - coalesce(line_sums.tax_amount, 0) else 0 end as shipping_amount
+untold as (
+    select orders.*
     from orders
-    left join line_sums
-        on line_sums.project_key = orders.project_key
-        and line_sums.order_id = orders.order_id
-),
-
-refunded as (
-    select
-        project_key,
-        order_id,
-        sum(returned_shipping_amount) as shipping_amount,
-        sum(returned_shipping_tax_amount) as shipping_tax_amount,
-        sum(returned_duty_amount) as duty_amount
-    from refunds
-    group by project_key, order_id
-),
-
--- A voided order was never paid: what it no longer charges has no refund to tell of it.
-voided as (
-    select
-        charged.project_key,
-        charged.order_id,
-        charged.cancelled_date,
-        charged.shipping_amount - coalesce(refunded.shipping_amount, 0) as shipping_amount,
-        charged.shipping_tax_amount - coalesce(refunded.shipping_tax_amount, 0) as shipping_tax_amount,
-        charged.duty_amount - coalesce(refunded.duty_amount, 0) as duty_amount,
-        charged.fee_amount
-    from charged
-    left join refunded
-        on refunded.project_key = charged.project_key
-        and refunded.order_id = charged.order_id
-    where charged.is_voided
-),
-
-movements as (
-    select
-        project_key, order_id, 'sold-' || order_line_id as movement, order_line_id, null::bigint as refund_id, business_date,
-        'order' as reason, 'order' as action_type, line_type, quantity, amount, discount_amount, tax_amount
-    from lines
-    union all
-    select
-        project_key, order_id, 'removed-' || order_line_id, order_line_id, null, removed_date,
-        'order_edit', 'return', line_type, -removed_quantity, -removed_amount, 0, -removed_tax_amount
-    from removed
-    union all
-    select
-        refund_lines.project_key, refund_lines.order_id,
-        'returned-' || refund_lines.refund_id || '-' || refund_lines.refund_line_id,
-        refund_lines.order_line_id, refund_lines.refund_id, refund_lines.refund_date,
-        'refund', 'return', lines.line_type, -refund_lines.returned_quantity, -refund_lines.returned_amount, 0,
-        -refund_lines.returned_tax_amount
-    from refund_lines
-    inner join lines
-        on lines.project_key = refund_lines.project_key
-        and lines.order_id = refund_lines.order_id
-        and lines.order_line_id = refund_lines.order_line_id
-    {%- for charge, tax in {'shipping': 'shipping_tax_amount', 'duty': '0', 'additional_fee': '0'}.items() %}
-    {%- set amount = 'fee_amount' if charge == 'additional_fee' else charge ~ '_amount' %}
-    union all
-    select
-        project_key, order_id, '{{ charge }}-charged', null, null, business_date,
-        'order', 'order', '{{ charge }}', null, {{ amount }}, 0, {{ tax }}
-    from charged
-    where {{ amount }} <> 0 or {{ tax }} <> 0
-    union all
-    select
-        project_key, order_id, '{{ charge }}-voided', null, null, cancelled_date,
-        'order_edit', 'return', '{{ charge }}', null, -{{ amount }}, 0, -{{ tax }}
-    from voided
-    where {{ amount }} <> 0 or {{ tax }} <> 0
-    {%- endfor %}
-    {%- for charge, amount, tax in [
-        ('shipping', 'returned_shipping_amount', 'returned_shipping_tax_amount'),
-        ('duty', 'returned_duty_amount', '0'),
-        ('adjustment', 'refund_discrepancy_amount', '0'),
-    ] %}
-    union all
-    select
-        refunds.project_key, refunds.order_id, '{{ charge }}-returned-' || refunds.refund_id, null, refunds.refund_id,
-        refunds.refund_date, 'refund', 'return', '{{ charge }}', null, -refunds.{{ amount }}, 0,
-        -{{ 'refunds.' ~ tax if tax != '0' else '0' }}
-    from refunds
-    inner join orders
-        on orders.project_key = refunds.project_key
-        and orders.order_id = refunds.order_id
-    where refunds.{{ amount }} <> 0{% if tax != '0' %} or refunds.{{ tax }} <> 0{% endif %}
-    {%- endfor %}
+    left join agreements
+        on agreements.project_key = orders.project_key
+        and agreements.order_id = orders.order_id
+    where agreements.order_id is null
 ),
 
 final as (
-    select * from movements
+    {{ inferred_sales('untold') }}
 )
 
 select * from final

@@ -16,6 +16,7 @@ MARTS = (
     "marts_core.dim_customer",
     "marts_core.dim_product_variant",
     "marts_core.fct_sale",
+    "marts_core.fct_refund_line",
     "marts_core.fct_order_line",
     "marts_core.fct_order",
     "marts_core.fct_web_sessions_daily",

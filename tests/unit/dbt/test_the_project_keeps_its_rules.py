@@ -19,6 +19,7 @@ STAR = {
     "marts_core.dim_product_variant",
     "marts_core.dim_channel",
     "marts_core.fct_sale",
+    "marts_core.fct_refund_line",
     "marts_core.fct_order_line",
     "marts_core.fct_order",
     "marts_core.fct_web_sessions_daily",

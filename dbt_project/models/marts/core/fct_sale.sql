@@ -21,26 +21,56 @@ read_sales as (
     select * from {{ ref('int_sale__read') }}
 ),
 
-inferred_sales as (
-    select * from {{ ref('int_sale__inferred') }}
+agreements as (
+    select * from {{ ref('stg_shopify__order_agreements') }}
 ),
 
 touched as (
     {{ touched_orders() }}
 ),
 
+told as (
+    select distinct agreements.project_key, agreements.order_id
+    from agreements
+    inner join touched
+        on touched.project_key = agreements.project_key
+        and touched.order_id = agreements.order_id
+),
+
+untold as (
+    select orders.*
+    from valid_orders as orders
+    inner join touched
+        on touched.project_key = orders.project_key
+        and touched.order_id = orders.order_id
+    left join told
+        on told.project_key = orders.project_key
+        and told.order_id = orders.order_id
+    where told.order_id is null
+),
+
+inferred_sales as (
+    {{ inferred_sales('untold') }}
+),
+
 sales as (
     select
-        sales.*,
+        read_sales.*,
+        false as is_inferred,
         touched._loaded_at
-    from (
-        select read_sales.*, false as is_inferred from read_sales
-        union all
-        select inferred_sales.*, true as is_inferred from inferred_sales
-    ) as sales
+    from read_sales
     inner join touched
-        on touched.project_key = sales.project_key
-        and touched.order_id = sales.order_id
+        on touched.project_key = read_sales.project_key
+        and touched.order_id = read_sales.order_id
+    union all
+    select
+        inferred_sales.*,
+        true as is_inferred,
+        touched._loaded_at
+    from inferred_sales
+    inner join touched
+        on touched.project_key = inferred_sales.project_key
+        and touched.order_id = inferred_sales.order_id
 ),
 
 -- Each kind of movement in its own measure, without tax; what came back of goods is a return, not a smaller sale.
