@@ -171,6 +171,16 @@
 
 
 {#
+    The version of an order in a fact that sums fct_sale: the one its sales were made of, so that what is loaded between the
+    two models is taken up by the next build. Without sales the order is worth nothing, or is not in fct_sale yet: a
+    version that no load has, so that the next build looks again.
+#}
+{% macro version_of_sales(sales_loaded_at, order_loaded_at) -%}
+    coalesce({{ sales_loaded_at }}, {{ order_loaded_at }} - interval '1 microsecond')
+{%- endmacro %}
+
+
+{#
     Before an increment: what the fact holds of the orders that are taken anew, so that a line, a movement or an order
     that is no longer there (or became a test) leaves.
 #}

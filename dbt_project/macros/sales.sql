@@ -1,6 +1,88 @@
 {#
+    What moved in orders as Shopify's sales agreements tell it, and what was rounded to coins: a row a movement. `orders`
+    names such rows of int_order__valid with `is_told` beside them; only their sales are read.
+#}
+{% macro read_sales(orders) -%}
+with agreed as (
+    select
+        sales.project_key,
+        sales.order_id,
+        'agreed-' || sales.agreement_id || '-' || sales.sale_id as movement,
+        sales.order_line_id,
+        agreements.refund_id,
+        -- An order may be entered or paid later than it was made; Shopify's reports date it by processed_at.
+        case when agreements.reason = 'order' then listed.business_date else agreements.happened_date end as business_date,
+        agreements.reason,
+        sales.action_type,
+        sales.line_type,
+        sales.quantity,
+        sales.total_amount - sales.tax_amount as amount,
+        sales.discount_amount,
+        sales.tax_amount
+    from {{ ref('stg_shopify__order_sales') }} as sales
+    inner join {{ ref('stg_shopify__order_agreements') }} as agreements
+        on agreements.project_key = sales.project_key
+        and agreements.order_id = sales.order_id
+        and agreements.agreement_id = sales.agreement_id
+    inner join {{ orders }} as listed
+        on listed.project_key = sales.project_key
+        and listed.order_id = sales.order_id
+    where listed.is_told
+),
+
+-- What was rounded to coins is part of no sale.
+payments_rounded as (
+    select
+        project_key,
+        order_id,
+        'payment-rounded' as movement,
+        null::bigint as order_line_id,
+        null::bigint as refund_id,
+        business_date,
+        'order' as reason,
+        'order' as action_type,
+        'rounding' as line_type,
+        null::bigint as quantity,
+        cash_rounding_amount as amount,
+        0 as discount_amount,
+        0 as tax_amount
+    from {{ orders }}
+    where cash_rounding_amount <> 0
+),
+
+refunds_rounded as (
+    select
+        refunds.project_key,
+        refunds.order_id,
+        'refund-rounded-' || refunds.refund_id as movement,
+        null::bigint as order_line_id,
+        refunds.refund_id,
+        refunds.refund_date as business_date,
+        'refund' as reason,
+        'return' as action_type,
+        'rounding' as line_type,
+        null::bigint as quantity,
+        -refunds.rounding_amount as amount,
+        0 as discount_amount,
+        0 as tax_amount
+    from {{ ref('stg_shopify__refunds') }} as refunds
+    inner join {{ orders }} as listed
+        on listed.project_key = refunds.project_key
+        and listed.order_id = refunds.order_id
+    where refunds.rounding_amount <> 0
+)
+
+select * from agreed
+union all
+select * from payments_rounded
+union all
+select * from refunds_rounded
+{%- endmacro %}
+
+
+{#
     What moved in orders that tell no sales agreements, worked out of their lines, refunds and charges: a row a movement,
-    as int_sale__read has it. `orders` names such rows of int_order__valid; only their lines are read.
+    as read_sales has it. `orders` names such rows of int_order__valid; only their lines are read.
 #}
 {% macro inferred_sales(orders) -%}
 with returned as (
@@ -184,4 +266,23 @@ movements as (
 )
 
 select * from movements
+{%- endmacro %}
+
+
+{#
+    Rows of int_order__valid with `is_told`: whether the agreement of the placed order is there. An order that has only later
+    ones (it is older than the field) would be all returns and no sale.
+#}
+{% macro with_told(orders) -%}
+    select
+        orders.*,
+        told.order_id is not null as is_told
+    from {{ orders }} as orders
+    left join (
+        select distinct project_key, order_id
+        from {{ ref('stg_shopify__order_agreements') }}
+        where reason = 'order'
+    ) as told
+        on told.project_key = orders.project_key
+        and told.order_id = orders.order_id
 {%- endmacro %}

@@ -148,5 +148,6 @@ def test_every_check_shows_that_it_ran_and_passed(
     ]
     assert [(name, check) for name, check, execution in executions if execution is None] == []
     assert {execution["runId"] for _, _, execution in executions} == {run["runId"]}
+    assert [(name, check) for name, check, execution in executions if not execution["evaluation"]["success"]] == []
     passed = [execution for _, _, execution in executions if execution["evaluation"]["success"]]
     assert len(passed) == served.outcome["checks"]["passed"] == len(executions)

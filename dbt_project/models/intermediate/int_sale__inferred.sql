@@ -1,19 +1,15 @@
-with orders as (
+with valid_orders as (
     select * from {{ ref('int_order__valid') }}
 ),
 
-agreements as (
-    select distinct project_key, order_id
-    from {{ ref('stg_shopify__order_agreements') }}
+orders as (
+    {{ with_told('valid_orders') }}
 ),
 
 untold as (
-    select orders.*
+    select *
     from orders
-    left join agreements
-        on agreements.project_key = orders.project_key
-        and agreements.order_id = orders.order_id
-    where agreements.order_id is null
+    where not is_told
 ),
 
 final as (

@@ -7,12 +7,13 @@ whose cost changes: nothing else makes a model touch that day or that order.
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from tests.integration.dbt.raw import LOADED, NOON, Line, RawShop, Refund
+from tests.integration.dbt.raw import LOADED, NOON, Agreement, Line, RawShop, Refund, Sale
 
 LATER = LOADED + timedelta(days=1)
 MUCH_LATER = LOADED + timedelta(days=9)
@@ -109,6 +110,18 @@ def _stories_begin(raw: RawShop) -> None:
     raw.order(57, own_line(571), at=_february(15), customer_id=174, customer_order_number=2)
     # One of which a unit comes back much later.
     raw.order(54, Line(541, "5.00", 3, variant_id=None), at=_february(9))
+    # One that tells of its edit and its refund; the refund is no longer there the next night, and no agreement is.
+    sold = Agreement(_february(17), (Sale("30.00", 581, 3),))
+    edited = Agreement(_february(18), (Sale("-10.00", 581, -1, action="RETURN"),), "ORDER_EDIT")
+    returned = Agreement(_february(19), (Sale("-10.00", 581, -1, action="RETURN"),), "REFUND", 92)
+    raw.order(
+        58,
+        Line(581, "10.00", 3, variant_id=None, left=1),
+        at=_february(17),
+        refunds=(Refund(92, _february(19), "10.00", lines=((581, 1, "10.00", "0"),)),),
+        agreements=(sold, edited, returned),
+        current_total_amount=Decimal(10),
+    )
     # A customer met only in an order.
     raw.order(61, own_line(611), customer_id=171, email="Dan@Example.com ")
     # Guests, one of them with the address of an account.
@@ -195,6 +208,13 @@ def _stories_end(raw: RawShop) -> None:
     raw.order(51, at=_february(3))
     raw.order(52, own_line(521), at=_february(5), is_test=True)
     raw.order(53, own_line(531), at=_february(6))
+    raw.order(
+        58,
+        Line(581, "10.00", 3, variant_id=None, left=2),
+        at=_february(17),
+        agreements=(),
+        current_total_amount=Decimal(20),
+    )
     for table in ("orders", "order_lines"):
         raw.conn.execute(
             sql.SQL("update {} set _deleted_at = %s, _loaded_at = %s where order_id = 56").format(

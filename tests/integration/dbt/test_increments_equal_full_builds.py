@@ -113,3 +113,25 @@ def test_a_refund_much_later_counts_on_its_own_day_and_reaches_the_old_order(nig
         nights.second,
         "select returned_amount, refunded_amount, net_amount from marts_core.fct_order where order_id = 54",
     ) == [{"returned_amount": 5, "refunded_amount": 5, "net_amount": 10}]
+
+
+def test_an_order_that_tells_no_more_agreements_is_worked_out_and_its_refund_leaves(nights: Nights) -> None:
+    sales = (
+        "select business_date as day, net_amount as net, is_inferred from marts_core.fct_sale where order_id = 58"
+        " order by business_date, net_amount desc"
+    )
+    refunds = "select quantity, returned_amount from marts_core.fct_refund_line where order_id = 58"
+    assert [tuple(row.values()) for row in asked(nights.first, sales)] == [
+        (date(2026, 2, 17), 30, False),
+        (date(2026, 2, 18), -10, False),
+        (date(2026, 2, 19), -10, False),
+    ]
+    assert asked(nights.first, refunds) == [{"quantity": 1, "returned_amount": 10}]
+    assert [tuple(row.values()) for row in asked(nights.second, sales)] == [
+        (date(2026, 2, 17), 30, True),
+        (date(2026, 2, 17), -10, True),
+    ]
+    assert asked(nights.second, refunds) == []
+    days = "select 1 from metrics.agg_sales_daily where business_date in ('2026-02-18', '2026-02-19')"
+    assert len(asked(nights.first, days)) == 2
+    assert asked(nights.second, days) == []

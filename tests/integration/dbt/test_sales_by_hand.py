@@ -238,3 +238,45 @@ def test_what_does_not_add_up_is_named_and_stops_nothing(dbt: Any, built: psycop
     assert dbt.build() == {"the_sales_of_every_order_add_up": "warn"}
     days = asked(built, "select business_date from metrics.agg_sales_daily where business_date = %s", date(2026, 3, 9))
     assert len(days) == 1
+
+
+def test_what_is_loaded_between_two_models_is_taken_up_by_the_next_build(dbt: Any, raw: RawShop) -> None:
+    sums = (
+        "select (select sum(net_amount) from marts_core.fct_sale) as sales,"
+        " (select sum(net_amount) from marts_core.fct_order_line) as lines,"
+        " (select sum(net_amount) from marts_core.fct_order) as orders,"
+        " (select sum(returned_amount) from marts_core.fct_refund_line) as refunds"
+    )
+    rest = ("fct_order_line", "fct_order", "fct_refund_line")
+    sold = Agreement(at(2), (Sale("20.00", 11, 1),))
+    raw.order(1, Line(11, "20.00"), agreements=(sold,))
+    dbt("run", "--select", "+fct_sale", "+fct_order_line", "+fct_order", "+fct_refund_line")
+    raw.loaded_at = at(4)
+    raw.order(
+        1,
+        Line(11, "20.00", left=0),
+        refunds=(Refund(91, at(3), "20.00", lines=((11, 1, "20.00", "0"),)),),
+        agreements=(sold, Agreement(at(3), (back("-20.00", 11, -1),), REFUND, 91)),
+        current_total_amount=Decimal(0),
+    )
+    raw.order(2, Line(21, "5.00"))
+    dbt("run", "--select", *rest)
+    dbt("run", "--select", "fct_sale")
+    dbt("run", "--select", *rest)
+    (row,) = asked(raw.conn, sums)
+    assert row == {"sales": Decimal(5), "lines": Decimal(5), "orders": Decimal(5), "refunds": Decimal(20)}
+
+
+def test_an_order_that_tells_only_of_its_refund_is_worked_out(dbt: Any, raw: RawShop) -> None:
+    raw.order(
+        1,
+        Line(11, "30.00", left=0),
+        refunds=(Refund(91, at(3), "30.00", lines=((11, 1, "30.00", "0"),)),),
+        agreements=(Agreement(at(3), (back("-30.00", 11, -1),), REFUND, 91),),
+        current_total_amount=Decimal(0),
+    )
+    dbt("run", "--select", "+fct_order")
+    orders = asked(
+        raw.conn, "select gross_amount, returned_amount, is_inferred, unreconciled_reason from marts_core.fct_order"
+    )
+    assert [tuple(row.values()) for row in orders] == [(Decimal(30), Decimal(30), True, None)]

@@ -23,7 +23,7 @@ def test_every_tile_has_an_owner_and_shows_a_table(tiles: dict[str, Tile]) -> No
         "Agent activity",
     }  # fmt: skip
     assert all(tile.owner in OWNERS and tile.datasets for tile in tiles.values())
-    assert tiles["Sales"].datasets == {"metrics/agg_sales_daily"}
+    assert tiles["Sales"].datasets == {"metrics/agg_sales_daily", "marts_core/fct_sale"}
     assert tiles["Agent queue"].datasets == {"agent/agent_approvals"}
 
 

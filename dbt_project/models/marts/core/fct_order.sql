@@ -74,7 +74,8 @@ sales as (
         sales.order_id,
         bool_or(sales.is_inferred) as is_inferred,
         bool_or(sales.reason = 'order_edit') as is_edited,
-        bool_or(sales.line_type = 'unknown') as has_unknown,
+        bool_or(sales.line_type = 'unknown' or sales.action_type = 'unknown') as has_unknown,
+        max(sales._loaded_at) as sales_loaded_at,
         sum(sales.quantity) as quantity,
         sum(sales.returned_quantity) as returned_quantity,
         sum(sales.gross_amount) as gross_amount,
@@ -183,7 +184,7 @@ final as (
             when abs(witnessed.kept_shipping_amount - orders.current_shipping_amount) > witnessed.tolerance
                 then 'shipping comes to ' || round(witnessed.kept_shipping_amount, 2) || ', the order says ' || round(orders.current_shipping_amount, 2)
         end as unreconciled_reason,
-        orders.order_loaded_at as _loaded_at,
+        {{ version_of_sales('sales.sales_loaded_at', 'orders.order_loaded_at') }} as _loaded_at,
         '{{ invocation_id }}'::text as _dbt_run_id
     from orders
     inner join witnessed

@@ -90,6 +90,19 @@ sales as (
     group by sales.project_key, sales.order_line_id
 ),
 
+versions as (
+    select
+        sales.project_key,
+        sales.order_id,
+        bool_or(sales.is_inferred) as is_inferred,
+        max(sales._loaded_at) as sales_loaded_at
+    from built_sales as sales
+    inner join touched
+        on touched.project_key = sales.project_key
+        and touched.order_id = sales.order_id
+    group by sales.project_key, sales.order_id
+),
+
 lines as (
     select lines.*
     from all_lines as lines
@@ -136,7 +149,8 @@ measured as (
         coalesce(sales.returned_tax_amount, 0) as returned_tax_amount,
         variants.unit_cost_amount,
         variants.unit_cost_amount * (coalesce(sales.quantity, 0) - coalesce(sales.returned_quantity, 0)) as cost_amount,
-        orders.order_loaded_at as _loaded_at
+        coalesce(versions.is_inferred, false) as is_inferred,
+        {{ version_of_sales('versions.sales_loaded_at', 'orders.order_loaded_at') }} as _loaded_at
     from lines
     inner join orders
         on orders.project_key = lines.project_key
@@ -144,6 +158,9 @@ measured as (
     left join sales
         on sales.project_key = lines.project_key
         and sales.order_line_id = lines.order_line_id
+    left join versions
+        on versions.project_key = lines.project_key
+        and versions.order_id = lines.order_id
     left join variants
         on variants.project_key = lines.project_key
         and variants.variant_id = lines.variant_id

@@ -42,7 +42,7 @@ sales as (
         sales.currency_code,
         sales.is_deleted,
         sales.is_inferred,
-        touched._loaded_at,
+        sales._loaded_at,
         sum(sales.returned_quantity)::bigint as quantity,
         sum(sales.returned_amount) as returned_amount,
         -sum(sales.gift_card_amount) as gift_card_amount,
@@ -56,7 +56,7 @@ sales as (
         and sales.order_line_id is not null
     group by
         sales.project_key, sales.order_id, sales.refund_id, sales.order_line_id, sales.business_date, sales.customer_key,
-        sales.customer_id, sales.channel_key, sales.currency_code, sales.is_deleted, sales.is_inferred, touched._loaded_at
+        sales.customer_id, sales.channel_key, sales.currency_code, sales.is_deleted, sales.is_inferred, sales._loaded_at
 ),
 
 lines as (

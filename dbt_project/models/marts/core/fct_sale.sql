@@ -17,36 +17,32 @@ with valid_orders as (
     select * from {{ ref('int_order__valid') }}
 ),
 
-read_sales as (
-    select * from {{ ref('int_sale__read') }}
-),
-
-agreements as (
-    select * from {{ ref('stg_shopify__order_agreements') }}
-),
-
 touched as (
     {{ touched_orders() }}
 ),
 
-told as (
-    select distinct agreements.project_key, agreements.order_id
-    from agreements
+touched_orders as (
+    select
+        valid_orders.*,
+        touched._loaded_at as order_loaded_at
+    from valid_orders
     inner join touched
-        on touched.project_key = agreements.project_key
-        and touched.order_id = agreements.order_id
+        on touched.project_key = valid_orders.project_key
+        and touched.order_id = valid_orders.order_id
+),
+
+orders as (
+    {{ with_told('touched_orders') }}
 ),
 
 untold as (
-    select orders.*
-    from valid_orders as orders
-    inner join touched
-        on touched.project_key = orders.project_key
-        and touched.order_id = orders.order_id
-    left join told
-        on told.project_key = orders.project_key
-        and told.order_id = orders.order_id
-    where told.order_id is null
+    select *
+    from orders
+    where not is_told
+),
+
+read_sales as (
+    {{ read_sales('orders') }}
 ),
 
 inferred_sales as (
@@ -54,23 +50,9 @@ inferred_sales as (
 ),
 
 sales as (
-    select
-        read_sales.*,
-        false as is_inferred,
-        touched._loaded_at
-    from read_sales
-    inner join touched
-        on touched.project_key = read_sales.project_key
-        and touched.order_id = read_sales.order_id
+    select * from read_sales
     union all
-    select
-        inferred_sales.*,
-        true as is_inferred,
-        touched._loaded_at
-    from inferred_sales
-    inner join touched
-        on touched.project_key = inferred_sales.project_key
-        and touched.order_id = inferred_sales.order_id
+    select * from inferred_sales
 ),
 
 -- Each kind of movement in its own measure, without tax; what came back of goods is a return, not a smaller sale.
@@ -109,7 +91,7 @@ final as (
         orders.customer_id,
         orders.channel_key,
         orders.currency_code,
-        measured.is_inferred,
+        not orders.is_told as is_inferred,
         orders.is_deleted,
         case when measured.action_type = 'order' and measured.line_type <> 'tip' then coalesce(measured.quantity, 0) else 0 end as quantity,
         case when measured.action_type = 'return' and measured.line_type <> 'tip' then -coalesce(measured.quantity, 0) else 0 end as returned_quantity,
@@ -127,10 +109,10 @@ final as (
         + measured.fee_amount + measured.rounding_amount as total_amount,
         measured.gift_card_amount,
         measured.refund_discrepancy_amount,
-        measured._loaded_at,
+        orders.order_loaded_at as _loaded_at,
         '{{ invocation_id }}'::text as _dbt_run_id
     from measured
-    inner join valid_orders as orders
+    inner join orders
         on orders.project_key = measured.project_key
         and orders.order_id = measured.order_id
 )
