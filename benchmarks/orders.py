@@ -121,10 +121,12 @@ def _order(number: int, chance: random.Random) -> tuple[dict[str, Any], int, int
         "totalShippingPriceSet": _money(shipping),
         "totalTipReceivedSet": _money(0),
         "originalTotalDutiesSet": None,
+        "originalTotalAdditionalFeesSet": None,
         "totalCashRoundingAdjustment": {"paymentSet": _money(0), "refundSet": _money(0)},
         "totalPriceSet": {**_money(total), "presentmentMoney": {"amount": _amount(total)}},
         "totalRefundedSet": _money(refund),
         "currentTotalPriceSet": _money(total - refund),
+        "currentShippingPriceSet": _money(shipping),
         "customer": {"legacyResourceId": str(7_000_000_000 + customer)} if customer % 10 else None,
         "shippingAddress": {"city": city, "provinceCode": province, "countryCodeV2": country},
         "customerJourneySummary": {
@@ -136,6 +138,7 @@ def _order(number: int, chance: random.Random) -> tuple[dict[str, Any], int, int
         },
         "lineItems": {"nodes": [line.node for line in lines], "pageInfo": _NO_MORE},
         "refunds": [_refund(number, moment, lines[0], refund)] if is_refunded else [],
+        "agreements": {"nodes": _agreements(number, moment, lines, shipping, is_refunded), "pageInfo": _NO_MORE},
     }
     return order, total, gross
 
@@ -197,9 +200,49 @@ def _refund(number: int, moment: datetime, line: _Line, amount: int) -> dict[str
         "createdAt": _instant(moment),
         "updatedAt": _instant(moment),
         "totalRefundedSet": _money(amount, "USD"),
-        "charges": {"shippingAmount": "0", "shippingTaxAmount": "0", "dutyAmount": "0"},
+        "charges": {"shippingAmount": "0", "shippingTaxAmount": "0", "dutyAmount": "0", "roundingAmount": "0"},
         "refundLineItems": {"nodes": [taken_back], "pageInfo": _NO_MORE},
         "orderAdjustments": {"nodes": [adjustment] if number % 3 == 0 else [], "pageInfo": _NO_MORE},
+    }
+
+
+def _agreements(
+    number: int, moment: datetime, lines: list[_Line], shipping: int, is_refunded: bool
+) -> list[dict[str, Any]]:
+    first = (_FIRST_ORDER + number) * 100
+    sold = [_sale(first + place, line, 1) for place, line in enumerate(lines)]
+    if shipping:
+        nothing = {"actionType": "ORDER", "lineType": "SHIPPING", "quantity": None}
+        money = {"totalTaxAmount": _money(0), "totalDiscountAmountBeforeTaxes": _money(0)}
+        sold.append(
+            {"id": f"gid://shopify/ShippingLineSale/{first + 50}", **nothing, "totalAmount": _money(shipping), **money}
+        )
+    agreements = [_agreement(first, moment - timedelta(hours=1), "ORDER", sold)]
+    if is_refunded:
+        back = _agreement(first + 1, moment, "REFUND", [_sale(first + 60, lines[0], -1)])
+        agreements.append({**back, "refund": {"legacyResourceId": str(_FIRST_REFUND + number)}})
+    return agreements
+
+
+def _agreement(number: int, moment: datetime, reason: str, sales: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": f"gid://shopify/SalesAgreement/{number}",
+        "happenedAt": _instant(moment),
+        "reason": reason,
+        "sales": {"nodes": sales, "pageInfo": _NO_MORE},
+    }
+
+
+def _sale(number: int, line: _Line, sign: int) -> dict[str, Any]:
+    return {
+        "id": f"gid://shopify/ProductSale/{number}",
+        "actionType": "ORDER" if sign > 0 else "RETURN",
+        "lineType": "PRODUCT",
+        "quantity": sign * line.quantity,
+        "totalAmount": _money(sign * (line.gross - line.discount + line.tax)),
+        "totalTaxAmount": _money(sign * line.tax),
+        "totalDiscountAmountBeforeTaxes": _money(sign * line.discount),
+        "lineItem": {"id": line.node["id"]},
     }
 
 

@@ -24,6 +24,8 @@ _KEYS = {
     "refunds": ("refund_id",),
     "refund_lines": ("refund_id", "refund_line_id"),
     "refund_adjustments": ("adjustment_id",),
+    "order_agreements": ("order_id", "agreement_id"),
+    "order_sales": ("order_id", "agreement_id", "sale_id"),
 }
 # 10,000 orders: a batch that keeps memory low and the share of fixed costs small.
 _BATCH_PAGES = 40
@@ -43,6 +45,8 @@ def flatten(page: bytes) -> dict[str, list[Row]]:
             lines.append(_line(order_id, line))
         for refund in node["refunds"]:
             _add_refund(tables, order_id, refund)
+        for agreement in node["agreements"]["nodes"]:
+            _add_agreement(tables, order_id, agreement)
     return tables
 
 
@@ -72,11 +76,13 @@ def _order(order_id: int, node: Row) -> Row:
         "shipping_amount": node["totalShippingPriceSet"]["shopMoney"]["amount"],
         "tip_amount": node["totalTipReceivedSet"]["shopMoney"]["amount"],
         "duty_amount": None,
+        "fee_amount": None,
         "cash_rounding_amount": node["totalCashRoundingAdjustment"]["paymentSet"]["shopMoney"]["amount"],
         "refund_rounding_amount": node["totalCashRoundingAdjustment"]["refundSet"]["shopMoney"]["amount"],
         "total_amount": node["totalPriceSet"]["shopMoney"]["amount"],
         "refunded_amount": node["totalRefundedSet"]["shopMoney"]["amount"],
         "current_total_amount": node["currentTotalPriceSet"]["shopMoney"]["amount"],
+        "current_shipping_amount": node["currentShippingPriceSet"]["shopMoney"]["amount"],
         "presentment_total_amount": node["totalPriceSet"]["presentmentMoney"]["amount"],
         "customer_id": int(customer["legacyResourceId"]) if customer else None,
         "email": node["email"],
@@ -130,6 +136,7 @@ def _add_refund(tables: dict[str, list[Row]], order_id: int, refund: Row) -> Non
             "shipping_amount": refund["charges"]["shippingAmount"],
             "shipping_tax_amount": refund["charges"]["shippingTaxAmount"],
             "duty_amount": refund["charges"]["dutyAmount"],
+            "rounding_amount": refund["charges"]["roundingAmount"],
             "currency_code": whole["currencyCode"],
         }
     )
@@ -153,6 +160,34 @@ def _add_refund(tables: dict[str, list[Row]], order_id: int, refund: Row) -> Non
                 "reason": adjustment["reason"],
                 "amount": adjustment["amountSet"]["shopMoney"]["amount"],
                 "tax_amount": adjustment["taxAmountSet"]["shopMoney"]["amount"],
+            }
+        )
+
+
+def _add_agreement(tables: dict[str, list[Row]], order_id: int, agreement: Row) -> None:
+    keys = {"order_id": order_id, "agreement_id": _number(agreement["id"])}
+    refund = agreement.get("refund")
+    tables["order_agreements"].append(
+        {
+            **keys,
+            "happened_at": agreement["happenedAt"],
+            "reason": agreement["reason"],
+            "refund_id": int(refund["legacyResourceId"]) if refund else None,
+        }
+    )
+    for sale in agreement["sales"]["nodes"]:
+        line = sale.get("lineItem")
+        tables["order_sales"].append(
+            {
+                **keys,
+                "sale_id": _number(sale["id"]),
+                "action_type": sale["actionType"],
+                "line_type": sale["lineType"],
+                "order_line_id": _number(line["id"]) if line else None,
+                "quantity": sale["quantity"],
+                "total_amount": sale["totalAmount"]["shopMoney"]["amount"],
+                "tax_amount": sale["totalTaxAmount"]["shopMoney"]["amount"],
+                "discount_amount": sale["totalDiscountAmountBeforeTaxes"]["shopMoney"]["amount"],
             }
         )
 

@@ -100,7 +100,7 @@ query Orders($first: Int!, $after: String, $query: String) {{
         orderAdjustments(first: 5) {{ nodes {{ ...Adjustment }} {PAGE_INFO} }}
         transactions(first: 5) {{ nodes {{ ...CashBack }} {PAGE_INFO} }}
       }}
-      agreements(first: 3) {{ nodes {{ ...Agreement }} {PAGE_INFO} }}
+      agreements(first: 2) {{ nodes {{ ...Agreement }} {PAGE_INFO} }}
     }}
     {PAGE_INFO}
   }}

@@ -178,6 +178,7 @@ def mart_order(number: int) -> dict[str, Any]:
         tax_amount=Decimal("1.80"),
         shipping_amount=Decimal(5),
         total_amount=Decimal("24.80"),
+        unreconciled_reason=None,
     )
 
 
@@ -188,7 +189,7 @@ def mart_line(number: int, order_id: int, **changes: Any) -> dict[str, Any]:
 
 
 def sales_day(day: int) -> dict[str, Any]:
-    """A day of one order in the rollup; its tax and shipping are less what went back."""
+    """A day of one order in the rollup; its tax and shipping are less what went back, 22.01 in all."""
     return sales(
         business_date=date(2026, 3, day),
         channel_key=_KEY,
@@ -197,7 +198,10 @@ def sales_day(day: int) -> dict[str, Any]:
         shipping_amount=Decimal(5),
         tip_amount=Decimal(0),
         duty_amount=Decimal(0),
-        total_amount=Decimal("21.50"),
+        fee_amount=Decimal("0.50"),
+        cash_rounding_amount=Decimal("0.02"),
+        refund_rounding_amount=Decimal("0.01"),
+        total_amount=Decimal("22.01"),
     )
 
 

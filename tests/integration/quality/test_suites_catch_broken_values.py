@@ -101,7 +101,7 @@ breaks(
     order_channels_are_known="channel_key = gen_random_uuid()",
     orders_are_in_one_shop_currency="currency_code = 'EUR'",
     order_net_amounts_add_up="net_amount = net_amount + 0.02",
-    order_totals_add_up="total_amount = total_amount + 0.02",
+    order_totals_add_up="unreconciled_reason = 'the sales come to 24.80, the order says 24.82'",
     order_updates_are_after_creation="update {t} set created_at = updated_at + interval '1 second' where order_id = 1",
 )
 breaks(

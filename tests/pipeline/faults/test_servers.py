@@ -46,7 +46,7 @@ def test_a_full_disk_leaves_the_partition_as_it_was(
     monkeypatch.setattr(os, "fsync", real)
     assert bench.run(ORDERS).success
     assert content(bench.state(ORDERS)) == content(clean(ORDERS))
-    assert len(lake_files(bench.stack.home)) == 7
+    assert len(lake_files(bench.stack.home)) == 9
 
 
 def test_a_session_that_is_ended_again_and_again_is_told_and_changes_nothing(
