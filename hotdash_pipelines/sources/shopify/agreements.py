@@ -27,7 +27,7 @@ fragment Movement on Sale {
 
 _OF_AGREEMENT = "id happenedAt reason ... on RefundAgreement { refund { legacyResourceId } }"
 
-# Most orders are placed and that is it. Their size multiplies the cost of every order of the page: with these an order costs
+# Most orders are placed and that is it. Sizes multiply the cost of every order of a page: with these an order costs
 # half as much again as without agreements, by the rule that Shopify publishes; with three of ten it cost twice as much.
 AGREEMENT = f"""
 fragment Agreement on SalesAgreement {{
