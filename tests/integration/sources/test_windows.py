@@ -88,14 +88,14 @@ def test_money_of_orders_adds_up(bench):
         units[line["order_id"]] += 0 if line["is_gift_card"] else line["quantity"]
     assert any(discount.values())
     for number, order in orders.items():
-        tip, duties = order["tip_amount"] or 0, order["duty_amount"] or 0
+        tip, duties, fee = (order[name] or 0 for name in ("tip_amount", "duty_amount", "fee_amount"))
         # What the lines are not taxed is shipping's tax; a tip is a line that is part of neither subtotal nor units.
         shipping_tax = order["tax_amount"] - tax[number]
         assert 0 <= shipping_tax <= order["shipping_amount"] / 4
         assert discount[number] == order["discount_amount"]
         assert gross[number] - discount[number] == order["subtotal_amount"] + tip
         added_tax = 0 if order["taxes_included"] else order["tax_amount"]
-        charges = order["subtotal_amount"] + order["shipping_amount"] + tip + duties
+        charges = order["subtotal_amount"] + order["shipping_amount"] + tip + duties + fee
         assert charges + added_tax == order["total_amount"]
         assert units[number] == order["line_quantity"] + bool(tip)
 

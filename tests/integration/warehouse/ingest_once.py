@@ -20,6 +20,7 @@ def main(folder: str, url: str, salt: str) -> None:
     store = FolderStore(Path(folder))
     contract = contract_of("shopify", "orders")
     children = {"order_lines": 3 - int(salt), "refunds": 1, "refund_lines": 2, "refund_adjustments": 1}
+    children |= {"order_agreements": 1, "order_sales": 2}
     manifest = write(store, contract, synthetic(contract, 30, salt=int(salt), children=children))
     load_partition(url, contract, PROJECT, manifest, lambda name: open_table(store, contract, manifest, name), NOW)
 

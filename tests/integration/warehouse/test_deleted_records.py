@@ -17,7 +17,14 @@ from hotdash_pipelines.warehouse.postgres import connect
 from tests.synthetic import PROJECT, contract_of, synthetic, write
 
 ORDERS = contract_of("shopify", "orders")
-CHILDREN = {"order_lines": 2, "refunds": 1, "refund_lines": 2, "refund_adjustments": 1}
+CHILDREN = {
+    "order_lines": 2,
+    "refunds": 1,
+    "refund_lines": 2,
+    "refund_adjustments": 1,
+    "order_agreements": 1,
+    "order_sales": 2,
+}
 NOTICED = datetime(2025, 3, 3, 4, 30, tzinfo=UTC)
 DELETED_AT = datetime(2025, 3, 2, 11, tzinfo=UTC)
 

@@ -31,7 +31,14 @@ CONVERSATIONS = contract_of("chatwoot", "conversations")
 MESSAGES = contract_of("chatwoot", "messages")
 CONTACTS = contract_of("chatwoot", "contacts")
 DELETIONS = contract_of("chatwoot", "deletions")
-CHILDREN = {"order_lines": 2, "refunds": 1, "refund_lines": 2, "refund_adjustments": 1}
+CHILDREN = {
+    "order_lines": 2,
+    "refunds": 1,
+    "refund_lines": 2,
+    "refund_adjustments": 1,
+    "order_agreements": 1,
+    "order_sales": 2,
+}
 NOW = datetime(2025, 3, 2, 4, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 
@@ -91,6 +98,8 @@ def test_a_first_load_lands_every_value_of_every_type(house: Warehouse) -> None:
         "refunds": (50, 50, 0, 0, 0, 50),
         "refund_lines": (100, 100, 0, 0, 0, 100),
         "refund_adjustments": (50, 50, 0, 0, 0, 50),
+        "order_agreements": (50, 50, 0, 0, 0, 50),
+        "order_sales": (100, 100, 0, 0, 0, 100),
     }
     row = house.query(
         "select project_key, order_id, order_name, total_amount, is_test, tags, updated_at, "
