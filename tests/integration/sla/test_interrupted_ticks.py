@@ -233,7 +233,7 @@ def test_heartbeats_tell_how_long_ago_a_loop_ran(warehouse: Conn) -> None:
     ]
 
 
-def test_a_tick_over_two_hundred_slas_takes_less_than_a_second(warehouse: Conn) -> None:
+def test_a_tick_over_two_hundred_slas_takes_less_than_a_second_of_its_own(warehouse: Conn) -> None:
     definitions = [
         sla(f"lag_{number}", "event_time_lag", target=2, unit="hours", dataset=f"marts_core/t_{number}")
         for number in range(200)
@@ -244,8 +244,9 @@ def test_a_tick_over_two_hundred_slas_takes_less_than_a_second(warehouse: Conn) 
     # All new, all fine, all broken at once, all still broken, all over at once.
     for number, value in enumerate([1, 1, 9, 9, 1]):
         seen = [Observation(one.name, value + number / 100) for one in definitions]
-        began = time.perf_counter()
+        # Not by the clock: what else runs on the machine once made a tick of 0.3 s one of 1.1 s.
+        began = time.process_time()
         kept.tick(MIDNIGHT + number * STEP, *seen)
-        taken.append(time.perf_counter() - began)
+        taken.append(time.process_time() - began)
     assert max(taken) < 1
     assert len(violations(warehouse, limit=1000)) == 200
