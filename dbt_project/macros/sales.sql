@@ -14,7 +14,11 @@ with agreed as (
         case when agreements.reason = 'order' then listed.business_date else agreements.happened_date end as business_date,
         agreements.reason,
         sales.action_type,
-        sales.line_type,
+        -- Of a line that the order does not list no line's sum could hold it.
+        case
+            when sales.line_type in ('product', 'gift_card', 'tip') and lines.order_line_id is null then 'unknown'
+            else sales.line_type
+        end as line_type,
         sales.quantity,
         sales.total_amount - sales.tax_amount as amount,
         sales.discount_amount,
@@ -27,6 +31,10 @@ with agreed as (
     inner join {{ orders }} as listed
         on listed.project_key = sales.project_key
         and listed.order_id = sales.order_id
+    left join {{ ref('stg_shopify__order_lines') }} as lines
+        on lines.project_key = sales.project_key
+        and lines.order_id = sales.order_id
+        and lines.order_line_id = sales.order_line_id
     where listed.is_told
 ),
 

@@ -152,6 +152,12 @@ def put_orders(raw: RawShop) -> None:
         Line(91, "10.00"),
         agreements=(Agreement(at(2), (Sale("10.00", 91, 1), Sale("4.00", line_type="UNKNOWN"))),),
     )
+    # 11: one of its movements is of a line that the order does not list.
+    raw.order(
+        11,
+        Line(111, "10.00"),
+        agreements=(Agreement(at(2), (Sale("10.00", 111, 1), Sale("6.00", 999, 1))),),
+    )
     # 10: told by nobody, so worked out: a unit of 18.00 + 1.60 was taken off, on a day that the source does not tell.
     raw.order(10, Line(101, "20.00", 2, discount="4.00", tax="3.20", left=1), current_total_amount=Decimal("19.60"))
 
@@ -174,11 +180,13 @@ BY_HAND = {
     (7, 9): "0 0 10 -10 0 0 0 0 0 0 -10 0 0",
     (8, 2): "10 0 0 10 0 0 0 0 0 0 10 0 0",
     (9, 2): "10 0 0 10 0 0 0 0 0 0 10 0 0",
+    (11, 2): "10 0 0 10 0 0 0 0 0 0 10 0 0",
     (10, 2): "40 4 18 18 1.6 0 0 0 0 0 19.6 0 0",
 }
 REASONS = {
     8: "the sales come to 10.00, the order says 17.00",
-    9: "a movement is of a kind that is not known here",
+    9: "a movement is of a kind, or names a line, that is not known here",
+    11: "a movement is of a kind, or names a line, that is not known here",
 }
 
 
@@ -210,7 +218,7 @@ def test_days_are_the_sums_of_these_figures(built: psycopg.Connection[Any]) -> N
     counts = asked(
         built, "select order_count, unreconciled_order_count from metrics.agg_sales_daily where order_count > 1"
     )
-    assert counts == [{"order_count": 9, "unreconciled_order_count": 2}]
+    assert counts == [{"order_count": 10, "unreconciled_order_count": 3}]
 
 
 def test_lines_and_orders_are_the_sums_of_their_movements(built: psycopg.Connection[Any]) -> None:

@@ -175,7 +175,7 @@ final as (
         coalesce(sales.refund_rounding_amount, 0) as refund_rounding_amount,
         orders.presentment_total_amount,
         case
-            when sales.has_unknown then 'a movement is of a kind that is not known here'
+            when sales.has_unknown then 'a movement is of a kind, or names a line, that is not known here'
             -- The schema does not say whether a gesture beyond what came back is part of the current total.
             when
                 abs(witnessed.kept_amount - orders.current_total_amount) > witnessed.tolerance
