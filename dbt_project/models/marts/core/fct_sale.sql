@@ -93,8 +93,14 @@ final as (
         orders.currency_code,
         not orders.is_told as is_inferred,
         orders.is_deleted,
-        case when measured.action_type = 'order' and measured.line_type in ('product', 'gift_card') then coalesce(measured.quantity, 0) else 0 end as quantity,
-        case when measured.action_type = 'return' and measured.line_type in ('product', 'gift_card') then -coalesce(measured.quantity, 0) else 0 end as returned_quantity,
+        case
+            when measured.action_type = 'order' and measured.line_type in ('product', 'gift_card') then coalesce(measured.quantity, 0)
+            else 0
+        end as quantity,
+        case
+            when measured.action_type = 'return' and measured.line_type in ('product', 'gift_card') then -coalesce(measured.quantity, 0)
+            else 0
+        end as returned_quantity,
         measured.gross_amount,
         measured.given_amount as discount_amount,
         measured.returned_amount,
